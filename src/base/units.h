@@ -41,7 +41,7 @@ typedef enum {
 
 /* The largest amount of a resource: 2^20 hosts of it add up within an int64. Durations end at 2^53
  * ms (so that a time plus a duration never overflows), bytes at INT64_MAX. */
-#define BERTH_QUANTITY_MAX (INT64_C(1) << 43)
+#define BERTH_QUANTITY_MAX ((INT64_C(1) << 43) - 1)
 
 /* Reads `text`; BERTH_ERROR_INVALID names `field` (may be NULL), the text and what would be right:
  * no number, a negative one, a unit of another quantity, one finer than is carried (see above), one
