@@ -1,0 +1,81 @@
+/*
+ * Requests of the HTTP API, each a function that checks, changes the model and answers. Private to
+ * src/cluster.
+ *
+ * A command either fails, having changed nothing, or makes one consistent change. It answers exactly once:
+ * with reply_json or operation_reply, or by returning false with an error, which the dispatcher sends.
+ */
+#pragma once
+
+#include "cluster/model.h"
+
+typedef bool (*ClusterCommand)(ClusterCore *core, const ClusterRequest *request, GError **error);
+
+/* NULL: not for the core (the edge answers it). */
+ClusterCommand cluster_command(ApiOperation operation);
+/* Does it change anything, so that it is refused while the store takes no writes? */
+bool cluster_command_writes(ApiOperation operation);
+
+bool list_hosts(ClusterCore *core, const ClusterRequest *request, GError **error);
+bool get_host(ClusterCore *core, const ClusterRequest *request, GError **error);
+bool update_host(ClusterCore *core, const ClusterRequest *request, GError **error);
+bool delete_host(ClusterCore *core, const ClusterRequest *request, GError **error);
+bool join_host(ClusterCore *core, const ClusterRequest *request, GError **error);
+bool list_join_tokens(ClusterCore *core, const ClusterRequest *request, GError **error);
+bool create_join_token(ClusterCore *core, const ClusterRequest *request, GError **error);
+bool delete_join_token(ClusterCore *core, const ClusterRequest *request, GError **error);
+
+bool list_sizes(ClusterCore *core, const ClusterRequest *request, GError **error);
+bool create_size(ClusterCore *core, const ClusterRequest *request, GError **error);
+bool get_size(ClusterCore *core, const ClusterRequest *request, GError **error);
+bool delete_size(ClusterCore *core, const ClusterRequest *request, GError **error);
+
+bool list_images(ClusterCore *core, const ClusterRequest *request, GError **error);
+bool create_image(ClusterCore *core, const ClusterRequest *request, GError **error);
+bool get_image(ClusterCore *core, const ClusterRequest *request, GError **error);
+bool delete_image(ClusterCore *core, const ClusterRequest *request, GError **error);
+void image_received(ClusterCore *core, const char *image, const char *sha256, uint64_t request);
+
+bool list_networks(ClusterCore *core, const ClusterRequest *request, GError **error);
+bool create_network(ClusterCore *core, const ClusterRequest *request, GError **error);
+bool get_network(ClusterCore *core, const ClusterRequest *request, GError **error);
+bool delete_network(ClusterCore *core, const ClusterRequest *request, GError **error);
+
+bool list_vms(ClusterCore *core, const ClusterRequest *request, GError **error);
+bool create_vm(ClusterCore *core, const ClusterRequest *request, GError **error);
+bool get_vm(ClusterCore *core, const ClusterRequest *request, GError **error);
+bool update_vm(ClusterCore *core, const ClusterRequest *request, GError **error);
+bool resize_vm(ClusterCore *core, const ClusterRequest *request, GError **error);
+bool delete_vm(ClusterCore *core, const ClusterRequest *request, GError **error);
+bool exec_vm(ClusterCore *core, const ClusterRequest *request, GError **error);
+bool explain_vm(ClusterCore *core, const ClusterRequest *request, GError **error);
+bool adopt_vm(ClusterCore *core, const ClusterRequest *request, GError **error);
+bool purge_vm(ClusterCore *core, const ClusterRequest *request, GError **error);
+
+bool list_apps(ClusterCore *core, const ClusterRequest *request, GError **error);
+bool create_app(ClusterCore *core, const ClusterRequest *request, GError **error);
+bool get_app(ClusterCore *core, const ClusterRequest *request, GError **error);
+bool update_app(ClusterCore *core, const ClusterRequest *request, GError **error);
+bool delete_app(ClusterCore *core, const ClusterRequest *request, GError **error);
+
+bool list_operations(ClusterCore *core, const ClusterRequest *request, GError **error);
+bool get_operation(ClusterCore *core, const ClusterRequest *request, GError **error);
+bool list_events(ClusterCore *core, const ClusterRequest *request, GError **error);
+
+bool get_cluster(ClusterCore *core, const ClusterRequest *request, GError **error);
+bool get_top(ClusterCore *core, const ClusterRequest *request, GError **error);
+
+/* If-Match: PRECONDITION unless it is absent or names this revision. */
+bool check_if_match(const ClusterRequest *request, int64_t revision, GError **error);
+
+/* Answers a list: `encode` makes the JSON of a tree's value, or NULL to leave it out. Ordered by key; `after`
+ * is the last key of the page before. */
+typedef json_t *(*EncodeFunc)(ClusterCore *core, const void *object, const void *filter);
+void reply_list(ClusterCore *core, uint64_t request, GTree *tree, int64_t limit, const char *after,
+                EncodeFunc encode, const void *filter);
+
+/* JSON of the API's objects. */
+json_t *render_host(ClusterCore *core, const ClusterHost *host);
+json_t *render_vm(const ClusterVm *vm);
+json_t *render_app(const ClusterApp *app);
+json_t *render_network(const ClusterNetwork *network);

@@ -1,0 +1,546 @@
+#include "cluster/fleet.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "base/resources.h"
+
+/* Booked for a QEMU when no host has measured one yet; MiB. */
+#define OVERHEAD_UNTIL_MEASURED 128
+
+enum { DIM_CPU, DIM_MEMORY, DIM_DISK, DIM_DISK_BW, DIM_NET_BW, N_FIXED };
+
+static const char *const fixed_names[N_FIXED] = {"cpu", "memory", "disk", "disk-bw", "net-bw"};
+static const char *const fixed_units[N_FIXED] = {"millicores", "MiB", "GiB", "MB/s", "Mbit/s"};
+
+void fleet_init(ClusterCore *core)
+{
+    BerthPlaceOptions options = {.struct_size = sizeof options, .n_dims = MAX_DIMENSIONS};
+    if (berth_place_new(&options, &core->place) != BERTH_PLACE_OK) {
+        g_error("out of memory for the placement engine");
+    }
+    core->dimensions = g_ptr_array_new_with_free_func(g_free);
+    for (int i = 0; i < N_FIXED; i++) {
+        g_ptr_array_add(core->dimensions, g_strdup(fixed_names[i]));
+    }
+    core->by_handle = g_ptr_array_new();
+    core->overhead = OVERHEAD_UNTIL_MEASURED;
+}
+
+void fleet_clear(ClusterCore *core)
+{
+    berth_place_free(core->place);
+    g_ptr_array_unref(core->dimensions);
+    g_ptr_array_unref(core->by_handle);
+}
+
+static const char *dimension_name(const ClusterCore *core, int dim)
+{
+    return core->dimensions->pdata[dim];
+}
+
+static const char *dimension_unit(int dim)
+{
+    return dim < N_FIXED ? fixed_units[dim] : "slices";
+}
+
+int fleet_dimension(const ClusterCore *core, const char *name)
+{
+    for (guint i = 0; i < core->dimensions->len; i++) {
+        if (strcmp(core->dimensions->pdata[i], name) == 0) {
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
+static bool accelerator_dimension(ClusterCore *core, const char *name, int *ret_dim, GError **error)
+{
+    int dim = fleet_dimension(core, name);
+    if (dim < 0) {
+        if (core->dimensions->len == MAX_DIMENSIONS) {
+            return berth_error_set(error, BERTH_ERROR_NO_CAPACITY, "accelerators", name,
+                                   "use one of the names that hosts declare",
+                                   "the cluster knows %d kinds of accelerator already, the most that it can",
+                                   MAX_DIMENSIONS - N_FIXED);
+        }
+        dim = (int)core->dimensions->len;
+        g_ptr_array_add(core->dimensions, g_strdup(name));
+    }
+    *ret_dim = dim;
+    return true;
+}
+
+bool fleet_vector(ClusterCore *core, const Resources *resources, Vector *ret_vector, GError **error)
+{
+    Vector vector = {0};
+    if (resources != NULL) {
+        vector.amount[DIM_CPU] = resources->cpu;
+        vector.amount[DIM_MEMORY] = resources->memory;
+        vector.amount[DIM_DISK] = resources->disk;
+        vector.amount[DIM_DISK_BW] = resources->disk_bw;
+        vector.amount[DIM_NET_BW] = resources->net_bw;
+        for (size_t i = 0; i < int_map_size(resources->accelerators); i++) {
+            int dim;
+            if (!accelerator_dimension(core, int_map_key(resources->accelerators, i), &dim, error)) {
+                return false;
+            }
+            vector.amount[dim] = int_map_value(resources->accelerators, i);
+        }
+    }
+    *ret_vector = vector;
+    return true;
+}
+
+/* For vectors whose names were accepted before: those of stored objects and of hosts. A host's kinds of
+ * accelerator beyond what the fleet can tell apart count as absent. */
+static Vector known_vector(ClusterCore *core, const Resources *resources)
+{
+    Vector vector = {0};
+    if (!fleet_vector(core, resources, &vector, NULL) && resources != NULL) {
+        g_autoptr(Resources) plain = resources_copy(resources);
+        g_clear_pointer(&plain->accelerators, int_map_free);
+        plain->accelerators = int_map_new();
+        fleet_vector(core, plain, &vector, NULL);
+    }
+    return vector;
+}
+
+/* Rank of a host among equals: the first 60 bits of its ULID, which rise with the id. */
+static uint64_t host_order(const char *id)
+{
+    static const char alphabet[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+    uint64_t order = 0;
+    for (int i = 0; i < 12 && id[i] != '\0'; i++) {
+        const char *digit = strchr(alphabet, id[i]);
+        order = order << 5 | (digit != NULL ? (uint64_t)(digit - alphabet) : 0);
+    }
+    return order;
+}
+
+static uint32_t free_handle(ClusterCore *core)
+{
+    for (guint i = 0; i < core->by_handle->len; i++) {
+        if (core->by_handle->pdata[i] == NULL) {
+            return i;
+        }
+    }
+    g_ptr_array_add(core->by_handle, NULL);
+    return core->by_handle->len - 1;
+}
+
+void fleet_add_host(ClusterCore *core, ClusterHost *host)
+{
+    static const int64_t nothing[MAX_DIMENSIONS];
+    host->place = free_handle(core);
+    core->by_handle->pdata[host->place] = host;
+    BerthPlaceResult result =
+        berth_place_add(core->place, host->place, host_order(host->id), nothing, NULL);
+    g_assert(result == BERTH_PLACE_OK);
+    fleet_update_host(core, host);
+}
+
+void fleet_remove_host(ClusterCore *core, ClusterHost *host)
+{
+    berth_place_remove(core->place, host->place);
+    core->by_handle->pdata[host->place] = NULL;
+}
+
+static Vector host_reserve(ClusterCore *core, const ClusterHost *host)
+{
+    return known_vector(core, host->spec->reserve != NULL ? host->spec->reserve
+                              : host->facts != NULL       ? host->facts->reserve
+                                                          : NULL);
+}
+
+static Vector host_capacity(ClusterCore *core, const ClusterHost *host)
+{
+    return known_vector(core, host->facts != NULL ? host->facts->capacity : NULL);
+}
+
+static void refresh_availability(ClusterCore *core, ClusterHost *host)
+{
+    Vector capacity = host_capacity(core, host);
+    Vector reserve = host_reserve(core, host);
+    Vector available;
+    for (int d = 0; d < MAX_DIMENSIONS; d++) {
+        capacity.amount[d] = MIN(capacity.amount[d], BERTH_PLACE_MAX_AMOUNT);
+        available.amount[d] = CLAMP(capacity.amount[d] - reserve.amount[d] - host->booked.amount[d],
+                                    -BERTH_PLACE_MAX_AMOUNT, capacity.amount[d]);
+    }
+    BerthPlaceResult result =
+        berth_place_set(core->place, host->place, capacity.amount, available.amount);
+    g_assert(result == BERTH_PLACE_OK);
+}
+
+void fleet_update_host(ClusterCore *core, ClusterHost *host)
+{
+    refresh_availability(core, host);
+    bool takes_vms = host->reported && !host->spec->cordoned;
+    berth_place_set_enabled(core->place, host->place, takes_vms);
+    if (host->facts != NULL) {
+        core->overhead = MAX(core->overhead, host->facts->overhead);
+    }
+}
+
+/* The larger of what is wanted and what the host last said is applied; QEMU's own memory on top. */
+static Vector vm_needs(ClusterCore *core, const ClusterVm *vm, const Resources *wanted)
+{
+    Vector needs = known_vector(core, wanted);
+    if (vm->status != NULL && vm->status->applied != NULL && vm->placement != NULL &&
+        vm->status->epoch == vm->placement->epoch) {
+        Vector applied = known_vector(core, vm->status->applied);
+        for (int d = 0; d < MAX_DIMENSIONS; d++) {
+            needs.amount[d] = MAX(needs.amount[d], applied.amount[d]);
+        }
+    }
+    needs.amount[DIM_MEMORY] += vm->placement != NULL ? vm->placement->overhead : core->overhead;
+    return needs;
+}
+
+static void change_booking(ClusterCore *core, ClusterVm *vm, Vector booking)
+{
+    for (int d = 0; d < MAX_DIMENSIONS; d++) {
+        vm->host->booked.amount[d] += booking.amount[d] - vm->booked.amount[d];
+    }
+    vm->booked = booking;
+    refresh_availability(core, vm->host);
+}
+
+void fleet_book(ClusterCore *core, ClusterVm *vm)
+{
+    if (vm->host != NULL) {
+        change_booking(core, vm, vm_needs(core, vm, vm->spec->resources));
+    }
+}
+
+void fleet_unbook(ClusterCore *core, ClusterVm *vm)
+{
+    if (vm->host != NULL) {
+        change_booking(core, vm, (Vector){0});
+    }
+}
+
+static char *amount_text(const ClusterCore *core, int dim, int64_t amount)
+{
+    return g_strdup_printf("%" G_GINT64_FORMAT " %s of %s", amount, dimension_unit(dim),
+                           dimension_name(core, dim));
+}
+
+bool fleet_can_grow(ClusterCore *core, const ClusterVm *vm, const Resources *resources,
+                    GError **error)
+{
+    Vector needs = vm_needs(core, vm, resources);
+    Vector available;
+    berth_place_get(core->place, vm->host->place, NULL, available.amount, NULL);
+    for (int d = 0; d < MAX_DIMENSIONS; d++) {
+        int64_t more = needs.amount[d] - vm->booked.amount[d];
+        if (more > 0 && more > available.amount[d]) {
+            g_autofree char *missing = amount_text(core, d, more - MAX(available.amount[d], 0));
+            g_autofree char *value = g_strdup_printf("%" G_GINT64_FORMAT, needs.amount[d]);
+            return berth_error_set(error, BERTH_ERROR_NO_CAPACITY, dimension_name(core, d), value,
+                                   "ask for less, or make room on the host",
+                                   "host %s lacks %s for it", vm->host->spec->name, missing);
+        }
+    }
+    return true;
+}
+
+static BerthPlacePolicy engine_policy(PlacePolicy policy)
+{
+    switch (policy) {
+    case PLACE_POLICY_LEAST_FREE:
+        return BERTH_PLACE_LEAST_FREE;
+    case PLACE_POLICY_FIRST_FIT:
+        return BERTH_PLACE_FIRST_FIT;
+    default:
+        return BERTH_PLACE_MOST_FREE;
+    }
+}
+
+/* A request to the engine, with the storage that it points to. */
+typedef struct {
+    BerthPlaceRequest request;
+    Vector vector;
+    uint64_t *allowed;
+} EngineRequest;
+
+static bool engine_request(ClusterCore *core, const VmSpec *spec, const ClusterHost *only,
+                           EngineRequest *ret_request, GError **error)
+{
+    EngineRequest r = {.request = {.struct_size = sizeof r.request,
+                                   .policy = engine_policy(spec->policy)}};
+    if (!fleet_vector(core, spec->resources, &r.vector, error)) {
+        return false;
+    }
+    r.vector.amount[DIM_MEMORY] += core->overhead;
+    for (int d = 0; d < MAX_DIMENSIONS; d++) {
+        if (r.vector.amount[d] > BERTH_PLACE_MAX_AMOUNT) {
+            g_autofree char *amount = g_strdup_printf("%" G_GINT64_FORMAT, r.vector.amount[d]);
+            return berth_error_set(error, BERTH_ERROR_INVALID, dimension_name(core, d), amount,
+                                   "no host is that large", "more than Berth can count");
+        }
+    }
+    if (only != NULL) {
+        r.request.allowed_words = only->place / 64 + 1;
+        r.allowed = g_new0(uint64_t, r.request.allowed_words);
+        r.allowed[only->place / 64] = UINT64_C(1) << only->place % 64;
+    }
+    *ret_request = r;
+    ret_request->request.vector = ret_request->vector.amount;
+    ret_request->request.allowed = r.allowed;
+    return true;
+}
+
+static char *verdict_text(ClusterCore *core, const ClusterHost *host, const BerthPlaceVerdict *v)
+{
+    switch (v->reason) {
+    case BERTH_PLACE_CHOSEN:
+        return g_strdup("chosen");
+    case BERTH_PLACE_CANDIDATE:
+        return g_strdup("fits");
+    case BERTH_PLACE_DISABLED:
+        return g_strdup(host->spec->cordoned       ? "is cordoned"
+                        : host->session == 0       ? "is not connected"
+                                                   : "has not reported yet");
+    case BERTH_PLACE_NOT_ALLOWED:
+        return g_strdup("is not the host asked for");
+    case BERTH_PLACE_BANNED:
+        return g_strdup("is ruled out");
+    case BERTH_PLACE_LACKS:
+        return g_strdup_printf("has no %s", dimension_name(core, (int)v->dim));
+    case BERTH_PLACE_SHORT: {
+        g_autofree char *missing = amount_text(core, (int)v->dim, v->missing);
+        return g_strdup_printf("lacks %s", missing);
+    }
+    }
+    return g_strdup("unknown");
+}
+
+/* Sums up why no host took a request: the largest host of the reason that most hosts have. */
+typedef struct {
+    ClusterCore *core;
+    int hosts, disabled, lacking;
+    uint32_t dim;
+    int64_t least_missing;
+} Refusal;
+
+static bool count_refusal(const BerthPlaceVerdict *verdict, void *user_data)
+{
+    Refusal *refusal = user_data;
+    refusal->hosts++;
+    if (verdict->reason == BERTH_PLACE_DISABLED) {
+        refusal->disabled++;
+    } else if ((verdict->reason == BERTH_PLACE_LACKS || verdict->reason == BERTH_PLACE_SHORT) &&
+               (refusal->lacking++ == 0 || verdict->missing < refusal->least_missing)) {
+        refusal->dim = verdict->dim;
+        refusal->least_missing = verdict->missing;
+    }
+    return true;
+}
+
+static void set_refusal(ClusterCore *core, const EngineRequest *request, const ClusterHost *only,
+                        GError **error)
+{
+    Refusal refusal = {.core = core};
+    berth_place_explain(core->place, &request->request, count_refusal, &refusal);
+    if (refusal.hosts == 0) {
+        berth_error_set(error, BERTH_ERROR_NO_CAPACITY, NULL, NULL, "add one: 'berth host token'",
+                        "the cluster has no hosts");
+    } else if (refusal.lacking > 0) {
+        g_autofree char *missing = amount_text(core, (int)refusal.dim, refusal.least_missing);
+        g_autofree char *asked =
+            g_strdup_printf("%" G_GINT64_FORMAT, request->vector.amount[refusal.dim]);
+        berth_error_set(error, BERTH_ERROR_NO_CAPACITY, dimension_name(core, (int)refusal.dim),
+                        asked, "take a smaller size or make room; --explain tells of each host",
+                        "no host has room: %s lacks %s (of %d hosts, %d are not available)",
+                        only != NULL ? only->spec->name : "the nearest", missing, refusal.hosts,
+                        refusal.disabled);
+    } else {
+        berth_error_set(error, BERTH_ERROR_NO_CAPACITY, NULL, NULL,
+                        "see 'berth host list'; --explain tells of each host",
+                        "none of the %d hosts is available", refusal.hosts);
+    }
+}
+
+ClusterHost *fleet_find(ClusterCore *core, const VmSpec *spec, ClusterHost *only, char **ret_why,
+                        GError **error)
+{
+    EngineRequest request;
+    if (!engine_request(core, spec, only, &request, error)) {
+        return NULL;
+    }
+    BerthPlaceDecision decision = {.struct_size = sizeof decision};
+    BerthPlaceResult result = berth_place_find(core->place, &request.request, &decision);
+    ClusterHost *host = NULL;
+    if (result == BERTH_PLACE_OK) {
+        host = core->by_handle->pdata[decision.host];
+        *ret_why = g_strdup_printf("%s: score %.6g", berth_place_policy_name(request.request.policy),
+                                   decision.score);
+    } else if (result == BERTH_PLACE_NO_HOST) {
+        set_refusal(core, &request, only, error);
+    } else {
+        berth_error_set(error, BERTH_ERROR_INVALID, "resources", NULL, "ask for something",
+                        "cannot be placed: %s", berth_place_strerror(result));
+    }
+    g_free(request.allowed);
+    return host;
+}
+
+GPtrArray *fleet_try(ClusterCore *core, const VmSpec *spec, ClusterHost *only, int64_t count,
+                     GError **error)
+{
+    EngineRequest request;
+    if (!engine_request(core, spec, only, &request, error)) {
+        return NULL;
+    }
+    g_autoptr(GPtrArray) hosts = g_ptr_array_new();
+    while ((int64_t)hosts->len < count) {
+        BerthPlaceDecision decision = {.struct_size = sizeof decision};
+        if (berth_place_find(core->place, &request.request, &decision) != BERTH_PLACE_OK) {
+            set_refusal(core, &request, only, error);
+            if (count > 1) {
+                g_prefix_error(error, "%u of %" G_GINT64_FORMAT " VMs fit; ", hosts->len, count);
+            }
+            break;
+        }
+        berth_place_take(core->place, decision.host, request.vector.amount);
+        g_ptr_array_add(hosts, core->by_handle->pdata[decision.host]);
+    }
+    for (guint i = 0; i < hosts->len; i++) {
+        const ClusterHost *host = hosts->pdata[i];
+        berth_place_give(core->place, host->place, request.vector.amount);
+    }
+    g_free(request.allowed);
+    return (int64_t)hosts->len == count ? g_steal_pointer(&hosts) : NULL;
+}
+
+typedef struct {
+    ClusterCore *core;
+    Explanation *explanation;
+    const ClusterHost *chosen;
+} Explaining;
+
+static bool add_verdict(const BerthPlaceVerdict *verdict, void *user_data)
+{
+    Explaining *e = user_data;
+    const ClusterHost *host = e->core->by_handle->pdata[verdict->host];
+    HostVerdict *row = host_verdict_new();
+    row->host = g_strdup(host->spec->name);
+    row->chosen = e->chosen != NULL ? host == e->chosen : verdict->reason == BERTH_PLACE_CHOSEN;
+    row->fits = verdict->reason == BERTH_PLACE_CHOSEN || verdict->reason == BERTH_PLACE_CANDIDATE;
+    row->has_score = row->fits;
+    row->score = row->fits ? verdict->score : 0;
+    row->verdict = row->chosen ? g_strdup("chosen")
+                   : verdict->reason == BERTH_PLACE_CHOSEN
+                       ? g_strdup("would be chosen now")
+                       : verdict_text(e->core, host, verdict);
+    g_ptr_array_add(e->explanation->hosts, row);
+    return true;
+}
+
+static gint compare_verdicts(gconstpointer a, gconstpointer b)
+{
+    const HostVerdict *left = *(HostVerdict *const *)a;
+    const HostVerdict *right = *(HostVerdict *const *)b;
+    return left->chosen != right->chosen ? right->chosen - left->chosen
+                                         : strcmp(left->host, right->host);
+}
+
+Explanation *fleet_explain(ClusterCore *core, const VmSpec *spec, ClusterHost *only,
+                           const ClusterHost *chosen)
+{
+    Explaining explaining = {core, explanation_new(), chosen};
+    explaining.explanation->policy =
+        spec->policy != PLACE_POLICY_UNSET ? spec->policy : PLACE_POLICY_MOST_FREE;
+    explaining.explanation->request = resources_copy(spec->resources);
+    EngineRequest request;
+    if (engine_request(core, spec, only, &request, NULL)) {
+        berth_place_explain(core->place, &request.request, add_verdict, &explaining);
+        g_free(request.allowed);
+    }
+    g_ptr_array_sort(explaining.explanation->hosts, compare_verdicts);
+    return explaining.explanation;
+}
+
+static int64_t measured(const ClusterHost *host, int dim)
+{
+    if (host->measure == NULL) {
+        return 0;
+    }
+    return dim == DIM_CPU ? host->measure->cpu : dim == DIM_MEMORY ? host->measure->memory : 0;
+}
+
+/* What the host's VMs can get now: as applied where the host has said so. */
+static Vector effective(ClusterCore *core, const ClusterHost *host)
+{
+    Vector sum = {0};
+    for (GTreeNode *n = g_tree_node_first(host->vms); n != NULL; n = g_tree_node_next(n)) {
+        const ClusterVm *vm = g_tree_node_value(n);
+        Vector got = known_vector(core, vm->status != NULL && vm->status->applied != NULL
+                                            ? vm->status->applied
+                                            : NULL);
+        for (int d = 0; d < MAX_DIMENSIONS; d++) {
+            sum.amount[d] += got.amount[d];
+        }
+    }
+    return sum;
+}
+
+GPtrArray *fleet_ledger(ClusterCore *core, const ClusterHost *host)
+{
+    GPtrArray *rows = g_ptr_array_new_with_free_func((GDestroyNotify)ledger_row_free);
+    Vector capacity = host_capacity(core, host);
+    Vector reserve = host_reserve(core, host);
+    Vector got = effective(core, host);
+    for (int d = 0; d < (int)core->dimensions->len; d++) {
+        if (d >= N_FIXED && capacity.amount[d] == 0 && host->booked.amount[d] == 0) {
+            continue;
+        }
+        LedgerRow *row = ledger_row_new();
+        row->dimension = g_strdup(dimension_name(core, d));
+        row->capacity = capacity.amount[d];
+        row->reserve = reserve.amount[d];
+        row->guaranteed = row->committed = host->booked.amount[d];
+        row->effective = got.amount[d];
+        row->used = measured(host, d);
+        g_ptr_array_add(rows, row);
+    }
+    return rows;
+}
+
+static bool check_host(ClusterCore *core, const ClusterHost *host, GError **error)
+{
+    Vector sum = {0};
+    for (GTreeNode *n = g_tree_node_first(host->vms); n != NULL; n = g_tree_node_next(n)) {
+        const ClusterVm *vm = g_tree_node_value(n);
+        for (int d = 0; d < MAX_DIMENSIONS; d++) {
+            sum.amount[d] += vm->booked.amount[d];
+        }
+    }
+    if (memcmp(&sum, &host->booked, sizeof sum) != 0) {
+        return berth_error_set(error, BERTH_ERROR_INTERNAL, "ledger", host->id, NULL,
+                               "bookings of the VMs on the host do not add up to its own");
+    }
+    Vector capacity = host_capacity(core, host);
+    Vector reserve = host_reserve(core, host);
+    for (int d = 0; d < MAX_DIMENSIONS; d++) {
+        if (sum.amount[d] > 0 && sum.amount[d] > capacity.amount[d] - reserve.amount[d]) {
+            return berth_error_set(error, BERTH_ERROR_INTERNAL, dimension_name(core, d), host->id,
+                                   NULL, "the ledger is overdrawn");
+        }
+    }
+    return true;
+}
+
+bool fleet_check(ClusterCore *core, GError **error)
+{
+    for (GTreeNode *n = g_tree_node_first(core->hosts); n != NULL; n = g_tree_node_next(n)) {
+        if (!check_host(core, g_tree_node_value(n), error)) {
+            return false;
+        }
+    }
+    const char *broken = berth_place_check(core->place);
+    return broken == NULL || berth_error_set(error, BERTH_ERROR_INTERNAL, "place", NULL, NULL,
+                                             "placement engine: %s", broken);
+}

@@ -1,0 +1,275 @@
+#include "cluster/journal.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+#include "base/codec.h"
+#include "base/error.h"
+#include "cluster/keys.h"
+#include "cluster/txn.h"
+
+static void event_record_free(void *data)
+{
+    ClusterEventRecord *record = data;
+    g_free(record->id);
+    g_bytes_unref(record->json);
+    g_free(record->subject_id);
+    g_free(record->subject_name);
+    g_free(record);
+}
+
+void journal_init(ClusterCore *core)
+{
+    g_queue_init(&core->events);
+}
+
+void journal_clear(ClusterCore *core)
+{
+    g_queue_clear_full(&core->events, event_record_free);
+}
+
+Subject subject_of_vm(const ClusterVm *vm)
+{
+    return (Subject){.kind = SUBJECT_KIND_VM, .id = vm->id, .name = vm->spec->name};
+}
+
+Subject subject_of_app(const ClusterApp *app)
+{
+    return (Subject){.kind = SUBJECT_KIND_APP, .id = app->id, .name = app->spec->name};
+}
+
+Subject subject_of_host(const ClusterHost *host)
+{
+    return (Subject){.kind = SUBJECT_KIND_HOST, .id = host->id, .name = host->spec->name};
+}
+
+static void keep_event(ClusterCore *core, const Event *event, GBytes *json)
+{
+    ClusterEventRecord *record = g_new0(ClusterEventRecord, 1);
+    record->revision = event->revision;
+    record->id = g_strdup(event->id);
+    record->json = json;
+    if (event->subject != NULL) {
+        record->subject_id = g_strdup(event->subject->id);
+        record->subject_name = g_strdup(event->subject->name);
+    }
+    g_queue_push_tail(&core->events, record);
+}
+
+static GBytes *event_bytes(const Event *event)
+{
+    json_t *json = event_encode(event);
+    char *text = codec_dump(json);
+    json_decref(json);
+    return g_bytes_new_take(text, strlen(text));
+}
+
+void event_load(ClusterCore *core, Event *event)
+{
+    keep_event(core, event, event_bytes(event));
+}
+
+static void drop_oldest_events(ClusterCore *core)
+{
+    while ((int64_t)core->events.length > core->config.events_kept) {
+        ClusterEventRecord *oldest = g_queue_pop_head(&core->events);
+        core->events_dropped = MAX(core->events_dropped, oldest->revision);
+        txn_delete(core, key_event(oldest->id));
+        event_record_free(oldest);
+    }
+}
+
+void event_add(ClusterCore *core, const char *kind, const Subject *subject, const char *host,
+               const Operation *operation, const char *format, ...)
+{
+    g_autoptr(Event) event = event_new();
+    event->id = model_new_id(core);
+    event->revision = txn_revision(core);
+    event->kind = g_strdup(kind);
+    event->at_ms = core->now_ms;
+    event->subject = subject != NULL ? subject_copy(subject) : NULL;
+    event->host = g_strdup(host);
+    event->operation = operation != NULL ? g_strdup(operation->id) : NULL;
+    va_list args;
+    va_start(args, format);
+    event->message = g_strdup_vprintf(format, args);
+    va_end(args);
+
+    txn_put_json(core, key_event(event->id), event_encode(event));
+    GBytes *json = event_bytes(event);
+    ClusterAction *publish = cluster_action_new(CLUSTER_ACTION_PUBLISH);
+    publish->publish.revision = event->revision;
+    publish->publish.event = g_bytes_ref(json);
+    core_hold(core, publish);
+    keep_event(core, event, json);
+    drop_oldest_events(core);
+}
+
+Problem *problem_from_error(const GError *error)
+{
+    Problem *problem = problem_new();
+    problem->code = g_strdup(berth_error_code_name(error));
+    problem->message = g_strdup(error->message);
+    problem->field = g_strdup(berth_error_field(error));
+    problem->value = g_strdup(berth_error_value(error));
+    problem->remedy = g_strdup(berth_error_remedy(error));
+    return problem;
+}
+
+static void operation_save(ClusterCore *core, ClusterOperation *operation)
+{
+    txn_put_json(core, key_of("operation", operation->object->tenant, operation->object->id),
+                 operation_encode(operation->object));
+}
+
+static ClusterOperation *operation_enter(ClusterCore *core, Operation *object)
+{
+    ClusterOperation *operation = g_new0(ClusterOperation, 1);
+    operation->object = object;
+    operation->waiters = g_array_new(FALSE, FALSE, sizeof(uint64_t));
+    g_tree_insert(core->operations, object->id, operation);
+    return operation;
+}
+
+ClusterOperation *operation_start(ClusterCore *core, const char *kind, const char *tenant,
+                                  const Subject *subject, int64_t generation, const char *message)
+{
+    Operation *object = operation_new();
+    object->id = model_new_id(core);
+    object->kind = g_strdup(kind);
+    g_free(object->tenant);
+    object->tenant = g_strdup(tenant);
+    object->subject = subject_copy(subject);
+    object->state = OPERATION_STATE_RUNNING;
+    object->generation = generation;
+    object->message = g_strdup(message);
+    object->created_ms = core->now_ms;
+    ClusterOperation *operation = operation_enter(core, object);
+    operation_save(core, operation);
+    return operation;
+}
+
+ClusterOperation *operation_load(ClusterCore *core, Operation *object)
+{
+    ClusterOperation *operation = operation_enter(core, object);
+    if (object->state != OPERATION_STATE_RUNNING) {
+        g_queue_push_tail(&core->finished_operations, operation);
+    }
+    return operation;
+}
+
+void operation_wait_vm(ClusterOperation *operation, ClusterVm *vm)
+{
+    operation->vm = vm;
+    g_ptr_array_add(vm->operations, operation);
+}
+
+void operation_wait_app(ClusterOperation *operation, ClusterApp *app)
+{
+    operation->app = app;
+    g_ptr_array_add(app->operations, operation);
+}
+
+static void detach_operation(ClusterOperation *operation)
+{
+    if (operation->vm != NULL) {
+        g_ptr_array_remove(operation->vm->operations, operation);
+        operation->vm = NULL;
+    }
+    if (operation->app != NULL) {
+        g_ptr_array_remove(operation->app->operations, operation);
+        operation->app = NULL;
+    }
+}
+
+static void drop_oldest_operations(ClusterCore *core)
+{
+    while ((int64_t)core->finished_operations.length > core->config.operations_kept) {
+        ClusterOperation *oldest = g_queue_pop_head(&core->finished_operations);
+        txn_delete(core, key_of("operation", oldest->object->tenant, oldest->object->id));
+        g_tree_remove(core->operations, oldest->object->id);
+    }
+}
+
+static void reply_operation(ClusterCore *core, uint64_t request, const ClusterOperation *operation)
+{
+    int status = operation->object->state == OPERATION_STATE_RUNNING ? 202 : 200;
+    reply_json(core, request, status, operation_encode(operation->object), -1);
+}
+
+void operation_finish(ClusterCore *core, ClusterOperation *operation, GError *error,
+                      const char *message)
+{
+    Operation *object = operation->object;
+    object->state = error != NULL ? OPERATION_STATE_FAILED : OPERATION_STATE_DONE;
+    object->finished_ms = core->now_ms;
+    if (error != NULL) {
+        object->error = problem_from_error(error);
+        g_error_free(error);
+    }
+    g_free(object->message);
+    object->message = g_strdup(message);
+    detach_operation(operation);
+    operation_save(core, operation);
+    for (guint i = 0; i < operation->waiters->len; i++) {
+        reply_operation(core, g_array_index(operation->waiters, uint64_t, i), operation);
+    }
+    for (guint i = core->waiters->len; i > 0; i--) {
+        if (g_array_index(core->waiters, Waiter, i - 1).operation == operation) {
+            g_array_remove_index_fast(core->waiters, i - 1);
+        }
+    }
+    g_array_set_size(operation->waiters, 0);
+    g_queue_push_tail(&core->finished_operations, operation);
+    drop_oldest_operations(core);
+}
+
+void operation_reply(ClusterCore *core, uint64_t request, ClusterOperation *operation,
+                     int64_t wait_s)
+{
+    if (wait_s <= 0 || operation->object->state != OPERATION_STATE_RUNNING) {
+        reply_operation(core, request, operation);
+        return;
+    }
+    Waiter waiter = {request, core->now_ms + wait_s * 1000, operation};
+    g_array_append_val(core->waiters, waiter);
+    g_array_append_val(operation->waiters, request);
+}
+
+static void forget_waiter(ClusterCore *core, guint index)
+{
+    Waiter waiter = g_array_index(core->waiters, Waiter, index);
+    GArray *requests = waiter.operation->waiters;
+    for (guint i = 0; i < requests->len; i++) {
+        if (g_array_index(requests, uint64_t, i) == waiter.request) {
+            g_array_remove_index_fast(requests, i);
+            break;
+        }
+    }
+    g_array_remove_index_fast(core->waiters, index);
+}
+
+void operation_cancel_wait(ClusterCore *core, uint64_t request)
+{
+    for (guint i = 0; i < core->waiters->len; i++) {
+        if (g_array_index(core->waiters, Waiter, i).request == request) {
+            forget_waiter(core, i);
+            return;
+        }
+    }
+}
+
+int64_t operation_expire_waits(ClusterCore *core)
+{
+    int64_t next = INT64_MAX;
+    for (guint i = core->waiters->len; i > 0; i--) {
+        Waiter waiter = g_array_index(core->waiters, Waiter, i - 1);
+        if (waiter.deadline_ms <= core->now_ms) {
+            forget_waiter(core, i - 1);
+            reply_operation(core, waiter.request, waiter.operation);
+        } else {
+            next = MIN(next, waiter.deadline_ms);
+        }
+    }
+    return next;
+}

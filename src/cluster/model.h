@@ -1,0 +1,230 @@
+/*
+ * The cluster core's model: what it knows, decoded and indexed. Private to src/cluster.
+ *
+ * Objects are owned by the trees of the ClusterCore, which are ordered by id, so that every walk over them
+ * is the same in every run. References between objects are plain pointers, kept right by the functions
+ * here; an object is never freed while another one points to it.
+ *
+ * Whoever changes an object that the store keeps calls the matching save_… function in the same step.
+ */
+#pragma once
+
+#include "base/rng.h"
+#include "base/ulid.h"
+#include "cluster/cluster.h"
+#include "place/place.h"
+
+#define DEFAULT_TENANT "default"
+#define MAX_DIMENSIONS 16
+
+/* One amount for each dimension of the fleet: cpu, memory, disk, disk-bw, net-bw, then accelerators in the
+ * order in which the cluster has first seen their names. */
+typedef struct {
+    int64_t amount[MAX_DIMENSIONS];
+} Vector;
+
+typedef struct ClusterHost ClusterHost;
+typedef struct ClusterVm ClusterVm;
+typedef struct ClusterApp ClusterApp;
+typedef struct ClusterNetwork ClusterNetwork;
+typedef struct ClusterImage ClusterImage;
+typedef struct ClusterOperation ClusterOperation;
+
+struct ClusterHost {
+    char *id;
+    HostSpec *spec;
+    int64_t revision;
+    HostFacts *facts; /* as last reported; NULL before the first report */
+    GTree *vms;       /* id → ClusterVm, placed here */
+    uint32_t place;   /* handle in the engine */
+    Vector booked;
+
+    /* Of the connection; none of it is stored. */
+    uint64_t session; /* 0: not connected */
+    bool reported;    /* the full report of this session has come */
+    bool was_up;      /* since the manager started */
+    int64_t since_ms;
+    HostMeasure *measure;
+    GTree *quarantined;          /* id → ReportedVm */
+    GHashTable *sent_networks;   /* id → generation that this session has been sent */
+    GQueue applies;              /* of VM ids (own copies) that wait for a place in the window */
+    int applies_under_way;
+    bool networks_lag; /* some network that it has VMs in has changed since it was sent */
+};
+
+struct ClusterVm {
+    char *id;
+    char *tenant;
+    VmSpec *spec;
+    int64_t revision;
+    VmPlacement *placement;
+    VmStatus *status; /* NULL before the first report */
+    ClusterHost *host;
+    ClusterApp *app;
+    Vector booked; /* what stands in host->booked for it */
+    bool counted_settled, counted_running; /* in app */
+    GPtrArray *operations; /* running ones, borrowed */
+
+    /* Of the host's session. */
+    int64_t sent_generation; /* 0: not sent */
+    bool sent_remove;
+    bool queued; /* in host->applies */
+};
+
+struct ClusterApp {
+    char *id;
+    char *tenant;
+    AppSpec *spec;
+    int64_t revision;
+    GTree *vms; /* id → ClusterVm */
+    int64_t settled, running;
+    GPtrArray *operations;
+};
+
+struct ClusterNetwork {
+    char *id;
+    Network *object;
+    GTree *ports;        /* "vm id/nic index" → Nic, borrowed from the VM's placement */
+    GHashTable *used;    /* IPv4 as host-order number, GUINT_TO_POINTER */
+    GTree *hosts;        /* id → count of cards there (GINT_TO_POINTER) */
+    int64_t generation;  /* of the port list: the revision of its last change */
+};
+
+struct ClusterImage {
+    char *id;
+    Image *object;
+    int64_t users; /* VMs made of it */
+};
+
+struct ClusterOperation {
+    Operation *object;
+    ClusterVm *vm;   /* waited for; NULL once it is over */
+    ClusterApp *app;
+    GArray *waiters; /* of uint64_t request ids */
+};
+
+typedef struct {
+    uint64_t request;
+    int64_t deadline_ms;
+    ClusterOperation *operation;
+} Waiter;
+
+typedef enum { CALL_APPLY, CALL_REMOVE, CALL_NETWORK, CALL_EXEC, CALL_OTHER } CallKind;
+
+/* A call to an agent that is under way. */
+typedef struct {
+    CallKind kind;
+    char *host;
+    uint64_t session;
+    char *subject; /* VM or network */
+    int64_t generation;
+    uint64_t request; /* CALL_EXEC */
+} Call;
+
+/* Something to be tried again. */
+typedef struct {
+    int64_t due_ms;
+    char *vm;
+} Retry;
+
+struct ClusterCore {
+    ClusterConfig config;
+    BerthRng rng;
+    BerthUlidGenerator ulids;
+    int64_t now_ms;
+
+    ClusterMeta *meta;
+    GTree *hosts, *vms, *apps, *networks, *images, *operations; /* by id */
+    GTree *sizes;       /* by name → Size */
+    GTree *join_tokens; /* by id → JoinToken */
+    GHashTable *tombstones;      /* VM id → Tombstone */
+    GQueue tombstone_order;      /* of Tombstone *, oldest first, borrowed */
+    GHashTable *names;           /* "kind/tenant/name" → object, borrowed */
+    GPtrArray *foreign_keys;     /* keys of a newer release, kept untouched */
+
+    /* The placement engine and the names of its dimensions. */
+    BerthPlace *place;
+    GPtrArray *dimensions; /* of char *, MAX_DIMENSIONS at most */
+    GPtrArray *by_handle;  /* engine's handle → ClusterHost */
+    int64_t overhead;      /* MiB booked for a QEMU: the largest that a host has measured */
+    char *machine;         /* machine type for new VMs: the oldest that a connected host offers */
+
+    /* Events, oldest first. */
+    GQueue events; /* of ClusterEventRecord * */
+    int64_t events_dropped; /* the highest revision that is no longer kept */
+    GQueue finished_operations; /* of ClusterOperation *, oldest first, borrowed */
+
+    /* Transactions, see txn.h. */
+    GPtrArray *open_puts, *open_absent;
+    size_t open_bytes;
+    int64_t last_revision;      /* given to a transaction */
+    int64_t committed_revision; /* durable */
+    GQueue in_flight;           /* of int64_t * */
+    GQueue held;                /* of Held * */
+    ClusterActions *actions;    /* of the step under way */
+    bool writable, aborted, started;
+    char *unwritable_reason;
+
+    /* Agents. */
+    GHashTable *calls; /* uint64_t * → Call */
+    uint64_t next_call;
+    GQueue retries; /* of Retry *, by time: all wait equally long */
+    GPtrArray *dirty_vms; /* ids of VMs whose host must be told, in this step */
+    GTree *lagging;       /* id → ClusterHost whose networks lag */
+    int64_t networks_due_ms; /* when the lagging are told; INT64_MAX: none lag */
+
+    GArray *waiters; /* of Waiter */
+    int64_t vms_running;
+};
+
+/* Lookup by id or, failing that, by name within the tenant; NULL with NOT_FOUND, offering the nearest
+ * name. */
+ClusterHost *find_host(ClusterCore *core, const char *key, GError **error);
+ClusterVm *find_vm(ClusterCore *core, const char *tenant, const char *key, GError **error);
+ClusterApp *find_app(ClusterCore *core, const char *tenant, const char *key, GError **error);
+ClusterNetwork *find_network(ClusterCore *core, const char *tenant, const char *key, GError **error);
+ClusterImage *find_image(ClusterCore *core, const char *tenant, const char *key, GError **error);
+Size *find_size(ClusterCore *core, const char *name, GError **error);
+ClusterOperation *find_operation(ClusterCore *core, const char *id, GError **error);
+
+/* Names: one object a (kind, tenant, name). `kind` is "host", "vm", "app", "network" or "image". */
+bool name_is_free(ClusterCore *core, const char *kind, const char *tenant, const char *name,
+                  GError **error);
+void name_take(ClusterCore *core, const char *kind, const char *tenant, const char *name,
+               const char *id, void *object);
+void name_release(ClusterCore *core, const char *kind, const char *tenant, const char *name);
+/* The same as name_take without a change to the store, while loading. */
+void name_index(ClusterCore *core, const char *kind, const char *tenant, const char *name,
+                void *object);
+
+/* New objects, entered into the trees. They take `id` and the struct over. */
+ClusterHost *model_add_host(ClusterCore *core, char *id, HostSpec *spec);
+ClusterVm *model_add_vm(ClusterCore *core, char *id, const char *tenant, VmSpec *spec);
+ClusterApp *model_add_app(ClusterCore *core, char *id, const char *tenant, AppSpec *spec);
+ClusterNetwork *model_add_network(ClusterCore *core, Network *object);
+ClusterImage *model_add_image(ClusterCore *core, Image *object);
+
+/* Out of the trees and freed; every reference must be gone before. */
+void model_remove_host(ClusterCore *core, ClusterHost *host);
+void model_remove_vm(ClusterCore *core, ClusterVm *vm);
+void model_remove_app(ClusterCore *core, ClusterApp *app);
+
+/* Ties a VM to the host, the networks and the image that its placement and spec name, or unties it. */
+void model_link_vm(ClusterCore *core, ClusterVm *vm);
+void model_unlink_vm(ClusterCore *core, ClusterVm *vm);
+
+char *model_new_id(ClusterCore *core);
+
+void model_init(ClusterCore *core);
+void model_clear(ClusterCore *core);
+
+/* To the store, as part of the step's transaction. */
+void save_host_spec(ClusterCore *core, ClusterHost *host);
+void save_host_facts(ClusterCore *core, ClusterHost *host);
+void save_vm_spec(ClusterCore *core, ClusterVm *vm);
+void save_vm_placement(ClusterCore *core, ClusterVm *vm);
+void save_vm_status(ClusterCore *core, ClusterVm *vm);
+void save_app(ClusterCore *core, ClusterApp *app);
+void save_network(ClusterCore *core, ClusterNetwork *network);
+void save_image(ClusterCore *core, ClusterImage *image);
+void save_size(ClusterCore *core, Size *size);

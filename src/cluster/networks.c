@@ -1,0 +1,387 @@
+#include "cluster/networks.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "cluster/agents.h"
+#include "cluster/hardware.h"
+#include "cluster/txn.h"
+
+#define FIRST_VNI 4096
+#define LAST_VNI 16777215
+#define DEFAULT_POOL UINT32_C(0x0A400000) /* 10.64.0.0/10 */
+#define DEFAULT_POOL_END UINT32_C(0x0A800000)
+#define DEFAULT_PREFIX 24
+#define SUBNET_REMEDY "write an IPv4 subnet such as 10.1.0.0/24, between /8 and /29"
+
+typedef struct {
+    uint32_t base;
+    int prefix;
+} Subnet;
+
+static uint32_t subnet_size(Subnet subnet)
+{
+    return UINT32_C(1) << (32 - subnet.prefix);
+}
+
+static char *ipv4_text(uint32_t address)
+{
+    return g_strdup_printf("%u.%u.%u.%u", address >> 24, address >> 16 & 255, address >> 8 & 255,
+                           address & 255);
+}
+
+static bool ipv4_parse(const char *text, uint32_t *ret_address)
+{
+    unsigned a, b, c, d;
+    int end = 0;
+    if (text == NULL || sscanf(text, "%3u.%3u.%3u.%3u%n", &a, &b, &c, &d, &end) != 4 ||
+        text[end] != '\0' || a > 255 || b > 255 || c > 255 || d > 255) {
+        return false;
+    }
+    *ret_address = a << 24 | b << 16 | c << 8 | d;
+    return true;
+}
+
+static bool subnet_parse(const char *text, Subnet *ret_subnet, GError **error)
+{
+    g_auto(GStrv) parts = g_strsplit(text, "/", 2);
+    uint32_t base;
+    guint64 prefix;
+    if (g_strv_length(parts) != 2 || !ipv4_parse(parts[0], &base) ||
+        !g_ascii_string_to_unsigned(parts[1], 10, 8, 29, &prefix, NULL)) {
+        return berth_error_set(error, BERTH_ERROR_INVALID, "subnet", text, SUBNET_REMEDY,
+                               "not an IPv4 subnet that a network can have");
+    }
+    Subnet subnet = {base, (int)prefix};
+    if ((base & (subnet_size(subnet) - 1)) != 0) {
+        g_autofree char *right = ipv4_text(base & ~(subnet_size(subnet) - 1));
+        g_autofree char *remedy = g_strdup_printf("write %s/%d", right, subnet.prefix);
+        return berth_error_set(error, BERTH_ERROR_INVALID, "subnet", text, remedy,
+                               "the address has bits beyond its prefix");
+    }
+    *ret_subnet = subnet;
+    return true;
+}
+
+static bool overlaps(Subnet a, Subnet b)
+{
+    return a.base < b.base + subnet_size(b) && b.base < a.base + subnet_size(a);
+}
+
+/* The network whose subnet overlaps, or NULL. */
+static const Network *overlapping(ClusterCore *core, Subnet subnet)
+{
+    for (GTreeNode *n = g_tree_node_first(core->networks); n != NULL; n = g_tree_node_next(n)) {
+        const ClusterNetwork *network = g_tree_node_value(n);
+        Subnet other;
+        if (network->object->subnet != NULL &&
+            subnet_parse(network->object->subnet, &other, NULL) && overlaps(subnet, other)) {
+            return network->object;
+        }
+    }
+    return NULL;
+}
+
+static bool choose_subnet(ClusterCore *core, Network *object, GError **error)
+{
+    Subnet subnet = {DEFAULT_POOL, DEFAULT_PREFIX};
+    if (object->subnet != NULL) {
+        if (!subnet_parse(object->subnet, &subnet, error)) {
+            return false;
+        }
+        const Network *other = overlapping(core, subnet);
+        if (other != NULL) {
+            return berth_error_set(error, BERTH_ERROR_CONFLICT, "subnet", object->subnet,
+                                   "choose another subnet, or none to get the next free one",
+                                   "overlaps with network %s (%s)", other->name, other->subnet);
+        }
+    } else {
+        while (subnet.base < DEFAULT_POOL_END && overlapping(core, subnet) != NULL) {
+            subnet.base += subnet_size(subnet);
+        }
+        if (subnet.base >= DEFAULT_POOL_END) {
+            return berth_error_set(error, BERTH_ERROR_NO_CAPACITY, "subnet", NULL, SUBNET_REMEDY,
+                                   "no subnet of 10.64.0.0/10 is free");
+        }
+        g_autofree char *base = ipv4_text(subnet.base);
+        object->subnet = g_strdup_printf("%s/%d", base, subnet.prefix);
+    }
+    g_free(object->gateway);
+    object->gateway = ipv4_text(subnet.base + 1);
+    return true;
+}
+
+static bool vni_is_used(ClusterCore *core, int64_t vni)
+{
+    for (GTreeNode *n = g_tree_node_first(core->networks); n != NULL; n = g_tree_node_next(n)) {
+        const ClusterNetwork *network = g_tree_node_value(n);
+        if (network->object->has_vni && network->object->vni == vni) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool complete_overlay(ClusterCore *core, Network *object, GError **error)
+{
+    if (object->bridge != NULL || object->has_vlan) {
+        return berth_error_set(error, BERTH_ERROR_INVALID,
+                               object->bridge != NULL ? "bridge" : "vlan", object->bridge,
+                               "leave it out, or give kind bridge", "belongs to a bridge network");
+    }
+    object->has_vni = true;
+    object->vni = FIRST_VNI;
+    while (vni_is_used(core, object->vni)) {
+        object->vni++;
+    }
+    if (object->vni > LAST_VNI) {
+        return berth_error_set(error, BERTH_ERROR_NO_CAPACITY, "vni", NULL, NULL,
+                               "no network identifier is free");
+    }
+    return choose_subnet(core, object, error);
+}
+
+bool network_complete(ClusterCore *core, Network *object, GError **error)
+{
+    if (object->kind == NETWORK_KIND_OVERLAY) {
+        return complete_overlay(core, object, error);
+    }
+    if (object->bridge == NULL) {
+        return berth_error_set(error, BERTH_ERROR_INVALID, "bridge", NULL,
+                               "name the bridge that the hosts have, such as br0",
+                               "a bridge network needs a bridge");
+    }
+    return object->subnet == NULL || choose_subnet(core, object, error);
+}
+
+static bool mac_is_used(const ClusterNetwork *network, const char *mac)
+{
+    for (GTreeNode *n = g_tree_node_first(network->ports); n != NULL; n = g_tree_node_next(n)) {
+        const Nic *nic = g_tree_node_value(n);
+        if (strcmp(nic->mac, mac) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Beyond the network's own address, the gateway and the broadcast address. */
+static bool free_address(const ClusterNetwork *network, Subnet subnet, uint32_t *ret_address)
+{
+    for (uint32_t i = 2; i < subnet_size(subnet) - 1; i++) {
+        uint32_t address = subnet.base + i;
+        if (!g_hash_table_contains(network->used, GUINT_TO_POINTER(address))) {
+            *ret_address = address;
+            return true;
+        }
+    }
+    return false;
+}
+
+Nic *network_new_nic(ClusterCore *core, ClusterNetwork *network, const char *vm, guint index,
+                     GError **error)
+{
+    g_autoptr(Nic) nic = nic_new();
+    nic->network = g_strdup(network->id);
+    g_autofree char *mac = NULL;
+    guint attempt = 0;
+    do {
+        g_free(mac);
+        mac = hardware_mac(vm, index, attempt++);
+    } while (mac_is_used(network, mac));
+    nic->mac = g_steal_pointer(&mac);
+    if (network->object->subnet != NULL) {
+        Subnet subnet;
+        uint32_t address;
+        if (!subnet_parse(network->object->subnet, &subnet, error)) {
+            return NULL;
+        }
+        if (!free_address(network, subnet, &address)) {
+            berth_error_set(error, BERTH_ERROR_NO_CAPACITY, "networks", network->object->name,
+                            "remove VMs from it, or use another network",
+                            "no address of %s is free", network->object->subnet);
+            return NULL;
+        }
+        nic->ipv4 = ipv4_text(address);
+        nic->prefix = subnet.prefix;
+        nic->gateway = g_strdup(network->object->gateway);
+    }
+    return g_steal_pointer(&nic);
+}
+
+static void mark_lagging(ClusterCore *core, ClusterHost *host)
+{
+    if (!host->networks_lag) {
+        host->networks_lag = true;
+        g_tree_insert(core->lagging, host->id, host);
+    }
+    core->networks_due_ms = MIN(core->networks_due_ms, core->now_ms + NETWORK_DELAY_MS);
+}
+
+static void network_changed(ClusterCore *core, ClusterNetwork *network)
+{
+    network->generation = MAX(network->generation, txn_revision(core));
+    for (GTreeNode *n = g_tree_node_first(network->hosts); n != NULL; n = g_tree_node_next(n)) {
+        ClusterHost *host = g_tree_lookup(core->hosts, g_tree_node_key(n));
+        if (host != NULL && host->reported) {
+            mark_lagging(core, host);
+        }
+    }
+}
+
+static void count_host(ClusterNetwork *network, const ClusterHost *host, int change)
+{
+    int count = GPOINTER_TO_INT(g_tree_lookup(network->hosts, host->id)) + change;
+    if (count > 0) {
+        g_tree_insert(network->hosts, host->id, GINT_TO_POINTER(count));
+    } else {
+        g_tree_remove(network->hosts, host->id);
+    }
+}
+
+void network_link_vm(ClusterCore *core, ClusterVm *vm)
+{
+    for (guint i = 0; i < vm->placement->nics->len; i++) {
+        Nic *nic = vm->placement->nics->pdata[i];
+        ClusterNetwork *network = g_tree_lookup(core->networks, nic->network);
+        if (network == NULL) {
+            continue;
+        }
+        uint32_t address;
+        if (ipv4_parse(nic->ipv4, &address)) {
+            g_hash_table_add(network->used, GUINT_TO_POINTER(address));
+        }
+        g_tree_insert(network->ports, g_strdup_printf("%s/%u", vm->id, i), nic);
+        count_host(network, vm->host, 1);
+        network_changed(core, network);
+    }
+}
+
+void network_unlink_vm(ClusterCore *core, ClusterVm *vm)
+{
+    for (guint i = 0; i < vm->placement->nics->len; i++) {
+        const Nic *nic = vm->placement->nics->pdata[i];
+        ClusterNetwork *network = g_tree_lookup(core->networks, nic->network);
+        if (network == NULL) {
+            continue;
+        }
+        uint32_t address;
+        if (ipv4_parse(nic->ipv4, &address)) {
+            g_hash_table_remove(network->used, GUINT_TO_POINTER(address));
+        }
+        g_autofree char *key = g_strdup_printf("%s/%u", vm->id, i);
+        g_tree_remove(network->ports, key);
+        count_host(network, vm->host, -1);
+        network_changed(core, network);
+        if (vm->host->reported && g_tree_lookup(network->hosts, vm->host->id) == NULL) {
+            mark_lagging(core, vm->host);
+        }
+    }
+}
+
+static NetworkPort *port_of(ClusterCore *core, const char *key, const Nic *nic)
+{
+    g_autofree char *id = g_strndup(key, strcspn(key, "/"));
+    const ClusterVm *vm = g_tree_lookup(core->vms, id);
+    if (vm == NULL || vm->host == NULL || vm->host->facts == NULL) {
+        return NULL;
+    }
+    NetworkPort *port = network_port_new();
+    port->mac = g_strdup(nic->mac);
+    port->ipv4 = g_strdup(nic->ipv4);
+    port->host = g_strdup(vm->host->facts->address);
+    port->name = g_strdup(vm->spec->name);
+    return port;
+}
+
+static json_t *assignment_of(ClusterCore *core, const ClusterNetwork *network)
+{
+    g_autoptr(NetworkAssignment) assignment = network_assignment_new();
+    assignment->id = g_strdup(network->id);
+    assignment->kind = network->object->kind;
+    assignment->generation = MAX(network->generation, 1);
+    assignment->has_vni = network->object->has_vni;
+    assignment->vni = network->object->vni;
+    assignment->bridge = g_strdup(network->object->bridge);
+    assignment->has_vlan = network->object->has_vlan;
+    assignment->vlan = network->object->vlan;
+    assignment->subnet = g_strdup(network->object->subnet);
+    assignment->gateway = g_strdup(network->object->gateway);
+    for (GTreeNode *n = g_tree_node_first(network->ports); n != NULL; n = g_tree_node_next(n)) {
+        NetworkPort *port = port_of(core, g_tree_node_key(n), g_tree_node_value(n));
+        if (port != NULL) {
+            g_ptr_array_add(assignment->ports, port);
+        }
+    }
+    return network_assignment_encode(assignment);
+}
+
+static void tell_network(ClusterCore *core, ClusterHost *host, const ClusterNetwork *network)
+{
+    int64_t generation = MAX(network->generation, 1);
+    const int64_t *sent = g_hash_table_lookup(host->sent_networks, network->id);
+    if (sent != NULL && *sent == generation) {
+        return;
+    }
+    g_hash_table_insert(host->sent_networks, g_strdup(network->id),
+                        g_memdup2(&generation, sizeof generation));
+    agent_call(core, host, CALL_NETWORK, network->id, generation, AGENT_METHOD_NETWORK_APPLY,
+               assignment_of(core, network), 0, 0);
+}
+
+static void tell_removed(ClusterCore *core, ClusterHost *host, const char *id, int64_t generation)
+{
+    g_autoptr(NetworkRemove) removal = network_remove_new();
+    removal->id = g_strdup(id);
+    removal->generation = generation;
+    agent_call(core, host, CALL_NETWORK, id, generation, AGENT_METHOD_NETWORK_REMOVE,
+               network_remove_encode(removal), 0, 0);
+}
+
+/* What the host was told of and has no VMs in any more. */
+static void tell_departed(ClusterCore *core, ClusterHost *host)
+{
+    GHashTableIter iter;
+    void *id, *sent;
+    g_hash_table_iter_init(&iter, host->sent_networks);
+    while (g_hash_table_iter_next(&iter, &id, &sent)) {
+        const ClusterNetwork *network = g_tree_lookup(core->networks, id);
+        if (network == NULL || g_tree_lookup(network->hosts, host->id) == NULL) {
+            int64_t generation = network != NULL ? network->generation : *(int64_t *)sent + 1;
+            tell_removed(core, host, id, generation);
+            g_hash_table_iter_remove(&iter);
+        }
+    }
+}
+
+void network_tell_host(ClusterCore *core, ClusterHost *host)
+{
+    if (!host->reported) {
+        return;
+    }
+    for (GTreeNode *n = g_tree_node_first(core->networks); n != NULL; n = g_tree_node_next(n)) {
+        const ClusterNetwork *network = g_tree_node_value(n);
+        if (g_tree_lookup(network->hosts, host->id) != NULL) {
+            tell_network(core, host, network);
+        }
+    }
+    tell_departed(core, host);
+    host->networks_lag = false;
+    g_tree_remove(core->lagging, host->id);
+}
+
+void network_tell_lagging(ClusterCore *core)
+{
+    if (core->networks_due_ms <= core->now_ms) {
+        for (GTreeNode *n; (n = g_tree_node_first(core->lagging)) != NULL;) {
+            ClusterHost *host = g_tree_node_value(n);
+            g_tree_remove(core->lagging, host->id);
+            host->networks_lag = false;
+            network_tell_host(core, host);
+        }
+    }
+    if (g_tree_nnodes(core->lagging) == 0) {
+        core->networks_due_ms = INT64_MAX;
+    }
+}

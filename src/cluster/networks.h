@@ -1,0 +1,30 @@
+/*
+ * Networks: addresses, ports, and what each host is to know of them. Private to src/cluster.
+ *
+ * The manager gives addresses; the host on which a VM runs answers its DHCP. Each change of a network's
+ * ports raises its generation (the revision of the change), and the hosts that have VMs in it are told the
+ * whole list: the host that must start a VM before that VM's vm.apply, the others within NETWORK_DELAY_MS.
+ */
+#pragma once
+
+#include "cluster/model.h"
+
+/* How long a change of ports may gather before the hosts that only talk to them are told. */
+#define NETWORK_DELAY_MS 50
+
+/* Checks and completes a new network: subnet (parsed, or the next free one), gateway, VNI. */
+bool network_complete(ClusterCore *core, Network *object, GError **error);
+
+/* A card in this network for a VM's `index`-th interface: MAC and a free address. NO_CAPACITY when the subnet
+ * is full. Nothing is entered yet: network_link_vm does that, from the placement. */
+Nic *network_new_nic(ClusterCore *core, ClusterNetwork *network, const char *vm, guint index,
+                     GError **error);
+
+/* Enters or takes out the ports of a placed VM; marks its networks as changed. */
+void network_link_vm(ClusterCore *core, ClusterVm *vm);
+void network_unlink_vm(ClusterCore *core, ClusterVm *vm);
+
+/* Tells `host` now what it lacks of the networks that it has VMs in. */
+void network_tell_host(ClusterCore *core, ClusterHost *host);
+/* Tells all hosts that lag, if it is time; sets core->networks_due_ms. */
+void network_tell_lagging(ClusterCore *core);

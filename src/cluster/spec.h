@@ -1,0 +1,22 @@
+/*
+ * From what a request asks to what is wanted, complete: sizes, images and networks looked up, defaults filled,
+ * bounds checked. Private to src/cluster.
+ */
+#pragma once
+
+#include "cluster/model.h"
+
+/* A new spec, or NULL with an error that names the field. */
+VmSpec *spec_from_create(ClusterCore *core, const char *tenant, const VmCreate *body,
+                         GError **error);
+
+/* A copy of `spec` with what a resize changes; generation and all else as it was. */
+VmSpec *spec_resized(const VmSpec *spec, const VmResize *body, GError **error);
+
+AppSpec *spec_from_create_app(ClusterCore *core, const char *tenant, const AppCreate *body,
+                              GError **error);
+/* The spec of one of an app's VMs; `number` counts from 1. */
+VmSpec *spec_of_app_vm(ClusterCore *core, const ClusterApp *app, int64_t number, GError **error);
+
+/* vCPUs that a guest needs to use so much CPU. */
+int64_t vcpus_for(int64_t millicores);

@@ -1,0 +1,396 @@
+#include <string.h>
+
+#include "base/error.h"
+#include "base/resources.h"
+#include "cluster/agents.h"
+#include "cluster/commands.h"
+#include "cluster/fleet.h"
+#include "cluster/journal.h"
+#include "cluster/keys.h"
+#include "cluster/spec.h"
+#include "cluster/txn.h"
+#include "cluster/vms.h"
+
+json_t *render_vm(const ClusterVm *vm)
+{
+    json_t *json = json_object();
+    json_object_set_new(json, "id", json_string(vm->id));
+    json_object_set_new(json, "name", json_string(vm->spec->name));
+    json_object_set_new(json, "tenant", json_string(vm->tenant));
+    json_object_set_new(json, "revision", json_integer(vm->revision));
+    json_object_set_new(json, "spec", vm_spec_encode(vm->spec));
+    if (vm->placement != NULL) {
+        json_object_set_new(json, "placement", vm_placement_encode(vm->placement));
+    }
+    if (vm->status != NULL) {
+        json_object_set_new(json, "status", vm_status_encode(vm->status));
+    }
+    return json;
+}
+
+typedef struct {
+    const char *tenant;
+    const ClusterApp *app;
+    const ClusterHost *host;
+} VmFilter;
+
+static json_t *encode_vm(ClusterCore *core, const void *object, const void *data)
+{
+    const ClusterVm *vm = object;
+    const VmFilter *filter = data;
+    bool listed = strcmp(vm->tenant, filter->tenant) == 0 &&
+                  (filter->app == NULL || vm->app == filter->app) &&
+                  (filter->host == NULL || vm->host == filter->host);
+    return listed ? render_vm(vm) : NULL;
+}
+
+bool list_vms(ClusterCore *core, const ClusterRequest *request, GError **error)
+{
+    const ListVmsQuery *query = request->query;
+    VmFilter filter = {.tenant = request->principal.tenant};
+    if (query->app != NULL &&
+        (filter.app = find_app(core, filter.tenant, query->app, error)) == NULL) {
+        return false;
+    }
+    if (query->host != NULL && (filter.host = find_host(core, query->host, error)) == NULL) {
+        return false;
+    }
+    reply_list(core, request->id, core->vms, query->limit, query->after, encode_vm, &filter);
+    return true;
+}
+
+bool get_vm(ClusterCore *core, const ClusterRequest *request, GError **error)
+{
+    const ClusterVm *vm = find_vm(core, request->principal.tenant, request->params[0], error);
+    if (vm == NULL) {
+        return false;
+    }
+    reply_json(core, request->id, 200, render_vm(vm), vm->revision);
+    return true;
+}
+
+/* An answer to a dry run: an operation that never was, with its plan. */
+static void reply_plan(ClusterCore *core, uint64_t request, const char *kind, const char *name,
+                       const ClusterHost *host, Explanation *explanation)
+{
+    g_autoptr(Operation) plan = operation_new();
+    plan->id = g_strdup("");
+    plan->kind = g_strdup(kind);
+    plan->state = OPERATION_STATE_DONE;
+    plan->dry_run = true;
+    plan->message = g_strdup("nothing was done");
+    plan->explanation = explanation;
+    if (host != NULL) {
+        PlannedVm *planned = planned_vm_new();
+        planned->name = g_strdup(name);
+        planned->host = g_strdup(host->spec->name);
+        g_ptr_array_add(plan->plan, planned);
+    }
+    reply_json(core, request, 200, operation_encode(plan), -1);
+}
+
+/* Says no, and why of each host if that was asked for. */
+static bool refuse_explained(ClusterCore *core, const VmSpec *spec, ClusterHost *only,
+                             const ClusterRequest *request, GError *refusal, GError **error)
+{
+    const CreateVmQuery *query = request->query;
+    if (!query->explain) {
+        g_propagate_error(error, refusal);
+        return false;
+    }
+    ErrorAnswer *answer = error_answer_new();
+    answer->error = problem_from_error(refusal);
+    answer->error->explanation = fleet_explain(core, spec, only, NULL);
+    reply_json(core, request->id, berth_error_http_status(refusal), error_answer_encode(answer),
+               -1);
+    error_answer_free(answer);
+    g_error_free(refusal);
+    return true;
+}
+
+static bool create_resolved(ClusterCore *core, const ClusterRequest *request, VmSpec *spec,
+                            ClusterHost *only, GError **error)
+{
+    const CreateVmQuery *query = request->query;
+    GError *refusal = NULL;
+    if (query->dry_run) {
+        g_autoptr(VmSpec) owned = spec;
+        g_autoptr(GPtrArray) hosts = fleet_try(core, spec, only, 1, &refusal);
+        if (hosts == NULL) {
+            return refuse_explained(core, spec, only, request, refusal, error);
+        }
+        Explanation *explanation =
+            query->explain ? fleet_explain(core, spec, only, hosts->pdata[0]) : NULL;
+        reply_plan(core, request->id, "vm.create", spec->name, hosts->pdata[0], explanation);
+        return true;
+    }
+    Explanation *explanation = query->explain ? fleet_explain(core, spec, only, NULL) : NULL;
+    ClusterVm *vm = vm_place(core, request->principal.tenant, spec, only, &refusal);
+    if (vm == NULL) {
+        explanation_free(explanation);
+        bool answered = refuse_explained(core, spec, only, request, refusal, error);
+        vm_spec_free(spec);
+        return answered;
+    }
+    Subject subject = subject_of_vm(vm);
+    ClusterOperation *operation =
+        operation_start(core, "vm.create", vm->tenant, &subject, 1, "waits for the host");
+    operation->object->explanation = explanation;
+    operation_wait_vm(operation, vm);
+    event_add(core, "vm.placed", &subject, vm->host->spec->name, operation->object,
+              "VM %s goes to %s (%s)", spec->name, vm->host->spec->name, vm->placement->why);
+    operation_reply(core, request->id, operation, query->wait);
+    return true;
+}
+
+bool create_vm(ClusterCore *core, const ClusterRequest *request, GError **error)
+{
+    const char *tenant = request->principal.tenant;
+    const VmCreate *body = request->body;
+    g_autoptr(VmSpec) spec = spec_from_create(core, tenant, body, error);
+    if (spec == NULL || !name_is_free(core, "vm", tenant, spec->name, error)) {
+        return false;
+    }
+    ClusterHost *only = spec->host != NULL ? find_host(core, spec->host, error) : NULL;
+    if (spec->host != NULL && only == NULL) {
+        return false;
+    }
+    return create_resolved(core, request, g_steal_pointer(&spec), only, error);
+}
+
+/* What a change needs: the VM as the request names it, current and not on its way out. */
+static ClusterVm *vm_to_change(ClusterCore *core, const ClusterRequest *request, GError **error)
+{
+    ClusterVm *vm = find_vm(core, request->principal.tenant, request->params[0], error);
+    if (vm == NULL || !check_if_match(request, vm->revision, error)) {
+        return NULL;
+    }
+    if (vm->spec->removing) {
+        berth_error_set(error, BERTH_ERROR_CONFLICT, "vm", vm->spec->name, NULL,
+                        "the VM is being deleted");
+        return NULL;
+    }
+    return vm;
+}
+
+static void start_change(ClusterCore *core, const ClusterRequest *request, ClusterVm *vm,
+                         const char *kind, int64_t wait)
+{
+    vm_changed(core, vm);
+    Subject subject = subject_of_vm(vm);
+    ClusterOperation *operation = operation_start(core, kind, vm->tenant, &subject,
+                                                  vm->spec->generation, "waits for the host");
+    operation_wait_vm(operation, vm);
+    operation_reply(core, request->id, operation, wait);
+}
+
+bool update_vm(ClusterCore *core, const ClusterRequest *request, GError **error)
+{
+    const VmUpdate *body = request->body;
+    const UpdateVmQuery *query = request->query;
+    ClusterVm *vm = vm_to_change(core, request, error);
+    if (vm == NULL) {
+        return false;
+    }
+    if (query->dry_run) {
+        reply_plan(core, request->id, "vm.update", vm->spec->name, NULL, NULL);
+        return true;
+    }
+    if (body->power != POWER_WANTED_UNSET) {
+        vm->spec->power = body->power;
+    }
+    if (body->restart != RESTART_POLICY_UNSET) {
+        vm->spec->restart = body->restart;
+    }
+    if (body->description != NULL) {
+        g_free(vm->spec->description);
+        vm->spec->description = g_strdup(body->description);
+    }
+    start_change(core, request, vm, "vm.update", query->wait);
+    return true;
+}
+
+bool resize_vm(ClusterCore *core, const ClusterRequest *request, GError **error)
+{
+    const ResizeVmQuery *query = request->query;
+    ClusterVm *vm = vm_to_change(core, request, error);
+    if (vm == NULL) {
+        return false;
+    }
+    g_autoptr(VmSpec) wanted = spec_resized(vm->spec, request->body, error);
+    if (wanted == NULL || (vm->host != NULL &&
+                           !fleet_can_grow(core, vm, wanted->resources, error))) {
+        return false;
+    }
+    if (query->dry_run) {
+        reply_plan(core, request->id, "vm.resize", vm->spec->name, vm->host, NULL);
+        return true;
+    }
+    vm_spec_free(vm->spec);
+    vm->spec = g_steal_pointer(&wanted);
+    g_autofree char *text = resources_format(vm->spec->resources);
+    Subject subject = subject_of_vm(vm);
+    event_add(core, "vm.resized", &subject, vm->host != NULL ? vm->host->spec->name : NULL, NULL,
+              "VM %s may use %s", vm->spec->name, text);
+    start_change(core, request, vm, "vm.resize", query->wait);
+    return true;
+}
+
+bool delete_vm(ClusterCore *core, const ClusterRequest *request, GError **error)
+{
+    const DeleteVmQuery *query = request->query;
+    ClusterVm *vm = find_vm(core, request->principal.tenant, request->params[0], error);
+    if (vm == NULL || !check_if_match(request, vm->revision, error)) {
+        return false;
+    }
+    vm_begin_removal(core, vm);
+    Subject subject = subject_of_vm(vm);
+    const char *waits = vm->host != NULL && vm->host->session == 0
+                            ? "waits for the host, which is not connected"
+                            : "waits for the host";
+    ClusterOperation *operation = operation_start(core, "vm.delete", vm->tenant, &subject,
+                                                  vm->spec->generation, waits);
+    operation_wait_vm(operation, vm);
+    operation_reply(core, request->id, operation, query->wait);
+    return true;
+}
+
+bool exec_vm(ClusterCore *core, const ClusterRequest *request, GError **error)
+{
+    const VmExecRequest *body = request->body;
+    const ClusterVm *vm = find_vm(core, request->principal.tenant, request->params[0], error);
+    if (vm == NULL) {
+        return false;
+    }
+    if (vm->host == NULL || !vm->host->reported) {
+        return berth_error_set(error, BERTH_ERROR_UNAVAILABLE, "vm", vm->spec->name,
+                               "try again when 'berth host list' shows the host up",
+                               "the VM's host is not connected");
+    }
+    g_autoptr(VmExec) exec = vm_exec_new();
+    exec->id = g_strdup(vm->id);
+    for (guint i = 0; i < body->argv->len; i++) {
+        g_ptr_array_add(exec->argv, g_strdup(body->argv->pdata[i]));
+    }
+    exec->timeout_ms = body->timeout_ms;
+    agent_call(core, vm->host, CALL_EXEC, vm->id, 0, AGENT_METHOD_VM_EXEC, vm_exec_encode(exec),
+               body->timeout_ms + core->config.call_timeout_ms, request->id);
+    return true;
+}
+
+bool explain_vm(ClusterCore *core, const ClusterRequest *request, GError **error)
+{
+    ClusterVm *vm = find_vm(core, request->principal.tenant, request->params[0], error);
+    if (vm == NULL) {
+        return false;
+    }
+    ClusterHost *only = vm->spec->host != NULL ? find_host(core, vm->spec->host, NULL) : NULL;
+    fleet_unbook(core, vm);
+    g_autoptr(Explanation) explanation = fleet_explain(core, vm->spec, only, vm->host);
+    fleet_book(core, vm);
+    reply_json(core, request->id, 200, explanation_encode(explanation), -1);
+    return true;
+}
+
+static ClusterHost *host_with_quarantined(ClusterCore *core, const char *vm, GError **error)
+{
+    for (GTreeNode *n = g_tree_node_first(core->hosts); n != NULL; n = g_tree_node_next(n)) {
+        ClusterHost *host = g_tree_node_value(n);
+        if (g_tree_lookup(host->quarantined, vm) != NULL) {
+            return host;
+        }
+    }
+    berth_error_set(error, BERTH_ERROR_NOT_FOUND, "vm", vm,
+                    "give the id as 'berth host show' lists it", "no host holds such a VM in quarantine");
+    return NULL;
+}
+
+/* The record of a VM that the store has lost, from what its host was once told. */
+static VmSpec *spec_of_assignment(const Assignment *assignment)
+{
+    VmSpec *spec = vm_spec_new();
+    spec->name = g_strdup(assignment->name);
+    spec->resources = resources_copy(assignment->resources);
+    spec->vcpus = assignment->vcpus;
+    spec->max_vcpus = assignment->hardware->max_vcpus;
+    spec->max_memory = assignment->hardware->max_memory;
+    spec->image = g_strdup(assignment->image != NULL ? assignment->image->id : NULL);
+    spec->power = assignment->power;
+    spec->restart = assignment->restart;
+    spec->generation = assignment->generation + 1;
+    for (guint i = 0; i < assignment->nics->len; i++) {
+        g_ptr_array_add(spec->networks, g_strdup(((Nic *)assignment->nics->pdata[i])->network));
+    }
+    return spec;
+}
+
+static VmPlacement *placement_of_assignment(ClusterCore *core, const ClusterHost *host,
+                                            const Assignment *assignment)
+{
+    VmPlacement *placement = vm_placement_new();
+    placement->host = g_strdup(host->id);
+    placement->host_name = g_strdup(host->spec->name);
+    placement->epoch = assignment->epoch;
+    placement->overhead = core->overhead;
+    placement->hardware = hardware_copy(assignment->hardware);
+    placement->placed_ms = core->now_ms;
+    placement->why = g_strdup("adopted where it ran");
+    for (guint i = 0; i < assignment->nics->len; i++) {
+        g_ptr_array_add(placement->nics, nic_copy(assignment->nics->pdata[i]));
+    }
+    return placement;
+}
+
+bool adopt_vm(ClusterCore *core, const ClusterRequest *request, GError **error)
+{
+    const char *tenant = request->principal.tenant;
+    ClusterHost *host = host_with_quarantined(core, request->params[0], error);
+    if (host == NULL) {
+        return false;
+    }
+    const ReportedVm *reported = g_tree_lookup(host->quarantined, request->params[0]);
+    if (reported->assignment == NULL) {
+        return berth_error_set(error, BERTH_ERROR_CONFLICT, "vm", reported->id,
+                               "end it with 'berth vm purge'",
+                               "host %s has no record of its hardware", host->spec->name);
+    }
+    if (!name_is_free(core, "vm", tenant, reported->assignment->name, error)) {
+        return false;
+    }
+    ClusterVm *vm = model_add_vm(core, g_strdup(reported->id), tenant,
+                                 spec_of_assignment(reported->assignment));
+    vm->placement = placement_of_assignment(core, host, reported->assignment);
+    model_link_vm(core, vm);
+    name_take(core, "vm", tenant, vm->spec->name, vm->id, vm);
+    save_vm_spec(core, vm);
+    save_vm_placement(core, vm);
+    agent_mark_vm(core, vm);
+    Subject subject = subject_of_vm(vm);
+    ClusterOperation *operation = operation_start(core, "vm.adopt", tenant, &subject,
+                                                  vm->spec->generation, "waits for the host");
+    operation_wait_vm(operation, vm);
+    event_add(core, "vm.adopted", &subject, host->spec->name, operation->object,
+              "VM %s is taken into the store as it runs on %s", vm->spec->name, host->spec->name);
+    g_tree_remove(host->quarantined, vm->id);
+    operation_reply(core, request->id, operation, 0);
+    return true;
+}
+
+bool purge_vm(ClusterCore *core, const ClusterRequest *request, GError **error)
+{
+    ClusterHost *host = host_with_quarantined(core, request->params[0], error);
+    if (host == NULL) {
+        return false;
+    }
+    const ReportedVm *reported = g_tree_lookup(host->quarantined, request->params[0]);
+    Subject subject = {.kind = SUBJECT_KIND_VM, .id = reported->id, .name = reported->name};
+    ClusterOperation *operation = operation_start(core, "vm.purge", request->principal.tenant,
+                                                  &subject, 0, "the host is told");
+    event_add(core, "vm.purged", &subject, host->spec->name, operation->object,
+              "VM %s, which the store does not know, is ended on %s", reported->id,
+              host->spec->name);
+    agent_purge(core, host, reported);
+    operation_finish(core, operation, NULL, "the host was told");
+    operation_reply(core, request->id, operation, 0);
+    return true;
+}
