@@ -1,0 +1,1 @@
+"""The schema generator: model reads and checks, emit and routes write C."""
