@@ -199,8 +199,8 @@ static bool equal_field(const CodecField *field, const void *a, const void *b)
 {
     const void *x = CONST_MEMBER(void *, a, field->offset);
     const void *y = CONST_MEMBER(void *, b, field->offset);
-    if (field->has_offset >= 0 && CONST_MEMBER(bool, a, field->has_offset) !=
-                                      CONST_MEMBER(bool, b, field->has_offset)) {
+    if (field->has_offset >= 0 &&
+        CONST_MEMBER(bool, a, field->has_offset) != CONST_MEMBER(bool, b, field->has_offset)) {
         return false;
     }
     switch (field->kind) {
@@ -371,11 +371,11 @@ static bool check_range(GError **error, const char *field, const json_t *json, i
     }
     bool below = amount < minimum;
     g_autofree char *remedy =
-        minimum == INT64_MIN   ? g_strdup_printf("at most %" G_GINT64_FORMAT, maximum)
-        : maximum == INT64_MAX ? g_strdup_printf("at least %" G_GINT64_FORMAT, minimum)
-                               : g_strdup_printf("between %" G_GINT64_FORMAT
-                                                 " and %" G_GINT64_FORMAT,
-                                                 minimum, maximum);
+        minimum == INT64_MIN ? g_strdup_printf("at most %" G_GINT64_FORMAT, maximum)
+        : maximum == INT64_MAX
+            ? g_strdup_printf("at least %" G_GINT64_FORMAT, minimum)
+            : g_strdup_printf("between %" G_GINT64_FORMAT " and %" G_GINT64_FORMAT, minimum,
+                              maximum);
     g_autofree char *message = g_strdup_printf("%s is too %s", what, below ? "small" : "large");
     return refuse(error, field, json, remedy, message);
 }
@@ -427,7 +427,8 @@ static bool decode_integer(const CodecField *field, void *object, const json_t *
                       "not an integer");
     }
     int64_t value = json_integer_value(json);
-    if (!check_range(error, field->name, json, value, field->minimum, field->maximum, "the value")) {
+    if (!check_range(error, field->name, json, value, field->minimum, field->maximum,
+                     "the value")) {
         return false;
     }
     MEMBER(int64_t, object, field->offset) = value;
@@ -437,13 +438,11 @@ static bool decode_integer(const CodecField *field, void *object, const json_t *
 static bool decode_enum(const CodecField *field, void *object, const json_t *json, CodecMode mode,
                         GError **error)
 {
-    int value = json_is_string(json)
-                    ? codec_enum_parse(field->enumeration, json_string_value(json))
-                    : 0;
+    int value =
+        json_is_string(json) ? codec_enum_parse(field->enumeration, json_string_value(json)) : 0;
     /* What a newer peer says and we do not know counts as unset, not as an error. */
     if (value == 0 && !(mode == CODEC_TOLERANT && json_is_string(json))) {
-        g_autofree char *choices =
-            g_strjoinv(", ", (char **)(void *)field->enumeration->values);
+        g_autofree char *choices = g_strjoinv(", ", (char **)(void *)field->enumeration->values);
         g_autofree char *remedy = g_strdup_printf("one of: %s", choices);
         return refuse(error, field->name, json, remedy, "not one of the choices");
     }
@@ -462,8 +461,7 @@ static bool decode_strings(const CodecField *field, GPtrArray *array, const json
 {
     size_t i;
     json_t *item;
-    json_array_foreach(json, i, item)
-    {
+    json_array_foreach (json, i, item) {
         g_autofree char *name = g_strdup_printf("%s[%zu]", field->name, i);
         if (!json_is_string(item)) {
             return refuse(error, name, item, "write a string", "not a string");
@@ -494,8 +492,7 @@ static bool decode_array(const CodecField *field, void *object, const json_t *js
     }
     size_t i;
     json_t *item;
-    json_array_foreach(json, i, item)
-    {
+    json_array_foreach (json, i, item) {
         void *element = codec_decode(field->type, item, mode, error);
         if (element == NULL) {
             prefix_index(error, field->name, i);
@@ -537,8 +534,7 @@ static bool decode_map(const CodecField *field, void *object, const json_t *json
     }
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)json, key, value)
-    {
+    json_object_foreach ((json_t *)json, key, value) {
         if (!decode_map_entry(field, object, key, value, error)) {
             return false;
         }
@@ -626,7 +622,7 @@ static bool refuse_unknown(const CodecType *type, const char *name, const json_t
     g_ptr_array_add(names, NULL);
     const char *nearest = berth_nearest_name(name, (const char *const *)names->pdata);
     g_autofree char *known = g_strjoinv(", ", (char **)names->pdata);
-    g_autofree char *remedy = nearest != NULL ? g_strdup_printf("did you mean '%s'?", nearest)
+    g_autofree char *remedy = nearest != NULL  ? g_strdup_printf("did you mean '%s'?", nearest)
                               : names->len > 1 ? g_strdup_printf("known here: %s", known)
                                                : g_strdup("leave it out");
     return refuse(error, name, value, remedy, "unknown field");
@@ -637,8 +633,7 @@ static bool decode_members(const CodecType *type, void *object, const json_t *js
 {
     const char *name;
     json_t *value;
-    json_object_foreach((json_t *)json, name, value)
-    {
+    json_object_foreach ((json_t *)json, name, value) {
         const CodecField *field = field_named(type, name);
         if (field != NULL) {
             if (!decode_field(field, object, value, mode, error)) {
@@ -755,7 +750,8 @@ json_t *codec_parse(const char *data, size_t length, const CodecLimits *limits, 
     json_error_t problem;
     json_t *json = json_loadb(data, length, JSON_REJECT_DUPLICATES, &problem);
     if (json == NULL) {
-        g_autofree char *where = g_strdup_printf("line %d, column %d", problem.line, problem.column);
+        g_autofree char *where =
+            g_strdup_printf("line %d, column %d", problem.line, problem.column);
         berth_error_set(error, BERTH_ERROR_INVALID, NULL, where, "send one JSON object",
                         "not JSON: %s", problem.text);
     }

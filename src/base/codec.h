@@ -1,17 +1,18 @@
 /*
  * JSON in and out of C structs, by tables that the schema generator writes.
  *
- * tools/schema-gen turns each named object of the schema into a struct, a CodecType that describes it and thin
- * wrappers (vm_spec_new, vm_spec_decode, …) around the functions here. One interpreter reads the tables, so
- * that what a schema says is checked in one place.
+ * tools/schema-gen turns each named object of the schema into a struct, a CodecType that describes
+ * it and thin wrappers (vm_spec_new, vm_spec_decode, …) around the functions here. One interpreter
+ * reads the tables, so that what a schema says is checked in one place.
  *
- * Members: string → char * (NULL: absent); integer, number, boolean → int64_t, double, bool, with `bool has_x`
- * beside it where the field is optional and has no default; enum → a C enum whose 0 is …_UNSET; object →
- * pointer (NULL: absent); array → GPtrArray *, map → StringMap * or IntMap *, never NULL (absent is empty);
- * x-raw → json_t *.
+ * Members: string → char * (NULL: absent); integer, number, boolean → int64_t, double, bool, with
+ * `bool has_x` beside it where the field is optional and has no default; enum → a C enum whose 0 is
+ * …_UNSET; object → pointer (NULL: absent); array → GPtrArray *, map → StringMap * or IntMap *,
+ * never NULL (absent is empty); x-raw → json_t *.
  *
- * Every error is BERTH_ERROR_INVALID with the whole path of the field, the value that stood there, and what
- * would be right. The path is built while the error travels up, so a sound document pays nothing for it.
+ * Every error is BERTH_ERROR_INVALID with the whole path of the field, the value that stood there,
+ * and what would be right. The path is built while the error travels up, so a sound document pays
+ * nothing for it.
  *
  * Threading: any thread; types are constant, compiled patterns are shared under a lock.
  */
@@ -57,7 +58,7 @@ typedef struct {
     size_t offset;
     ptrdiff_t has_offset; /* of `bool has_x`; -1: none */
     bool required;
-    int64_t minimum, maximum;           /* of the integer; of the length of a string, array or map */
+    int64_t minimum, maximum; /* of the integer; of the length of a string, array or map */
     int64_t item_minimum, item_maximum; /* of the length of a string, or the value, inside */
     const char *pattern, *hint;
     const char *default_text; /* as JSON; NULL: none */
@@ -75,13 +76,14 @@ struct CodecType {
 };
 
 void *codec_new(const CodecType *type);
-void codec_free(const CodecType *type, void *object); /* takes NULL */
+void codec_free(const CodecType *type, void *object);        /* takes NULL */
 void *codec_copy(const CodecType *type, const void *object); /* NULL gives NULL */
 bool codec_equal(const CodecType *type, const void *a, const void *b);
 json_t *codec_encode(const CodecType *type, const void *object);
 void *codec_decode(const CodecType *type, const json_t *json, CodecMode mode, GError **error);
 
-/* From the parameters of a URL: each value is read as its field's kind. Strict. `values` may be NULL. */
+/* From the parameters of a URL: each value is read as its field's kind. Strict. `values` may be
+ * NULL. */
 void *codec_decode_strings(const CodecType *type, GHashTable *values, GError **error);
 
 /* Enumerators by name; 0: no such. */
@@ -94,8 +96,8 @@ typedef struct {
     int max_depth;    /* of brackets [32] */
 } CodecLimits;
 
-/* Text to JSON: an object or array, no duplicate keys. `limits` may be NULL. A text that is nested too deeply
- * is refused before it is parsed. */
+/* Text to JSON: an object or array, no duplicate keys. `limits` may be NULL. A text that is nested
+ * too deeply is refused before it is parsed. */
 json_t *codec_parse(const char *data, size_t length, const CodecLimits *limits, GError **error);
 
 char *codec_dump(const json_t *json);        /* compact */

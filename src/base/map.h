@@ -1,8 +1,10 @@
 /*
- * Small maps from strings to strings or to integers, as JSON objects carry them: labels, accelerators.
+ * Small maps from strings to strings or to integers, as JSON objects carry them: labels,
+ * accelerators.
  *
- * Entries are kept in the order of their keys, so that two equal maps print alike. Made for tens of entries;
- * lookups are by binary search, insertions move what follows. Keys and values are copied in.
+ * Entries are kept in the order of their keys, so that two equal maps print alike. Made for tens of
+ * entries; lookups are by binary search, insertions move what follows. Keys and values are copied
+ * in.
  *
  * Threading: none of its own. NULL counts as an empty map wherever a map is only read.
  */

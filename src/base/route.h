@@ -1,5 +1,6 @@
 /*
- * The routes of the HTTP API as the schema generator tabulates them (schema/routes.h has the table).
+ * The routes of the HTTP API as the schema generator tabulates them (schema/routes.h has the
+ * table).
  *
  * Threading: the table is constant; the matcher is a pure function.
  */
@@ -35,7 +36,8 @@ typedef struct {
 } ApiRoute;
 
 /* The route of a request. `ret_params` gets the decoded path parameters in order, to be freed with
- * g_strfreev. NULL: none; then `ret_path_known` tells a wrong method (405) from a wrong path (404). */
+ * g_strfreev. NULL: none; then `ret_path_known` tells a wrong method (405) from a wrong path (404).
+ */
 const ApiRoute *api_route_match(const ApiRoute *routes, size_t n_routes, const char *method,
                                 const char *path, char ***ret_params, bool *ret_path_known);
 

@@ -390,8 +390,8 @@ static void apply_answered(ClusterCore *core, ClusterHost *host, const Call *cal
     if (vm->status == NULL || g_strcmp0(vm->status->message, error->message) != 0) {
         Subject subject = subject_of_vm(vm);
         event_add(core, "vm.refused", &subject, host->spec->name, NULL,
-                  "host %s did not take the assignment of VM %s: %s; tried again",
-                  host->spec->name, vm->spec->name, error->message);
+                  "host %s did not take the assignment of VM %s: %s; tried again", host->spec->name,
+                  vm->spec->name, error->message);
     }
 }
 
@@ -432,8 +432,7 @@ void agent_answer(ClusterCore *core, uint64_t id, const json_t *result, const GE
         g_hash_table_remove(host->sent_networks, call->subject);
         host->networks_lag = true;
         g_tree_insert(core->lagging, host->id, host);
-        core->networks_due_ms =
-            MIN(core->networks_due_ms, core->now_ms + core->config.retry_ms);
+        core->networks_due_ms = MIN(core->networks_due_ms, core->now_ms + core->config.retry_ms);
     }
     g_hash_table_remove(core->calls, &id);
 }

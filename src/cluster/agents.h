@@ -5,8 +5,9 @@
 
 #include "cluster/model.h"
 
-/* Sends a call to a connected host once the step is durable. `subject` and `generation` come back with the
- * answer; `timeout_ms` 0 takes the configured one; `request` is that of CALL_EXEC. Takes `params` over. */
+/* Sends a call to a connected host once the step is durable. `subject` and `generation` come back
+ * with the answer; `timeout_ms` 0 takes the configured one; `request` is that of CALL_EXEC. Takes
+ * `params` over. */
 void agent_call(ClusterCore *core, ClusterHost *host, CallKind kind, const char *subject,
                 int64_t generation, const char *method, json_t *params, int64_t timeout_ms,
                 uint64_t request);

@@ -1,34 +1,38 @@
 /*
- * What the manager decides: objects, placement, the ledger, operations, and what each host should run.
+ * What the manager decides: objects, placement, the ledger, operations, and what each host should
+ * run.
  *
- * A ClusterCore is told what happens (ClusterEvent) and answers what to do (ClusterAction). It performs
- * nothing: no I/O, no clock; its only randomness is the seed it is made with. The manager feeds it from
- * HTTP, the store and the agents; berth-sim feeds it in virtual time.
+ * A ClusterCore is told what happens (ClusterEvent) and answers what to do (ClusterAction). It
+ * performs nothing: no I/O, no clock; its only randomness is the seed it is made with. The manager
+ * feeds it from HTTP, the store and the agents; berth-sim feeds it in virtual time.
  *
  * One way for data
  *
  *     request ─► model changes ─► COMMIT (a transaction for the store)        ┐
- *                              └► replies, events, agent calls: held back ────┴─► released by COMMITTED
+ *                              └► replies, events, agent calls: held back ────┴─► released by
+ * COMMITTED
  *
- * The model is ahead of the store by the transactions in flight. Whatever leaves the core - an answer to a
- * read too - is held until every transaction that was in flight when it was made is durable, so nobody ever
- * sees what could still be lost. Transactions are numbered and committed in order. One that fails ends the
- * core's usefulness: it answers ABORT, and the manager starts again from the store.
+ * The model is ahead of the store by the transactions in flight. Whatever leaves the core - an
+ * answer to a read too - is held until every transaction that was in flight when it was made is
+ * durable, so nobody ever sees what could still be lost. Transactions are numbered and committed in
+ * order. One that fails ends the core's usefulness: it answers ABORT, and the manager starts again
+ * from the store.
  *
- * Revisions. The store's revision rises by one with each transaction and the core is the only writer, so
- * the core knows the revision of a change when it makes it. An object's `revision` is that of its spec.
+ * Revisions. The store's revision rises by one with each transaction and the core is the only
+ * writer, so the core knows the revision of a change when it makes it. An object's `revision` is
+ * that of its spec.
  *
- * Agents say what is (reports); the core compares it with what should be and sends the difference: each
- * vm.apply, vm.remove and network.apply is whole and idempotent, and is sent again after each connection
- * until a report answers it. A VM that the store does not know is quarantined and shown, never ended,
- * unless a tombstone of its (id, epoch) says that it was deleted.
+ * Agents say what is (reports); the core compares it with what should be and sends the difference:
+ * each vm.apply, vm.remove and network.apply is whole and idempotent, and is sent again after each
+ * connection until a report answers it. A VM that the store does not know is quarantined and shown,
+ * never ended, unless a tombstone of its (id, epoch) says that it was deleted.
  *
- * The ledger is a fold over placements: a VM books on its host, in each dimension, the larger of what is
- * wanted and what its host last said is applied (so that a shrink frees capacity only when it has happened)
- * plus QEMU's measured overhead of memory.
+ * The ledger is a fold over placements: a VM books on its host, in each dimension, the larger of
+ * what is wanted and what its host last said is applied (so that a shrink frees capacity only when
+ * it has happened) plus QEMU's measured overhead of memory.
  *
- * Threading: one thread owns a ClusterCore. Ownership: events are borrowed for the call; actions and all
- * that they point to belong to the ClusterActions array.
+ * Threading: one thread owns a ClusterCore. Ownership: events are borrowed for the call; actions
+ * and all that they point to belong to the ClusterActions array.
  */
 #pragma once
 
@@ -44,12 +48,12 @@ typedef struct ClusterCore ClusterCore;
 /* Zeros take the default in brackets. */
 typedef struct {
     uint64_t seed;
-    int64_t events_kept;       /* [10000] */
-    int64_t operations_kept;   /* finished ones [5000] */
-    int64_t tombstones_kept;   /* [100000] */
-    int64_t call_timeout_ms;   /* an agent's answer to a call that is no exec [30000] */
-    int64_t retry_ms;          /* before a refused or unanswered call is sent again [2000] */
-    int apply_window;          /* vm.apply calls under way at once for one host [64] */
+    int64_t events_kept;     /* [10000] */
+    int64_t operations_kept; /* finished ones [5000] */
+    int64_t tombstones_kept; /* [100000] */
+    int64_t call_timeout_ms; /* an agent's answer to a call that is no exec [30000] */
+    int64_t retry_ms;        /* before a refused or unanswered call is sent again [2000] */
+    int apply_window;        /* vm.apply calls under way at once for one host [64] */
 } ClusterConfig;
 
 /* Who asks. */
@@ -70,9 +74,9 @@ typedef struct {
 } ClusterRequest;
 
 typedef enum {
-    CLUSTER_EVENT_START,    /* everything is loaded */
+    CLUSTER_EVENT_START, /* everything is loaded */
     CLUSTER_EVENT_REQUEST,
-    CLUSTER_EVENT_CANCEL,   /* the client of a request has gone; no reply is wanted any more */
+    CLUSTER_EVENT_CANCEL, /* the client of a request has gone; no reply is wanted any more */
     CLUSTER_EVENT_COMMITTED,
     CLUSTER_EVENT_COMMIT_FAILED,
     CLUSTER_EVENT_STORE_HEALTH,
@@ -139,8 +143,8 @@ typedef struct {
     ClusterActionKind kind;
     union {
         struct {
-            int64_t revision; /* that the store must have after it */
-            GPtrArray *puts;  /* of ClusterPut *; at most 128 and 1 MiB */
+            int64_t revision;  /* that the store must have after it */
+            GPtrArray *puts;   /* of ClusterPut *; at most 128 and 1 MiB */
             GPtrArray *absent; /* of char *: keys that must not exist before, for names */
         } commit;
         struct {
@@ -179,8 +183,9 @@ ClusterCore *cluster_core_new(const ClusterConfig *config);
 void cluster_core_free(ClusterCore *core);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ClusterCore, cluster_core_free)
 
-/* Before CLUSTER_EVENT_START: one call for each key of the store, in any order. An unknown key is kept
- * aside untouched (a newer release wrote it); a value that cannot be read fails, naming the key. */
+/* Before CLUSTER_EVENT_START: one call for each key of the store, in any order. An unknown key is
+ * kept aside untouched (a newer release wrote it); a value that cannot be read fails, naming the
+ * key. */
 bool cluster_core_load(ClusterCore *core, const char *key, GBytes *value, int64_t mod_revision,
                        GError **error);
 /* The revision of the store when it was read. */
@@ -193,7 +198,8 @@ ClusterActions *cluster_step(ClusterCore *core, const ClusterEvent *event, int64
 int64_t cluster_next_deadline(const ClusterCore *core);
 
 /* Lookups for the edge, of what is durable or in flight; borrowed until the next step. */
-/* By id or name; false with NOT_FOUND and the nearest name. `ret_host` is the id of its host if connected. */
+/* By id or name; false with NOT_FOUND and the nearest name. `ret_host` is the id of its host if
+ * connected. */
 bool cluster_core_locate_vm(const ClusterCore *core, const char *tenant, const char *vm,
                             const char **ret_id, const char **ret_host, GError **error);
 /* Is this host's certificate still good? */
@@ -204,9 +210,11 @@ bool cluster_core_expects_file(const ClusterCore *core, const char *tenant, cons
                                GError **error);
 /* Is this content part of an image that is ready? */
 bool cluster_core_knows_file(const ClusterCore *core, const char *sha256, int64_t *ret_bytes);
-/* Events after `revision`, oldest first, as JSON; NULL when they are no longer kept (`ret_oldest` says
- * from where on they are). Only durable ones. */
-GPtrArray *cluster_core_events_since(const ClusterCore *core, int64_t revision, int64_t *ret_oldest);
+/* Events after `revision`, oldest first, as JSON; NULL when they are no longer kept (`ret_oldest`
+ * says from where on they are). Only durable ones. */
+GPtrArray *cluster_core_events_since(const ClusterCore *core, int64_t revision,
+                                     int64_t *ret_oldest);
 
-/* For tests and the simulator: the invariants of the design; false with the broken one in `error`. */
+/* For tests and the simulator: the invariants of the design; false with the broken one in `error`.
+ */
 bool cluster_core_check(const ClusterCore *core, GError **error);

@@ -2,8 +2,9 @@
  * Requests of the HTTP API, each a function that checks, changes the model and answers. Private to
  * src/cluster.
  *
- * A command either fails, having changed nothing, or makes one consistent change. It answers exactly once:
- * with reply_json or operation_reply, or by returning false with an error, which the dispatcher sends.
+ * A command either fails, having changed nothing, or makes one consistent change. It answers
+ * exactly once: with reply_json or operation_reply, or by returning false with an error, which the
+ * dispatcher sends.
  */
 #pragma once
 
@@ -68,8 +69,8 @@ bool get_top(ClusterCore *core, const ClusterRequest *request, GError **error);
 /* If-Match: PRECONDITION unless it is absent or names this revision. */
 bool check_if_match(const ClusterRequest *request, int64_t revision, GError **error);
 
-/* Answers a list: `encode` makes the JSON of a tree's value, or NULL to leave it out. Ordered by key; `after`
- * is the last key of the page before. */
+/* Answers a list: `encode` makes the JSON of a tree's value, or NULL to leave it out. Ordered by
+ * key; `after` is the last key of the page before. */
 typedef json_t *(*EncodeFunc)(ClusterCore *core, const void *object, const void *filter);
 void reply_list(ClusterCore *core, uint64_t request, GTree *tree, int64_t limit, const char *after,
                 EncodeFunc encode, const void *filter);

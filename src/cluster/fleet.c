@@ -59,10 +59,11 @@ static bool accelerator_dimension(ClusterCore *core, const char *name, int *ret_
     int dim = fleet_dimension(core, name);
     if (dim < 0) {
         if (core->dimensions->len == MAX_DIMENSIONS) {
-            return berth_error_set(error, BERTH_ERROR_NO_CAPACITY, "accelerators", name,
-                                   "use one of the names that hosts declare",
-                                   "the cluster knows %d kinds of accelerator already, the most that it can",
-                                   MAX_DIMENSIONS - N_FIXED);
+            return berth_error_set(
+                error, BERTH_ERROR_NO_CAPACITY, "accelerators", name,
+                "use one of the names that hosts declare",
+                "the cluster knows %d kinds of accelerator already, the most that it can",
+                MAX_DIMENSIONS - N_FIXED);
         }
         dim = (int)core->dimensions->len;
         g_ptr_array_add(core->dimensions, g_strdup(name));
@@ -82,7 +83,8 @@ bool fleet_vector(ClusterCore *core, const Resources *resources, Vector *ret_vec
         vector.amount[DIM_NET_BW] = resources->net_bw;
         for (size_t i = 0; i < int_map_size(resources->accelerators); i++) {
             int dim;
-            if (!accelerator_dimension(core, int_map_key(resources->accelerators, i), &dim, error)) {
+            if (!accelerator_dimension(core, int_map_key(resources->accelerators, i), &dim,
+                                       error)) {
                 return false;
             }
             vector.amount[dim] = int_map_value(resources->accelerators, i);
@@ -92,8 +94,8 @@ bool fleet_vector(ClusterCore *core, const Resources *resources, Vector *ret_vec
     return true;
 }
 
-/* For vectors whose names were accepted before: those of stored objects and of hosts. A host's kinds of
- * accelerator beyond what the fleet can tell apart count as absent. */
+/* For vectors whose names were accepted before: those of stored objects and of hosts. A host's
+ * kinds of accelerator beyond what the fleet can tell apart count as absent. */
 static Vector known_vector(ClusterCore *core, const Resources *resources)
 {
     Vector vector = {0};
@@ -268,8 +270,8 @@ typedef struct {
 static bool engine_request(ClusterCore *core, const VmSpec *spec, const ClusterHost *only,
                            EngineRequest *ret_request, GError **error)
 {
-    EngineRequest r = {.request = {.struct_size = sizeof r.request,
-                                   .policy = engine_policy(spec->policy)}};
+    EngineRequest r = {
+        .request = {.struct_size = sizeof r.request, .policy = engine_policy(spec->policy)}};
     if (!fleet_vector(core, spec->resources, &r.vector, error)) {
         return false;
     }
@@ -300,9 +302,9 @@ static char *verdict_text(ClusterCore *core, const ClusterHost *host, const Bert
     case BERTH_PLACE_CANDIDATE:
         return g_strdup("fits");
     case BERTH_PLACE_DISABLED:
-        return g_strdup(host->spec->cordoned       ? "is cordoned"
-                        : host->session == 0       ? "is not connected"
-                                                   : "has not reported yet");
+        return g_strdup(host->spec->cordoned ? "is cordoned"
+                        : host->session == 0 ? "is not connected"
+                                             : "has not reported yet");
     case BERTH_PLACE_NOT_ALLOWED:
         return g_strdup("is not the host asked for");
     case BERTH_PLACE_BANNED:
@@ -375,8 +377,8 @@ ClusterHost *fleet_find(ClusterCore *core, const VmSpec *spec, ClusterHost *only
     ClusterHost *host = NULL;
     if (result == BERTH_PLACE_OK) {
         host = core->by_handle->pdata[decision.host];
-        *ret_why = g_strdup_printf("%s: score %.6g", berth_place_policy_name(request.request.policy),
-                                   decision.score);
+        *ret_why = g_strdup_printf("%s: score %.6g",
+                                   berth_place_policy_name(request.request.policy), decision.score);
     } else if (result == BERTH_PLACE_NO_HOST) {
         set_refusal(core, &request, only, error);
     } else {
@@ -431,10 +433,9 @@ static bool add_verdict(const BerthPlaceVerdict *verdict, void *user_data)
     row->fits = verdict->reason == BERTH_PLACE_CHOSEN || verdict->reason == BERTH_PLACE_CANDIDATE;
     row->has_score = row->fits;
     row->score = row->fits ? verdict->score : 0;
-    row->verdict = row->chosen ? g_strdup("chosen")
-                   : verdict->reason == BERTH_PLACE_CHOSEN
-                       ? g_strdup("would be chosen now")
-                       : verdict_text(e->core, host, verdict);
+    row->verdict = row->chosen                             ? g_strdup("chosen")
+                   : verdict->reason == BERTH_PLACE_CHOSEN ? g_strdup("would be chosen now")
+                                                           : verdict_text(e->core, host, verdict);
     g_ptr_array_add(e->explanation->hosts, row);
     return true;
 }
@@ -477,9 +478,8 @@ static Vector effective(ClusterCore *core, const ClusterHost *host)
     Vector sum = {0};
     for (GTreeNode *n = g_tree_node_first(host->vms); n != NULL; n = g_tree_node_next(n)) {
         const ClusterVm *vm = g_tree_node_value(n);
-        Vector got = known_vector(core, vm->status != NULL && vm->status->applied != NULL
-                                            ? vm->status->applied
-                                            : NULL);
+        Vector got = known_vector(
+            core, vm->status != NULL && vm->status->applied != NULL ? vm->status->applied : NULL);
         for (int d = 0; d < MAX_DIMENSIONS; d++) {
             sum.amount[d] += got.amount[d];
         }

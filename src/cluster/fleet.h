@@ -1,8 +1,8 @@
 /*
  * The hosts as the placement engine sees them, and the ledger. Private to src/cluster.
  *
- * Bookings are kept per VM and summed per host, exactly; the engine holds capacity and what is left of it.
- * It knows no ratios: availability is capacity − reserve − Σ booked, and never below zero.
+ * Bookings are kept per VM and summed per host, exactly; the engine holds capacity and what is left
+ * of it. It knows no ratios: availability is capacity − reserve − Σ booked, and never below zero.
  */
 #pragma once
 
@@ -14,9 +14,10 @@ void fleet_clear(ClusterCore *core);
 /* The named dimension's index; -1: the fleet has no such accelerator yet. */
 int fleet_dimension(const ClusterCore *core, const char *name);
 
-/* A resource vector as amounts. An accelerator that is new gets a dimension; false with NO_CAPACITY when
- * the fleet has MAX_DIMENSIONS already. */
-bool fleet_vector(ClusterCore *core, const Resources *resources, Vector *ret_vector, GError **error);
+/* A resource vector as amounts. An accelerator that is new gets a dimension; false with NO_CAPACITY
+ * when the fleet has MAX_DIMENSIONS already. */
+bool fleet_vector(ClusterCore *core, const Resources *resources, Vector *ret_vector,
+                  GError **error);
 
 void fleet_add_host(ClusterCore *core, ClusterHost *host);
 void fleet_remove_host(ClusterCore *core, ClusterHost *host);
@@ -27,8 +28,8 @@ void fleet_update_host(ClusterCore *core, ClusterHost *host);
 void fleet_book(ClusterCore *core, ClusterVm *vm);
 void fleet_unbook(ClusterCore *core, ClusterVm *vm);
 
-/* Would the VM still fit its host with these resources in place of its own? NO_CAPACITY names the dimension
- * and the amount missing. */
+/* Would the VM still fit its host with these resources in place of its own? NO_CAPACITY names the
+ * dimension and the amount missing. */
 bool fleet_can_grow(ClusterCore *core, const ClusterVm *vm, const Resources *resources,
                     GError **error);
 
@@ -37,8 +38,8 @@ bool fleet_can_grow(ClusterCore *core, const ClusterVm *vm, const Resources *res
 ClusterHost *fleet_find(ClusterCore *core, const VmSpec *spec, ClusterHost *only, char **ret_why,
                         GError **error);
 
-/* Where `count` VMs of this spec would go, one after another: their hosts, as ClusterHost. Changes nothing. All
- * or NULL with NO_CAPACITY, which says how many fit. */
+/* Where `count` VMs of this spec would go, one after another: their hosts, as ClusterHost. Changes
+ * nothing. All or NULL with NO_CAPACITY, which says how many fit. */
 GPtrArray *fleet_try(ClusterCore *core, const VmSpec *spec, ClusterHost *only, int64_t count,
                      GError **error);
 

@@ -6,7 +6,8 @@
 #define FIRST_DISK_SLOT 16
 #define FALLBACK_MACHINE "pc-q35-7.2"
 
-/* Under KVM a model by name that hosts of the last fifteen years share, so that VMs can move among them. */
+/* Under KVM a model by name that hosts of the last fifteen years share, so that VMs can move among
+ * them. */
 #define KVM_CPU_MODEL "Nehalem"
 #define TCG_CPU_MODEL "max"
 

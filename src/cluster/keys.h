@@ -14,8 +14,8 @@
  *     event/ID                          Event; ids rise with time
  *     tombstone/VM                      Tombstone
  *
- * What is wanted (spec), what was decided (placement) and what is (status) are separate keys with separate
- * revisions.
+ * What is wanted (spec), what was decided (placement) and what is (status) are separate keys with
+ * separate revisions.
  */
 #pragma once
 

@@ -206,7 +206,8 @@ void name_release(ClusterCore *core, const char *kind, const char *tenant, const
     txn_delete(core, key_name(kind, tenant, name));
 }
 
-/* The names of a kind and tenant, for an offer when one is mistyped. Only on the way to an error. */
+/* The names of a kind and tenant, for an offer when one is mistyped. Only on the way to an error.
+ */
 static const char *nearest_name(ClusterCore *core, const char *kind, const char *tenant,
                                 const char *name)
 {
@@ -226,9 +227,8 @@ static const char *nearest_name(ClusterCore *core, const char *kind, const char 
 
 static void *not_found(GError **error, const char *kind, const char *key, const char *nearest)
 {
-    g_autofree char *remedy =
-        nearest != NULL ? g_strdup_printf("did you mean '%s'?", nearest)
-                        : g_strdup_printf("see 'berth %s list'", kind);
+    g_autofree char *remedy = nearest != NULL ? g_strdup_printf("did you mean '%s'?", nearest)
+                                              : g_strdup_printf("see 'berth %s list'", kind);
     berth_error_set(error, BERTH_ERROR_NOT_FOUND, kind, key, remedy, "there is no such %s", kind);
     return NULL;
 }
@@ -307,7 +307,8 @@ ClusterHost *model_add_host(ClusterCore *core, char *id, HostSpec *spec)
     host->id = id;
     host->spec = spec;
     host->vms = tree_new(NULL);
-    host->quarantined = g_tree_new_full(compare_ids, NULL, g_free, (GDestroyNotify)reported_vm_free);
+    host->quarantined =
+        g_tree_new_full(compare_ids, NULL, g_free, (GDestroyNotify)reported_vm_free);
     host->sent_networks = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     g_queue_init(&host->applies);
     g_tree_insert(core->hosts, host->id, host);

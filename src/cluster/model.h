@@ -1,11 +1,12 @@
 /*
  * The cluster core's model: what it knows, decoded and indexed. Private to src/cluster.
  *
- * Objects are owned by the trees of the ClusterCore, which are ordered by id, so that every walk over them
- * is the same in every run. References between objects are plain pointers, kept right by the functions
- * here; an object is never freed while another one points to it.
+ * Objects are owned by the trees of the ClusterCore, which are ordered by id, so that every walk
+ * over them is the same in every run. References between objects are plain pointers, kept right by
+ * the functions here; an object is never freed while another one points to it.
  *
- * Whoever changes an object that the store keeps calls the matching save_… function in the same step.
+ * Whoever changes an object that the store keeps calls the matching save_… function in the same
+ * step.
  */
 #pragma once
 
@@ -17,8 +18,8 @@
 #define DEFAULT_TENANT "default"
 #define MAX_DIMENSIONS 16
 
-/* One amount for each dimension of the fleet: cpu, memory, disk, disk-bw, net-bw, then accelerators in the
- * order in which the cluster has first seen their names. */
+/* One amount for each dimension of the fleet: cpu, memory, disk, disk-bw, net-bw, then accelerators
+ * in the order in which the cluster has first seen their names. */
 typedef struct {
     int64_t amount[MAX_DIMENSIONS];
 } Vector;
@@ -45,9 +46,9 @@ struct ClusterHost {
     bool was_up;      /* since the manager started */
     int64_t since_ms;
     HostMeasure *measure;
-    GTree *quarantined;          /* id → ReportedVm */
-    GHashTable *sent_networks;   /* id → generation that this session has been sent */
-    GQueue applies;              /* of VM ids (own copies) that wait for a place in the window */
+    GTree *quarantined;        /* id → ReportedVm */
+    GHashTable *sent_networks; /* id → generation that this session has been sent */
+    GQueue applies;            /* of VM ids (own copies) that wait for a place in the window */
     int applies_under_way;
     bool networks_lag; /* some network that it has VMs in has changed since it was sent */
 };
@@ -61,9 +62,9 @@ struct ClusterVm {
     VmStatus *status; /* NULL before the first report */
     ClusterHost *host;
     ClusterApp *app;
-    Vector booked; /* what stands in host->booked for it */
+    Vector booked;                         /* what stands in host->booked for it */
     bool counted_settled, counted_running; /* in app */
-    GPtrArray *operations; /* running ones, borrowed */
+    GPtrArray *operations;                 /* running ones, borrowed */
 
     /* Of the host's session. */
     int64_t sent_generation; /* 0: not sent */
@@ -84,10 +85,10 @@ struct ClusterApp {
 struct ClusterNetwork {
     char *id;
     Network *object;
-    GTree *ports;        /* "vm id/nic index" → Nic, borrowed from the VM's placement */
-    GHashTable *used;    /* IPv4 as host-order number, GUINT_TO_POINTER */
-    GTree *hosts;        /* id → count of cards there (GINT_TO_POINTER) */
-    int64_t generation;  /* of the port list: the revision of its last change */
+    GTree *ports;       /* "vm id/nic index" → Nic, borrowed from the VM's placement */
+    GHashTable *used;   /* IPv4 as host-order number, GUINT_TO_POINTER */
+    GTree *hosts;       /* id → count of cards there (GINT_TO_POINTER) */
+    int64_t generation; /* of the port list: the revision of its last change */
 };
 
 struct ClusterImage {
@@ -98,7 +99,7 @@ struct ClusterImage {
 
 struct ClusterOperation {
     Operation *object;
-    ClusterVm *vm;   /* waited for; NULL once it is over */
+    ClusterVm *vm; /* waited for; NULL once it is over */
     ClusterApp *app;
     GArray *waiters; /* of uint64_t request ids */
 };
@@ -135,12 +136,12 @@ struct ClusterCore {
 
     ClusterMeta *meta;
     GTree *hosts, *vms, *apps, *networks, *images, *operations; /* by id */
-    GTree *sizes;       /* by name → Size */
-    GTree *join_tokens; /* by id → JoinToken */
-    GHashTable *tombstones;      /* VM id → Tombstone */
-    GQueue tombstone_order;      /* of Tombstone *, oldest first, borrowed */
-    GHashTable *names;           /* "kind/tenant/name" → object, borrowed */
-    GPtrArray *foreign_keys;     /* keys of a newer release, kept untouched */
+    GTree *sizes;                                               /* by name → Size */
+    GTree *join_tokens;                                         /* by id → JoinToken */
+    GHashTable *tombstones;                                     /* VM id → Tombstone */
+    GQueue tombstone_order;  /* of Tombstone *, oldest first, borrowed */
+    GHashTable *names;       /* "kind/tenant/name" → object, borrowed */
+    GPtrArray *foreign_keys; /* keys of a newer release, kept untouched */
 
     /* The placement engine and the names of its dimensions. */
     BerthPlace *place;
@@ -150,8 +151,8 @@ struct ClusterCore {
     char *machine;         /* machine type for new VMs: the oldest that a connected host offers */
 
     /* Events, oldest first. */
-    GQueue events; /* of ClusterEventRecord * */
-    int64_t events_dropped; /* the highest revision that is no longer kept */
+    GQueue events;              /* of ClusterEventRecord * */
+    int64_t events_dropped;     /* the highest revision that is no longer kept */
     GQueue finished_operations; /* of ClusterOperation *, oldest first, borrowed */
 
     /* Transactions, see txn.h. */
@@ -168,21 +169,22 @@ struct ClusterCore {
     /* Agents. */
     GHashTable *calls; /* uint64_t * → Call */
     uint64_t next_call;
-    GQueue retries; /* of Retry *, by time: all wait equally long */
-    GPtrArray *dirty_vms; /* ids of VMs whose host must be told, in this step */
-    GTree *lagging;       /* id → ClusterHost whose networks lag */
+    GQueue retries;          /* of Retry *, by time: all wait equally long */
+    GPtrArray *dirty_vms;    /* ids of VMs whose host must be told, in this step */
+    GTree *lagging;          /* id → ClusterHost whose networks lag */
     int64_t networks_due_ms; /* when the lagging are told; INT64_MAX: none lag */
 
     GArray *waiters; /* of Waiter */
     int64_t vms_running;
 };
 
-/* Lookup by id or, failing that, by name within the tenant; NULL with NOT_FOUND, offering the nearest
- * name. */
+/* Lookup by id or, failing that, by name within the tenant; NULL with NOT_FOUND, offering the
+ * nearest name. */
 ClusterHost *find_host(ClusterCore *core, const char *key, GError **error);
 ClusterVm *find_vm(ClusterCore *core, const char *tenant, const char *key, GError **error);
 ClusterApp *find_app(ClusterCore *core, const char *tenant, const char *key, GError **error);
-ClusterNetwork *find_network(ClusterCore *core, const char *tenant, const char *key, GError **error);
+ClusterNetwork *find_network(ClusterCore *core, const char *tenant, const char *key,
+                             GError **error);
 ClusterImage *find_image(ClusterCore *core, const char *tenant, const char *key, GError **error);
 Size *find_size(ClusterCore *core, const char *name, GError **error);
 ClusterOperation *find_operation(ClusterCore *core, const char *id, GError **error);
@@ -209,7 +211,8 @@ void model_remove_host(ClusterCore *core, ClusterHost *host);
 void model_remove_vm(ClusterCore *core, ClusterVm *vm);
 void model_remove_app(ClusterCore *core, ClusterApp *app);
 
-/* Ties a VM to the host, the networks and the image that its placement and spec name, or unties it. */
+/* Ties a VM to the host, the networks and the image that its placement and spec name, or unties it.
+ */
 void model_link_vm(ClusterCore *core, ClusterVm *vm);
 void model_unlink_vm(ClusterCore *core, ClusterVm *vm);
 

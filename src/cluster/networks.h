@@ -1,9 +1,10 @@
 /*
  * Networks: addresses, ports, and what each host is to know of them. Private to src/cluster.
  *
- * The manager gives addresses; the host on which a VM runs answers its DHCP. Each change of a network's
- * ports raises its generation (the revision of the change), and the hosts that have VMs in it are told the
- * whole list: the host that must start a VM before that VM's vm.apply, the others within NETWORK_DELAY_MS.
+ * The manager gives addresses; the host on which a VM runs answers its DHCP. Each change of a
+ * network's ports raises its generation (the revision of the change), and the hosts that have VMs
+ * in it are told the whole list: the host that must start a VM before that VM's vm.apply, the
+ * others within NETWORK_DELAY_MS.
  */
 #pragma once
 
@@ -15,8 +16,8 @@
 /* Checks and completes a new network: subnet (parsed, or the next free one), gateway, VNI. */
 bool network_complete(ClusterCore *core, Network *object, GError **error);
 
-/* A card in this network for a VM's `index`-th interface: MAC and a free address. NO_CAPACITY when the subnet
- * is full. Nothing is entered yet: network_link_vm does that, from the placement. */
+/* A card in this network for a VM's `index`-th interface: MAC and a free address. NO_CAPACITY when
+ * the subnet is full. Nothing is entered yet: network_link_vm does that, from the placement. */
 Nic *network_new_nic(ClusterCore *core, ClusterNetwork *network, const char *vm, guint index,
                      GError **error);
 

@@ -59,11 +59,10 @@ static bool check_size(const Size *size, const ClusterImage *image, GError **err
     int64_t needed = image_disk_gib(image);
     if (size->resources->disk < needed) {
         g_autofree char *value = g_strdup_printf("%" G_GINT64_FORMAT, size->resources->disk);
-        return berth_error_set(error, BERTH_ERROR_INVALID, "size", value,
-                               "take a size with a larger disk",
-                               "the disk of size %s is smaller than the image's %" G_GINT64_FORMAT
-                               " GiB",
-                               size->name, needed);
+        return berth_error_set(
+            error, BERTH_ERROR_INVALID, "size", value, "take a size with a larger disk",
+            "the disk of size %s is smaller than the image's %" G_GINT64_FORMAT " GiB", size->name,
+            needed);
     }
     return true;
 }
@@ -120,8 +119,7 @@ static bool check_resize(const VmSpec *spec, const VmResize *body, GError **erro
     }
     g_autofree char *vcpus = g_strdup_printf("%" G_GINT64_FORMAT, body->vcpus);
     if (body->has_vcpus && body->vcpus > spec->max_vcpus) {
-        g_autofree char *remedy =
-            g_strdup_printf("at most %" G_GINT64_FORMAT, spec->max_vcpus);
+        g_autofree char *remedy = g_strdup_printf("at most %" G_GINT64_FORMAT, spec->max_vcpus);
         return berth_error_set(error, BERTH_ERROR_INVALID, "vcpus", vcpus, remedy,
                                "more than the VM's max-vcpus");
     }

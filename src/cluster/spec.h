@@ -1,6 +1,6 @@
 /*
- * From what a request asks to what is wanted, complete: sizes, images and networks looked up, defaults filled,
- * bounds checked. Private to src/cluster.
+ * From what a request asks to what is wanted, complete: sizes, images and networks looked up,
+ * defaults filled, bounds checked. Private to src/cluster.
  */
 #pragma once
 

@@ -102,8 +102,8 @@ static void open_add(ClusterCore *core, char *key, GBytes *value)
     core->open_bytes += strlen(key) + (value != NULL ? g_bytes_get_size(value) : 0);
 }
 
-/* A key that the open transaction writes already is written once, with the last value: a transaction is
- * one step in time. */
+/* A key that the open transaction writes already is written once, with the last value: a
+ * transaction is one step in time. */
 static bool open_replace(ClusterCore *core, const char *key, GBytes *value)
 {
     for (guint i = core->open_puts->len; i > 0; i--) {
@@ -213,10 +213,10 @@ void txn_committed(ClusterCore *core, int64_t revision)
     if (expected == NULL || *expected != revision) {
         core->aborted = true;
         ClusterAction *action = cluster_action_new(CLUSTER_ACTION_ABORT);
-        action->abort_reason = g_strdup_printf(
-            "the store is at revision %" G_GINT64_FORMAT " where %" G_GINT64_FORMAT
-            " was expected; someone else writes to it",
-            revision, expected != NULL ? *expected : (int64_t)-1);
+        action->abort_reason =
+            g_strdup_printf("the store is at revision %" G_GINT64_FORMAT " where %" G_GINT64_FORMAT
+                            " was expected; someone else writes to it",
+                            revision, expected != NULL ? *expected : (int64_t)-1);
         core_emit(core, action);
         return;
     }

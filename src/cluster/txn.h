@@ -1,9 +1,10 @@
 /*
  * Transactions in flight, and what waits for them. Private to src/cluster.
  *
- * During a step, txn_put and its sisters gather the open transaction, and core_hold gathers what must not
- * leave before it is durable. A step that changes more than one transaction may carry calls txn_seal between
- * groups that each make sense alone; what the step holds is released with the last of them.
+ * During a step, txn_put and its sisters gather the open transaction, and core_hold gathers what
+ * must not leave before it is durable. A step that changes more than one transaction may carry
+ * calls txn_seal between groups that each make sense alone; what the step holds is released with
+ * the last of them.
  */
 #pragma once
 
@@ -21,7 +22,8 @@ void txn_absent(ClusterCore *core, const char *key);
 /* Ends the open transaction if it has grown past half of what one may carry. */
 void txn_seal_if_large(ClusterCore *core);
 
-/* Takes the action over; it joins the step's actions as soon as all that is in flight is durable. */
+/* Takes the action over; it joins the step's actions as soon as all that is in flight is durable.
+ */
 void core_hold(ClusterCore *core, ClusterAction *action);
 /* Without waiting. */
 void core_emit(ClusterCore *core, ClusterAction *action);

@@ -218,8 +218,8 @@ bool resize_vm(ClusterCore *core, const ClusterRequest *request, GError **error)
         return false;
     }
     g_autoptr(VmSpec) wanted = spec_resized(vm->spec, request->body, error);
-    if (wanted == NULL || (vm->host != NULL &&
-                           !fleet_can_grow(core, vm, wanted->resources, error))) {
+    if (wanted == NULL ||
+        (vm->host != NULL && !fleet_can_grow(core, vm, wanted->resources, error))) {
         return false;
     }
     if (query->dry_run) {
@@ -248,8 +248,8 @@ bool delete_vm(ClusterCore *core, const ClusterRequest *request, GError **error)
     const char *waits = vm->host != NULL && vm->host->session == 0
                             ? "waits for the host, which is not connected"
                             : "waits for the host";
-    ClusterOperation *operation = operation_start(core, "vm.delete", vm->tenant, &subject,
-                                                  vm->spec->generation, waits);
+    ClusterOperation *operation =
+        operation_start(core, "vm.delete", vm->tenant, &subject, vm->spec->generation, waits);
     operation_wait_vm(operation, vm);
     operation_reply(core, request->id, operation, query->wait);
     return true;
@@ -301,7 +301,8 @@ static ClusterHost *host_with_quarantined(ClusterCore *core, const char *vm, GEr
         }
     }
     berth_error_set(error, BERTH_ERROR_NOT_FOUND, "vm", vm,
-                    "give the id as 'berth host show' lists it", "no host holds such a VM in quarantine");
+                    "give the id as 'berth host show' lists it",
+                    "no host holds such a VM in quarantine");
     return NULL;
 }
 

@@ -288,8 +288,8 @@ static void finish_settled_operations(ClusterCore *core, ClusterVm *vm)
                             vm->status->message != NULL ? vm->status->message
                                                         : cause_text(vm->status->cause));
         }
-        const char *message =
-            vm->status->message != NULL ? vm->status->message : power_is_to_string(vm->status->power);
+        const char *message = vm->status->message != NULL ? vm->status->message
+                                                          : power_is_to_string(vm->status->power);
         operation_finish(core, operation, g_steal_pointer(&error), message);
     }
 }

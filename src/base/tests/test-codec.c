@@ -137,8 +137,7 @@ static void test_routes_match_and_the_document_is_json(void)
     g_assert_cmpint(route->operation, ==, API_OP_RESIZE_VM);
     g_assert_cmpstr(params[0], ==, "web-1");
     g_auto(GStrv) none = NULL;
-    g_assert_null(
-        api_route_match(api_routes, API_N_OPERATIONS, "PUT", "/v1/vms", &none, &known));
+    g_assert_null(api_route_match(api_routes, API_N_OPERATIONS, "PUT", "/v1/vms", &none, &known));
     g_assert_true(known);
     g_assert_null(api_route_match(api_routes, API_N_OPERATIONS, "GET", "/v1/nil", &none, &known));
     g_assert_false(known);
