@@ -44,6 +44,7 @@ void json_lines_push(JsonLines *lines, const void *data, size_t size)
 void json_lines_skip_to_mark(JsonLines *lines)
 {
     lines->skip_to_mark = true;
+    lines->skip_to_line_feed = false;
 }
 
 size_t json_lines_pending(const JsonLines *lines)

@@ -300,7 +300,7 @@ static void on_bytes(GBytes *bytes, const GError *error, gpointer user_data)
         "\"mode\":\"r\"}}",                                                                        \
         "< {\"return\":1000}"
 #define CLOSED                                                                                     \
-    "> {\"execute\":\"guest-file-close\",\"arguments\":{\"handle\":1000}}", "< {\"return\":{}}"
+    "> {\"execute\":\"guest-file-close\",\"arguments\":{\"handle\":1000}}"
 
 static void test_read_file(void)
 {

@@ -99,12 +99,12 @@ static void test_vcpus(void)
     assert_good(hw);
     g_assert_cmpint(qemu_plugged_vcpus(hw), ==, 4);
     hw->accelerator = ACCELERATOR_KVM;
+    set(&hw->cpu_model, "Nehalem");
     g_assert_cmpint(qemu_plugged_vcpus(hw), ==, 2);
     hw->max_vcpus = 256;
     assert_bad(hw, "max-vcpus");
     hw->vcpus = 0;
     hw->max_vcpus = 1;
-    set(&hw->cpu_model, "Nehalem");
     assert_bad(hw, "vcpus");
 }
 
