@@ -1,0 +1,251 @@
+#include "cluster/apps.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "cluster/commands.h"
+#include "cluster/fleet.h"
+#include "cluster/journal.h"
+#include "cluster/keys.h"
+#include "cluster/spec.h"
+#include "cluster/txn.h"
+#include "cluster/vms.h"
+
+json_t *render_app(const ClusterApp *app)
+{
+    g_autoptr(App) object = app_new();
+    object->id = g_strdup(app->id);
+    object->name = g_strdup(app->spec->name);
+    object->tenant = g_strdup(app->tenant);
+    object->revision = app->revision;
+    object->spec = app_spec_copy(app->spec);
+    object->status = app_status_new();
+    object->status->vms = g_tree_nnodes(app->vms);
+    object->status->running = app->running;
+    return app_encode(object);
+}
+
+static json_t *encode_app(ClusterCore *core, const void *object, const void *tenant)
+{
+    const ClusterApp *app = object;
+    return strcmp(app->tenant, tenant) == 0 ? render_app(app) : NULL;
+}
+
+bool list_apps(ClusterCore *core, const ClusterRequest *request, GError **error)
+{
+    const ListAppsQuery *query = request->query;
+    reply_list(core, request->id, core->apps, query->limit, query->after, encode_app,
+               request->principal.tenant);
+    return true;
+}
+
+bool get_app(ClusterCore *core, const ClusterRequest *request, GError **error)
+{
+    const ClusterApp *app = find_app(core, request->principal.tenant, request->params[0], error);
+    if (app == NULL) {
+        return false;
+    }
+    reply_json(core, request->id, 200, render_app(app), app->revision);
+    return true;
+}
+
+static bool has_vm(const ClusterApp *app, const char *name)
+{
+    for (GTreeNode *n = g_tree_node_first(app->vms); n != NULL; n = g_tree_node_next(n)) {
+        const ClusterVm *vm = g_tree_node_value(n);
+        if (strcmp(vm->spec->name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int64_t missing_vms(const ClusterApp *app)
+{
+    return MAX(0, app->spec->count - g_tree_nnodes(app->vms));
+}
+
+/* Names of the VMs that are to be made are free, and all of them have a place. */
+static bool can_fill(ClusterCore *core, const ClusterApp *app, GError **error)
+{
+    g_autoptr(VmSpec) one = spec_of_app_vm(core, app, 1, error);
+    if (one == NULL) {
+        return false;
+    }
+    for (int64_t i = 1; i <= app->spec->count; i++) {
+        g_autofree char *name = g_strdup_printf("%s-%" G_GINT64_FORMAT, app->spec->name, i);
+        if (!has_vm(app, name) && !name_is_free(core, "vm", app->tenant, name, error)) {
+            return false;
+        }
+    }
+    g_autoptr(GPtrArray) hosts = fleet_try(core, one, NULL, missing_vms(app), error);
+    return hosts != NULL;
+}
+
+/* Makes the VMs that the app should have and has not; stops at the first that finds no place. */
+static bool fill(ClusterCore *core, ClusterApp *app, GError **error)
+{
+    for (int64_t i = 1; i <= app->spec->count; i++) {
+        g_autofree char *name = g_strdup_printf("%s-%" G_GINT64_FORMAT, app->spec->name, i);
+        if (has_vm(app, name)) {
+            continue;
+        }
+        g_autoptr(VmSpec) spec = spec_of_app_vm(core, app, i, error);
+        ClusterVm *vm = spec != NULL ? vm_place(core, app->tenant, spec, NULL, error) : NULL;
+        if (vm == NULL) {
+            return false;
+        }
+        g_steal_pointer(&spec);
+        Subject subject = subject_of_vm(vm);
+        event_add(core, "vm.placed", &subject, vm->host->spec->name, NULL, "VM %s goes to %s (%s)",
+                  vm->spec->name, vm->host->spec->name, vm->placement->why);
+        txn_seal_if_large(core);
+    }
+    return true;
+}
+
+static void finish_operations(ClusterCore *core, ClusterApp *app, const char *message)
+{
+    while (app->operations->len > 0) {
+        operation_finish(core, app->operations->pdata[0], NULL, message);
+    }
+}
+
+void app_vm_changed(ClusterCore *core, ClusterApp *app)
+{
+    if (app->spec->removing && g_tree_nnodes(app->vms) == 0) {
+        Subject subject = subject_of_app(app);
+        event_add(core, "app.removed", &subject, NULL, NULL, "app %s is gone", app->spec->name);
+        finish_operations(core, app, "removed");
+        txn_delete(core, key_part("app", app->tenant, app->id, "spec"));
+        name_release(core, "app", app->tenant, app->spec->name);
+        model_remove_app(core, app);
+    } else if (!app->spec->removing && g_tree_nnodes(app->vms) == app->spec->count &&
+               app->settled == app->spec->count) {
+        g_autofree char *message =
+            g_strdup_printf("%" G_GINT64_FORMAT " of %" G_GINT64_FORMAT " VMs run", app->running,
+                            app->spec->count);
+        finish_operations(core, app, message);
+    }
+}
+
+void app_resume(ClusterCore *core, ClusterApp *app)
+{
+    g_autoptr(GError) error = NULL;
+    if (!app->spec->removing && !fill(core, app, &error)) {
+        Subject subject = subject_of_app(app);
+        event_add(core, "app.short", &subject, NULL, NULL, "app %s lacks %" G_GINT64_FORMAT
+                  " of its VMs: %s", app->spec->name, missing_vms(app), error->message);
+        while (app->operations->len > 0) {
+            operation_finish(core, app->operations->pdata[0], g_error_copy(error), "not all fit");
+        }
+    }
+}
+
+static void reply_app_plan(ClusterCore *core, const ClusterRequest *request, const char *kind)
+{
+    g_autoptr(Operation) plan = operation_new();
+    plan->id = g_strdup("");
+    plan->kind = g_strdup(kind);
+    plan->state = OPERATION_STATE_DONE;
+    plan->dry_run = true;
+    plan->message = g_strdup("all VMs have a place; nothing was done");
+    reply_json(core, request->id, 200, operation_encode(plan), -1);
+}
+
+static void start_app_operation(ClusterCore *core, const ClusterRequest *request, ClusterApp *app,
+                                const char *kind, int64_t wait)
+{
+    Subject subject = subject_of_app(app);
+    ClusterOperation *operation =
+        operation_start(core, kind, app->tenant, &subject, 0, "waits for the hosts");
+    operation_wait_app(operation, app);
+    operation_reply(core, request->id, operation, wait);
+}
+
+bool create_app(ClusterCore *core, const ClusterRequest *request, GError **error)
+{
+    const CreateAppQuery *query = request->query;
+    const char *tenant = request->principal.tenant;
+    AppSpec *spec = spec_from_create_app(core, tenant, request->body, error);
+    if (spec == NULL) {
+        return false;
+    }
+    if (!name_is_free(core, "app", tenant, spec->name, error)) {
+        app_spec_free(spec);
+        return false;
+    }
+    ClusterApp *app = model_add_app(core, model_new_id(core), tenant, spec);
+    if (!can_fill(core, app, error)) {
+        model_remove_app(core, app);
+        return false;
+    }
+    if (query->dry_run) {
+        reply_app_plan(core, request, "app.create");
+        model_remove_app(core, app);
+        return true;
+    }
+    name_take(core, "app", tenant, spec->name, app->id, app);
+    save_app(core, app);
+    start_app_operation(core, request, app, "app.create", query->wait);
+    app_resume(core, app);
+    app_vm_changed(core, app);
+    return true;
+}
+
+static void remove_vms_above(ClusterCore *core, ClusterApp *app, int64_t count)
+{
+    for (GTreeNode *n = g_tree_node_first(app->vms); n != NULL; n = g_tree_node_next(n)) {
+        ClusterVm *vm = g_tree_node_value(n);
+        const char *number = strrchr(vm->spec->name, '-');
+        if (number == NULL || g_ascii_strtoll(number + 1, NULL, 10) > count) {
+            vm_begin_removal(core, vm);
+            txn_seal_if_large(core);
+        }
+    }
+}
+
+bool update_app(ClusterCore *core, const ClusterRequest *request, GError **error)
+{
+    const UpdateAppQuery *query = request->query;
+    const AppUpdate *body = request->body;
+    ClusterApp *app = find_app(core, request->principal.tenant, request->params[0], error);
+    if (app == NULL || !check_if_match(request, app->revision, error)) {
+        return false;
+    }
+    if (app->spec->removing) {
+        return berth_error_set(error, BERTH_ERROR_CONFLICT, "app", app->spec->name, NULL,
+                               "the app is being deleted");
+    }
+    int64_t before = app->spec->count;
+    app->spec->count = body->count;
+    if (!can_fill(core, app, error) || query->dry_run) {
+        app->spec->count = before;
+        if (query->dry_run && (error == NULL || *error == NULL)) {
+            reply_app_plan(core, request, "app.update");
+            return true;
+        }
+        return false;
+    }
+    save_app(core, app);
+    start_app_operation(core, request, app, "app.update", query->wait);
+    remove_vms_above(core, app, body->count);
+    app_resume(core, app);
+    app_vm_changed(core, app);
+    return true;
+}
+
+bool delete_app(ClusterCore *core, const ClusterRequest *request, GError **error)
+{
+    const DeleteAppQuery *query = request->query;
+    ClusterApp *app = find_app(core, request->principal.tenant, request->params[0], error);
+    if (app == NULL || !check_if_match(request, app->revision, error)) {
+        return false;
+    }
+    app->spec->removing = true;
+    save_app(core, app);
+    start_app_operation(core, request, app, "app.delete", query->wait);
+    remove_vms_above(core, app, 0);
+    app_vm_changed(core, app);
+    return true;
+}
