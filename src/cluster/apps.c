@@ -122,9 +122,8 @@ void app_vm_changed(ClusterCore *core, ClusterApp *app)
         model_remove_app(core, app);
     } else if (!app->spec->removing && g_tree_nnodes(app->vms) == app->spec->count &&
                app->settled == app->spec->count) {
-        g_autofree char *message =
-            g_strdup_printf("%" G_GINT64_FORMAT " of %" G_GINT64_FORMAT " VMs run", app->running,
-                            app->spec->count);
+        g_autofree char *message = g_strdup_printf(
+            "%" G_GINT64_FORMAT " of %" G_GINT64_FORMAT " VMs run", app->running, app->spec->count);
         finish_operations(core, app, message);
     }
 }
@@ -134,8 +133,9 @@ void app_resume(ClusterCore *core, ClusterApp *app)
     g_autoptr(GError) error = NULL;
     if (!app->spec->removing && !fill(core, app, &error)) {
         Subject subject = subject_of_app(app);
-        event_add(core, "app.short", &subject, NULL, NULL, "app %s lacks %" G_GINT64_FORMAT
-                  " of its VMs: %s", app->spec->name, missing_vms(app), error->message);
+        event_add(core, "app.short", &subject, NULL, NULL,
+                  "app %s lacks %" G_GINT64_FORMAT " of its VMs: %s", app->spec->name,
+                  missing_vms(app), error->message);
         while (app->operations->len > 0) {
             operation_finish(core, app->operations->pdata[0], g_error_copy(error), "not all fit");
         }

@@ -65,8 +65,8 @@ bool create_size(ClusterCore *core, const ClusterRequest *request, GError **erro
     const SizeCreate *body = request->body;
     const CreateSizeQuery *query = request->query;
     if (g_tree_lookup(core->sizes, body->name) != NULL) {
-        return berth_error_set(error, BERTH_ERROR_EXISTS, "name", body->name,
-                               "choose another name", "there is a size of this name already");
+        return berth_error_set(error, BERTH_ERROR_EXISTS, "name", body->name, "choose another name",
+                               "there is a size of this name already");
     }
     Size *size = size_from_create(body, error);
     if (size == NULL) {
@@ -152,11 +152,10 @@ static bool check_image(const ImageCreate *body, GError **error)
         const ImageFile *file = body->files->pdata[i];
         g_autofree char *field = g_strdup_printf("files[%u].role", i);
         if (kernel == (file->role == IMAGE_FILE_ROLE_DISK)) {
-            return berth_error_set(error, BERTH_ERROR_INVALID, field,
-                                   image_file_role_to_string(file->role),
-                                   kernel ? "kernel or initrd" : "disk",
-                                   "an image of kind %s has no such file",
-                                   image_kind_to_string(body->kind));
+            return berth_error_set(
+                error, BERTH_ERROR_INVALID, field, image_file_role_to_string(file->role),
+                kernel ? "kernel or initrd" : "disk", "an image of kind %s has no such file",
+                image_kind_to_string(body->kind));
         }
         if (file->role == IMAGE_FILE_ROLE_DISK && file->format == IMAGE_FORMAT_UNSET) {
             return berth_error_set(error, BERTH_ERROR_INVALID, "files[0].format", NULL,
@@ -164,9 +163,10 @@ static bool check_image(const ImageCreate *body, GError **error)
         }
         wanted += file->role == (kernel ? IMAGE_FILE_ROLE_KERNEL : IMAGE_FILE_ROLE_DISK);
     }
-    return wanted == 1 || berth_error_set(error, BERTH_ERROR_INVALID, "files", NULL,
-                                          kernel ? "one kernel, and at most one initrd" : "one disk",
-                                          "an image needs exactly one of its main file");
+    return wanted == 1 ||
+           berth_error_set(error, BERTH_ERROR_INVALID, "files", NULL,
+                           kernel ? "one kernel, and at most one initrd" : "one disk",
+                           "an image needs exactly one of its main file");
 }
 
 /* Contents that another image brought are here already. */

@@ -82,7 +82,7 @@ bool fleet_vector(ClusterCore *core, const Resources *resources, Vector *ret_vec
         vector.amount[DIM_DISK_BW] = resources->disk_bw;
         vector.amount[DIM_NET_BW] = resources->net_bw;
         for (size_t i = 0; i < int_map_size(resources->accelerators); i++) {
-            int dim;
+            int dim = 0;
             if (!accelerator_dimension(core, int_map_key(resources->accelerators, i), &dim,
                                        error)) {
                 return false;

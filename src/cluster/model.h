@@ -10,7 +10,6 @@
  */
 #pragma once
 
-#include "base/rng.h"
 #include "base/ulid.h"
 #include "cluster/cluster.h"
 #include "place/place.h"
@@ -130,7 +129,6 @@ typedef struct {
 
 struct ClusterCore {
     ClusterConfig config;
-    BerthRng rng;
     BerthUlidGenerator ulids;
     int64_t now_ms;
 

@@ -200,7 +200,7 @@ static bool app_count(const Size *size, const AppCreate *body, int64_t *ret_coun
         *ret_count = body->count;
         return true;
     }
-    int64_t count;
+    int64_t count = 0;
     if (!count_for_total(size, body->total, &count, error)) {
         return false;
     }

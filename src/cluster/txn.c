@@ -62,6 +62,11 @@ ClusterAction *cluster_action_new(ClusterActionKind kind)
     return action;
 }
 
+ClusterActions *cluster_actions_new(void)
+{
+    return g_ptr_array_new_with_free_func(cluster_action_free);
+}
+
 static void open_reset(ClusterCore *core)
 {
     core->open_puts = g_ptr_array_new_with_free_func(cluster_put_free);

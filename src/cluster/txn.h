@@ -33,6 +33,7 @@ void txn_finish_step(ClusterCore *core);
 void txn_committed(ClusterCore *core, int64_t revision);
 
 ClusterAction *cluster_action_new(ClusterActionKind kind);
+ClusterActions *cluster_actions_new(void);
 
 /* Shorthands for the answers to a request, each held. `body` is taken over. */
 void reply_json(ClusterCore *core, uint64_t request, int status, json_t *body, int64_t revision);

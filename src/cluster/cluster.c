@@ -1,0 +1,251 @@
+#include "cluster/cluster.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "cluster/agents.h"
+#include "cluster/apps.h"
+#include "cluster/commands.h"
+#include "cluster/fleet.h"
+#include "cluster/journal.h"
+#include "cluster/load.h"
+#include "cluster/txn.h"
+
+static const ClusterCommand commands[API_N_OPERATIONS] = {
+    [API_OP_GET_CLUSTER] = get_cluster,
+    [API_OP_GET_TOP] = get_top,
+    [API_OP_LIST_JOIN_TOKENS] = list_join_tokens,
+    [API_OP_CREATE_JOIN_TOKEN] = create_join_token,
+    [API_OP_DELETE_JOIN_TOKEN] = delete_join_token,
+    [API_OP_JOIN_HOST] = join_host,
+    [API_OP_LIST_HOSTS] = list_hosts,
+    [API_OP_GET_HOST] = get_host,
+    [API_OP_UPDATE_HOST] = update_host,
+    [API_OP_DELETE_HOST] = delete_host,
+    [API_OP_LIST_SIZES] = list_sizes,
+    [API_OP_CREATE_SIZE] = create_size,
+    [API_OP_GET_SIZE] = get_size,
+    [API_OP_DELETE_SIZE] = delete_size,
+    [API_OP_LIST_IMAGES] = list_images,
+    [API_OP_CREATE_IMAGE] = create_image,
+    [API_OP_GET_IMAGE] = get_image,
+    [API_OP_DELETE_IMAGE] = delete_image,
+    [API_OP_LIST_NETWORKS] = list_networks,
+    [API_OP_CREATE_NETWORK] = create_network,
+    [API_OP_GET_NETWORK] = get_network,
+    [API_OP_DELETE_NETWORK] = delete_network,
+    [API_OP_LIST_VMS] = list_vms,
+    [API_OP_CREATE_VM] = create_vm,
+    [API_OP_GET_VM] = get_vm,
+    [API_OP_UPDATE_VM] = update_vm,
+    [API_OP_DELETE_VM] = delete_vm,
+    [API_OP_RESIZE_VM] = resize_vm,
+    [API_OP_EXEC_VM] = exec_vm,
+    [API_OP_EXPLAIN_VM] = explain_vm,
+    [API_OP_ADOPT_VM] = adopt_vm,
+    [API_OP_PURGE_VM] = purge_vm,
+    [API_OP_LIST_APPS] = list_apps,
+    [API_OP_CREATE_APP] = create_app,
+    [API_OP_GET_APP] = get_app,
+    [API_OP_UPDATE_APP] = update_app,
+    [API_OP_DELETE_APP] = delete_app,
+    [API_OP_LIST_OPERATIONS] = list_operations,
+    [API_OP_GET_OPERATION] = get_operation,
+    [API_OP_LIST_EVENTS] = list_events,
+};
+
+ClusterCommand cluster_command(ApiOperation operation)
+{
+    return operation >= 0 && operation < API_N_OPERATIONS ? commands[operation] : NULL;
+}
+
+bool cluster_command_writes(ApiOperation operation)
+{
+    return strcmp(api_routes[operation].method, "GET") != 0 && operation != API_OP_EXEC_VM;
+}
+
+static int64_t or_default(int64_t value, int64_t fallback)
+{
+    return value > 0 ? value : fallback;
+}
+
+ClusterCore *cluster_core_new(const ClusterConfig *config)
+{
+    ClusterCore *core = g_new0(ClusterCore, 1);
+    core->config = *config;
+    core->config.events_kept = or_default(config->events_kept, 10000);
+    core->config.operations_kept = or_default(config->operations_kept, 5000);
+    core->config.tombstones_kept = or_default(config->tombstones_kept, 100000);
+    core->config.call_timeout_ms = or_default(config->call_timeout_ms, 30000);
+    core->config.retry_ms = or_default(config->retry_ms, 2000);
+    core->config.apply_window = (int)or_default(config->apply_window, 64);
+    core->writable = true;
+    berth_ulid_generator_init(&core->ulids, config->seed);
+    model_init(core);
+    journal_init(core);
+    txn_init(core);
+    return core;
+}
+
+void cluster_core_free(ClusterCore *core)
+{
+    if (core != NULL) {
+        txn_clear(core);
+        journal_clear(core);
+        model_clear(core);
+        g_free(core->machine);
+        g_free(core->unwritable_reason);
+        g_free(core);
+    }
+}
+
+static void start(ClusterCore *core)
+{
+    load_finish(core);
+    core->started = true;
+    if (core->meta == NULL) {
+        core->meta = cluster_meta_new();
+        core->meta->id = model_new_id(core);
+        core->meta->created_ms = core->now_ms;
+        txn_put_json(core, g_strdup("meta/cluster"), cluster_meta_encode(core->meta));
+    }
+    for (GTreeNode *n = g_tree_node_first(core->apps); n != NULL;) {
+        ClusterApp *app = g_tree_node_value(n);
+        n = g_tree_node_next(n);
+        app_resume(core, app);
+        app_vm_changed(core, app);
+    }
+}
+
+static void take_request(ClusterCore *core, const ClusterRequest *request)
+{
+    g_autoptr(GError) error = NULL;
+    ClusterCommand command = cluster_command(request->operation);
+    bool answered = true;
+    if (command == NULL) {
+        answered = berth_error_set(&error, BERTH_ERROR_INTERNAL, NULL, NULL, NULL,
+                                   "%s is not for the core", api_routes[request->operation].name);
+    } else if (!core->writable && cluster_command_writes(request->operation)) {
+        answered = berth_error_set(
+            &error, BERTH_ERROR_UNAVAILABLE, NULL, NULL, "put the cause right; reads still work",
+            "the manager takes no changes: %s",
+            core->unwritable_reason != NULL ? core->unwritable_reason : "its store cannot write");
+    } else {
+        answered = command(core, request, &error);
+    }
+    if (!answered) {
+        reply_error(core, request->id, g_steal_pointer(&error));
+    }
+}
+
+static void abort_core(ClusterCore *core, const char *reason)
+{
+    core->aborted = true;
+    ClusterAction *action = cluster_action_new(CLUSTER_ACTION_ABORT);
+    action->abort_reason = g_strdup(reason);
+    core_emit(core, action);
+}
+
+static void dispatch(ClusterCore *core, const ClusterEvent *event)
+{
+    switch (event->kind) {
+    case CLUSTER_EVENT_START:
+        start(core);
+        break;
+    case CLUSTER_EVENT_REQUEST:
+        take_request(core, event->request);
+        break;
+    case CLUSTER_EVENT_CANCEL:
+        operation_cancel_wait(core, event->cancel);
+        break;
+    case CLUSTER_EVENT_COMMITTED:
+        txn_committed(core, event->commit.revision);
+        break;
+    case CLUSTER_EVENT_COMMIT_FAILED:
+        abort_core(core, event->commit.error != NULL ? event->commit.error->message
+                                                     : "a transaction failed");
+        break;
+    case CLUSTER_EVENT_STORE_HEALTH:
+        core->writable = event->health.writable;
+        g_free(core->unwritable_reason);
+        core->unwritable_reason = g_strdup(event->health.reason);
+        break;
+    case CLUSTER_EVENT_AGENT_UP:
+        agent_up(core, event->agent.host, event->agent.session);
+        break;
+    case CLUSTER_EVENT_AGENT_DOWN:
+        agent_down(core, event->agent.host, event->agent.session, event->agent.reason);
+        break;
+    case CLUSTER_EVENT_AGENT_REPORT:
+        agent_report(core, event->agent.host, event->agent.session, event->agent.report,
+                     event->agent.call);
+        break;
+    case CLUSTER_EVENT_AGENT_MEASURE:
+        agent_measure(core, event->agent.host, event->agent.session, event->agent.measure);
+        break;
+    case CLUSTER_EVENT_AGENT_ANSWER:
+        agent_answer(core, event->answer.call, event->answer.result, event->answer.error);
+        break;
+    case CLUSTER_EVENT_IMAGE_RECEIVED:
+        image_received(core, event->received.image, event->received.sha256,
+                       event->received.request);
+        break;
+    case CLUSTER_EVENT_TICK:
+        operation_expire_waits(core);
+        break;
+    }
+}
+
+ClusterActions *cluster_step(ClusterCore *core, const ClusterEvent *event, int64_t now_ms)
+{
+    ClusterActions *actions = core->actions = cluster_actions_new();
+    core->now_ms = MAX(core->now_ms, now_ms);
+    if (!core->aborted) {
+        dispatch(core, event);
+    }
+    if (!core->aborted) {
+        agents_flush(core);
+        txn_finish_step(core);
+    }
+    core->actions = NULL;
+    return actions;
+}
+
+int64_t cluster_next_deadline(const ClusterCore *core)
+{
+    int64_t next = agents_next_deadline(core);
+    for (guint i = 0; i < core->waiters->len; i++) {
+        next = MIN(next, g_array_index(core->waiters, Waiter, i).deadline_ms);
+    }
+    return next;
+}
+
+bool cluster_core_locate_vm(const ClusterCore *core, const char *tenant, const char *key,
+                            const char **ret_id, const char **ret_host, GError **error)
+{
+    const ClusterVm *vm = find_vm((ClusterCore *)core, tenant, key, error);
+    if (vm == NULL) {
+        return false;
+    }
+    *ret_id = vm->id;
+    *ret_host = vm->host != NULL && vm->host->session != 0 ? vm->host->id : NULL;
+    return true;
+}
+
+bool cluster_core_knows_host(const ClusterCore *core, const char *host)
+{
+    return g_tree_lookup(core->hosts, host) != NULL;
+}
+
+bool cluster_core_check(const ClusterCore *core, GError **error)
+{
+    for (GTreeNode *n = g_tree_node_first(core->vms); n != NULL; n = g_tree_node_next(n)) {
+        const ClusterVm *vm = g_tree_node_value(n);
+        if (vm->placement == NULL || vm->host == NULL ||
+            g_tree_lookup(vm->host->vms, vm->id) != vm) {
+            return berth_error_set(error, BERTH_ERROR_INTERNAL, "vm", vm->id, NULL,
+                                   "a VM is not tied to the host of its placement");
+        }
+    }
+    return fleet_check((ClusterCore *)core, error);
+}

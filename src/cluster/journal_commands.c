@@ -1,0 +1,179 @@
+#include <string.h>
+
+#include "base/error.h"
+#include "cluster/commands.h"
+#include "cluster/fleet.h"
+#include "cluster/journal.h"
+#include "cluster/txn.h"
+
+bool check_if_match(const ClusterRequest *request, int64_t revision, GError **error)
+{
+    if (request->if_match < 0 || request->if_match == revision) {
+        return true;
+    }
+    g_autofree char *value = g_strdup_printf("%" G_GINT64_FORMAT, request->if_match);
+    return berth_error_set(
+        error, BERTH_ERROR_PRECONDITION, "If-Match", value, "read it again and decide anew",
+        "the object has changed since: it is at revision %" G_GINT64_FORMAT, revision);
+}
+
+void reply_list(ClusterCore *core, uint64_t request, GTree *tree, int64_t limit, const char *after,
+                EncodeFunc encode, const void *filter)
+{
+    json_t *items = json_array();
+    const char *last = NULL;
+    bool more = false;
+    GTreeNode *n = after != NULL ? g_tree_upper_bound(tree, after) : g_tree_node_first(tree);
+    for (; n != NULL && !more; n = g_tree_node_next(n)) {
+        json_t *item = encode(core, g_tree_node_value(n), filter);
+        if (item == NULL) {
+            continue;
+        }
+        if ((int64_t)json_array_size(items) == limit) {
+            more = true;
+            json_decref(item);
+        } else {
+            json_array_append_new(items, item);
+            last = g_tree_node_key(n);
+        }
+    }
+    json_t *answer = json_object();
+    json_object_set_new(answer, "items", items);
+    if (more) {
+        json_object_set_new(answer, "next", json_string(last));
+    }
+    reply_json(core, request, 200, answer, -1);
+}
+
+static json_t *encode_operation(ClusterCore *core, const void *object, const void *tenant)
+{
+    const ClusterOperation *operation = object;
+    return strcmp(operation->object->tenant, tenant) == 0 ? operation_encode(operation->object)
+                                                          : NULL;
+}
+
+bool list_operations(ClusterCore *core, const ClusterRequest *request, GError **error)
+{
+    const ListOperationsQuery *query = request->query;
+    reply_list(core, request->id, core->operations, query->limit, query->after, encode_operation,
+               request->principal.tenant);
+    return true;
+}
+
+bool get_operation(ClusterCore *core, const ClusterRequest *request, GError **error)
+{
+    const GetOperationQuery *query = request->query;
+    ClusterOperation *operation = find_operation(core, request->params[0], error);
+    if (operation == NULL) {
+        return false;
+    }
+    if (query->wait > 0 && operation->object->state == OPERATION_STATE_RUNNING) {
+        operation_reply(core, request->id, operation, query->wait);
+    } else {
+        reply_json(core, request->id, 200, operation_encode(operation->object), -1);
+    }
+    return true;
+}
+
+static bool is_about(const ClusterEventRecord *record, const char *subject)
+{
+    return subject == NULL || g_strcmp0(record->subject_id, subject) == 0 ||
+           g_strcmp0(record->subject_name, subject) == 0;
+}
+
+bool list_events(ClusterCore *core, const ClusterRequest *request, GError **error)
+{
+    const ListEventsQuery *query = request->query;
+    json_t *items = json_array();
+    int64_t revision = MAX(core->last_revision, query->from);
+    for (GList *l = core->events.head; l != NULL; l = l->next) {
+        const ClusterEventRecord *record = l->data;
+        if (record->revision <= query->from || !is_about(record, query->subject)) {
+            continue;
+        }
+        if ((int64_t)json_array_size(items) >= query->limit) {
+            revision = record->revision - 1;
+            break;
+        }
+        gsize size;
+        const char *text = g_bytes_get_data(record->json, &size);
+        json_array_append_new(items, json_loadb(text, size, 0, NULL));
+    }
+    json_t *answer = json_object();
+    json_object_set_new(answer, "items", items);
+    json_object_set_new(answer, "revision", json_integer(revision));
+    reply_json(core, request->id, 200, answer, -1);
+    return true;
+}
+
+GPtrArray *cluster_core_events_since(const ClusterCore *core, int64_t revision, int64_t *ret_oldest)
+{
+    *ret_oldest = core->events_dropped;
+    if (revision < core->events_dropped) {
+        return NULL;
+    }
+    GPtrArray *events = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref);
+    for (GList *l = core->events.head; l != NULL; l = l->next) {
+        const ClusterEventRecord *record = l->data;
+        if (record->revision > revision && record->revision <= core->committed_revision) {
+            g_ptr_array_add(events, g_bytes_ref(record->json));
+        }
+    }
+    return events;
+}
+
+bool get_cluster(ClusterCore *core, const ClusterRequest *request, GError **error)
+{
+    g_autoptr(ClusterState) state = cluster_state_new();
+    state->id = g_strdup(core->meta->id);
+    state->version = g_strdup(BERTH_VERSION);
+    state->revision = core->last_revision;
+    state->writable = core->writable;
+    state->reason = g_strdup(core->unwritable_reason);
+    state->hosts = g_tree_nnodes(core->hosts);
+    state->vms = g_tree_nnodes(core->vms);
+    state->vms_running = core->vms_running;
+    for (GTreeNode *n = g_tree_node_first(core->hosts); n != NULL; n = g_tree_node_next(n)) {
+        state->hosts_up += ((ClusterHost *)g_tree_node_value(n))->reported;
+    }
+    reply_json(core, request->id, 200, cluster_state_encode(state), -1);
+    return true;
+}
+
+static void add_top_vms(Top *top, const ClusterHost *host)
+{
+    for (GTreeNode *n = g_tree_node_first(host->vms); n != NULL; n = g_tree_node_next(n)) {
+        const ClusterVm *vm = g_tree_node_value(n);
+        TopVm *row = top_vm_new();
+        row->id = g_strdup(vm->id);
+        row->name = g_strdup(vm->spec->name);
+        row->host = g_strdup(host->spec->name);
+        row->power = vm->status != NULL ? vm->status->power : POWER_IS_UNKNOWN;
+        row->resources = resources_copy(vm->spec->resources);
+        for (guint i = 0; host->measure != NULL && i < host->measure->vms->len; i++) {
+            const VmMeasure *measure = host->measure->vms->pdata[i];
+            if (strcmp(measure->id, vm->id) == 0) {
+                vm_measure_free(row->used);
+                row->used = vm_measure_copy(measure);
+            }
+        }
+        g_ptr_array_add(top->vms, row);
+    }
+}
+
+bool get_top(ClusterCore *core, const ClusterRequest *request, GError **error)
+{
+    g_autoptr(Top) top = top_new();
+    for (GTreeNode *n = g_tree_node_first(core->hosts); n != NULL; n = g_tree_node_next(n)) {
+        const ClusterHost *host = g_tree_node_value(n);
+        TopHost *row = top_host_new();
+        row->name = g_strdup(host->spec->name);
+        row->state = host->reported ? HOST_STATE_UP : HOST_STATE_DOWN;
+        g_ptr_array_unref(row->ledger);
+        row->ledger = fleet_ledger(core, host);
+        g_ptr_array_add(top->hosts, row);
+        add_top_vms(top, host);
+    }
+    reply_json(core, request->id, 200, top_encode(top), -1);
+    return true;
+}

@@ -1,0 +1,259 @@
+#include <string.h>
+
+#include "base/codec.h"
+#include "base/error.h"
+#include "cluster/fleet.h"
+#include "cluster/journal.h"
+#include "cluster/load.h"
+#include "cluster/txn.h"
+
+static bool take(void **target, void *object)
+{
+    *target = object;
+    return object != NULL;
+}
+
+static ClusterHost *host_of(ClusterCore *core, const char *id)
+{
+    ClusterHost *host = g_tree_lookup(core->hosts, id);
+    return host != NULL ? host : model_add_host(core, g_strdup(id), host_spec_new());
+}
+
+static bool load_host(ClusterCore *core, char **path, const json_t *json, int64_t revision,
+                      GError **error)
+{
+    ClusterHost *host = host_of(core, path[1]);
+    if (strcmp(path[2], "facts") == 0) {
+        return take((void **)&host->facts, host_facts_decode(json, CODEC_TOLERANT, error));
+    }
+    HostSpec *spec = host_spec_decode(json, CODEC_TOLERANT, error);
+    if (spec == NULL) {
+        return false;
+    }
+    host_spec_free(host->spec);
+    host->spec = spec;
+    host->revision = revision;
+    return true;
+}
+
+static bool load_size(ClusterCore *core, const json_t *json, int64_t revision, GError **error)
+{
+    Size *size = size_decode(json, CODEC_TOLERANT, error);
+    if (size == NULL) {
+        return false;
+    }
+    size->revision = revision;
+    g_tree_insert(core->sizes, size->name, size);
+    return true;
+}
+
+static bool load_image(ClusterCore *core, const json_t *json, int64_t revision, GError **error)
+{
+    Image *object = image_decode(json, CODEC_TOLERANT, error);
+    if (object == NULL) {
+        return false;
+    }
+    object->revision = revision;
+    model_add_image(core, object);
+    return true;
+}
+
+static bool load_network(ClusterCore *core, const json_t *json, int64_t revision, GError **error)
+{
+    Network *object = network_decode(json, CODEC_TOLERANT, error);
+    if (object == NULL) {
+        return false;
+    }
+    object->revision = revision;
+    model_add_network(core, object);
+    return true;
+}
+
+static bool load_app(ClusterCore *core, char **path, const json_t *json, int64_t revision,
+                     GError **error)
+{
+    AppSpec *spec = app_spec_decode(json, CODEC_TOLERANT, error);
+    if (spec == NULL) {
+        return false;
+    }
+    model_add_app(core, g_strdup(path[2]), path[1], spec)->revision = revision;
+    return true;
+}
+
+static bool load_vm(ClusterCore *core, char **path, const json_t *json, int64_t revision,
+                    GError **error)
+{
+    ClusterVm *vm = g_tree_lookup(core->vms, path[2]);
+    if (vm == NULL) {
+        vm = model_add_vm(core, g_strdup(path[2]), path[1], NULL);
+    }
+    if (strcmp(path[3], "spec") == 0) {
+        vm->revision = revision;
+        return take((void **)&vm->spec, vm_spec_decode(json, CODEC_TOLERANT, error));
+    }
+    if (strcmp(path[3], "placement") == 0) {
+        return take((void **)&vm->placement, vm_placement_decode(json, CODEC_TOLERANT, error));
+    }
+    return take((void **)&vm->status, vm_status_decode(json, CODEC_TOLERANT, error));
+}
+
+static bool load_tombstone(ClusterCore *core, const json_t *json, GError **error)
+{
+    Tombstone *tombstone = tombstone_decode(json, CODEC_TOLERANT, error);
+    if (tombstone == NULL) {
+        return false;
+    }
+    g_hash_table_replace(core->tombstones, tombstone->vm, tombstone);
+    g_queue_push_tail(&core->tombstone_order, tombstone);
+    return true;
+}
+
+static bool load_join_token(ClusterCore *core, const json_t *json, GError **error)
+{
+    JoinToken *token = join_token_decode(json, CODEC_TOLERANT, error);
+    if (token != NULL) {
+        g_tree_insert(core->join_tokens, token->id, token);
+    }
+    return token != NULL;
+}
+
+static bool load_operation(ClusterCore *core, const json_t *json, GError **error)
+{
+    Operation *object = operation_decode(json, CODEC_TOLERANT, error);
+    if (object != NULL) {
+        operation_load(core, object);
+    }
+    return object != NULL;
+}
+
+static bool load_event(ClusterCore *core, const json_t *json, GError **error)
+{
+    g_autoptr(Event) event = event_decode(json, CODEC_TOLERANT, error);
+    if (event != NULL) {
+        event_load(core, event);
+    }
+    return event != NULL;
+}
+
+static bool load_json(ClusterCore *core, const char *key, char **path, const json_t *json,
+                      int64_t revision, GError **error)
+{
+    guint depth = g_strv_length(path);
+    const char *kind = path[0];
+    if (strcmp(kind, "host") == 0 && depth == 3) {
+        return load_host(core, path, json, revision, error);
+    } else if (strcmp(kind, "size") == 0 && depth == 2) {
+        return load_size(core, json, revision, error);
+    } else if (strcmp(kind, "image") == 0 && depth == 3) {
+        return load_image(core, json, revision, error);
+    } else if (strcmp(kind, "network") == 0 && depth == 3) {
+        return load_network(core, json, revision, error);
+    } else if (strcmp(kind, "app") == 0 && depth == 4) {
+        return load_app(core, path, json, revision, error);
+    } else if (strcmp(kind, "vm") == 0 && depth == 4) {
+        return load_vm(core, path, json, revision, error);
+    } else if (strcmp(kind, "tombstone") == 0 && depth == 2) {
+        return load_tombstone(core, json, error);
+    } else if (strcmp(kind, "join") == 0 && depth == 2) {
+        return load_join_token(core, json, error);
+    } else if (strcmp(kind, "operation") == 0 && depth == 3) {
+        return load_operation(core, json, error);
+    } else if (strcmp(kind, "event") == 0 && depth == 2) {
+        return load_event(core, json, error);
+    } else if (strcmp(key, "meta/cluster") == 0) {
+        cluster_meta_free(core->meta);
+        return take((void **)&core->meta, cluster_meta_decode(json, CODEC_TOLERANT, error));
+    }
+    g_ptr_array_add(core->foreign_keys, g_strdup(key));
+    return true;
+}
+
+bool cluster_core_load(ClusterCore *core, const char *key, GBytes *value, int64_t mod_revision,
+                       GError **error)
+{
+    g_auto(GStrv) path = g_strsplit(key, "/", -1);
+    if (strcmp(path[0], "name") == 0) {
+        return true; /* made anew from the objects */
+    }
+    gsize size;
+    const char *text = g_bytes_get_data(value, &size);
+    json_t *json = codec_parse(text, size, NULL, error);
+    bool loaded = json != NULL && load_json(core, key, path, json, mod_revision, error);
+    json_decref(json);
+    if (!loaded) {
+        g_prefix_error(error, "the store's key %s cannot be read: ", key);
+    }
+    return loaded;
+}
+
+static gint by_event_id(gconstpointer a, gconstpointer b, gpointer data)
+{
+    return strcmp(((const ClusterEventRecord *)a)->id, ((const ClusterEventRecord *)b)->id);
+}
+
+static gint by_finish(gconstpointer a, gconstpointer b, gpointer data)
+{
+    const Operation *x = ((const ClusterOperation *)a)->object;
+    const Operation *y = ((const ClusterOperation *)b)->object;
+    return x->finished_ms != y->finished_ms ? (x->finished_ms > y->finished_ms) * 2 - 1
+                                            : strcmp(x->id, y->id);
+}
+
+static gint by_burial(gconstpointer a, gconstpointer b, gpointer data)
+{
+    const Tombstone *x = a, *y = b;
+    return x->at_ms != y->at_ms ? (x->at_ms > y->at_ms) * 2 - 1 : strcmp(x->vm, y->vm);
+}
+
+static void link_operation(ClusterCore *core, ClusterOperation *operation)
+{
+    const Operation *object = operation->object;
+    if (object->state != OPERATION_STATE_RUNNING || object->subject == NULL ||
+        object->subject->id == NULL) {
+        return;
+    }
+    ClusterVm *vm = g_tree_lookup(core->vms, object->subject->id);
+    ClusterApp *app = g_tree_lookup(core->apps, object->subject->id);
+    if (vm != NULL) {
+        operation_wait_vm(operation, vm);
+    } else if (app != NULL) {
+        operation_wait_app(operation, app);
+    }
+}
+
+void load_finish(ClusterCore *core)
+{
+    for (GTreeNode *n = g_tree_node_first(core->hosts); n != NULL; n = g_tree_node_next(n)) {
+        ClusterHost *host = g_tree_node_value(n);
+        name_index(core, "host", DEFAULT_TENANT, host->spec->name, host);
+        fleet_update_host(core, host);
+    }
+    for (GTreeNode *n = g_tree_node_first(core->images); n != NULL; n = g_tree_node_next(n)) {
+        ClusterImage *image = g_tree_node_value(n);
+        name_index(core, "image", image->object->tenant, image->object->name, image);
+    }
+    for (GTreeNode *n = g_tree_node_first(core->networks); n != NULL; n = g_tree_node_next(n)) {
+        ClusterNetwork *network = g_tree_node_value(n);
+        name_index(core, "network", network->object->tenant, network->object->name, network);
+    }
+    for (GTreeNode *n = g_tree_node_first(core->apps); n != NULL; n = g_tree_node_next(n)) {
+        ClusterApp *app = g_tree_node_value(n);
+        name_index(core, "app", app->tenant, app->spec->name, app);
+    }
+    for (GTreeNode *n = g_tree_node_first(core->vms); n != NULL; n = g_tree_node_next(n)) {
+        ClusterVm *vm = g_tree_node_value(n);
+        name_index(core, "vm", vm->tenant, vm->spec->name, vm);
+        model_link_vm(core, vm);
+    }
+    for (GTreeNode *n = g_tree_node_first(core->operations); n != NULL; n = g_tree_node_next(n)) {
+        link_operation(core, g_tree_node_value(n));
+    }
+    g_queue_sort(&core->events, by_event_id, NULL);
+    g_queue_sort(&core->finished_operations, by_finish, NULL);
+    g_queue_sort(&core->tombstone_order, by_burial, NULL);
+}
+
+void cluster_core_loaded(ClusterCore *core, int64_t revision)
+{
+    core->last_revision = core->committed_revision = revision;
+}
