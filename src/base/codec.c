@@ -13,6 +13,18 @@ static bool is_array(CodecKind kind)
     return kind == CODEC_STRINGS || kind == CODEC_OBJECTS;
 }
 
+static bool is_pointer(CodecKind kind)
+{
+    return kind != CODEC_INTEGER && kind != CODEC_NUMBER && kind != CODEC_BOOLEAN &&
+           kind != CODEC_ENUM;
+}
+
+/* What a member points to; NULL for one that is no pointer. */
+static const void *pointer_in(const CodecField *field, const void *object)
+{
+    return is_pointer(field->kind) ? CONST_MEMBER(void *, object, field->offset) : NULL;
+}
+
 static GPtrArray *array_new(const CodecField *field)
 {
     /* Elements that are objects are freed by the codec, which knows their type. */
@@ -121,7 +133,7 @@ static GPtrArray *copy_array(const CodecField *field, const GPtrArray *array)
 static void copy_field(const CodecField *field, void *to, const void *from)
 {
     void **target = &MEMBER(void *, to, field->offset);
-    const void *source = CONST_MEMBER(void *, from, field->offset);
+    const void *source = pointer_in(field, from);
     if (field->has_offset >= 0) {
         MEMBER(bool, to, field->has_offset) = CONST_MEMBER(bool, from, field->has_offset);
     }
@@ -197,8 +209,8 @@ static bool equal_json(const json_t *a, const json_t *b)
 
 static bool equal_field(const CodecField *field, const void *a, const void *b)
 {
-    const void *x = CONST_MEMBER(void *, a, field->offset);
-    const void *y = CONST_MEMBER(void *, b, field->offset);
+    const void *x = pointer_in(field, a);
+    const void *y = pointer_in(field, b);
     if (field->has_offset >= 0 &&
         CONST_MEMBER(bool, a, field->has_offset) != CONST_MEMBER(bool, b, field->has_offset)) {
         return false;
@@ -284,7 +296,7 @@ static json_t *encode_int_map(const CodecField *field, const IntMap *map)
 /* NULL: the field is absent. */
 static json_t *encode_field(const CodecField *field, const void *object)
 {
-    const void *value = CONST_MEMBER(void *, object, field->offset);
+    const void *value = pointer_in(field, object);
     if (field->has_offset >= 0 && !CONST_MEMBER(bool, object, field->has_offset)) {
         return NULL;
     }
