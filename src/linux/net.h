@@ -8,7 +8,7 @@
  *
  * A Net acts in the network namespace in which it was opened, wherever its caller is later. Calls
  * are synchronous netlink and ioctl: tens of microseconds to make a thing, up to some 20 ms to
- * delete an interface (docs/decisions/0002-network-tools.md has the figures). No process is
+ * delete an interface (docs/decisions/0002-kernel-interfaces-by-netlink.md). No process is
  * started.
  *
  * Overlay: one bridge and one VXLAN device a network and host. VXLAN learns nothing: net_sync_fdb
