@@ -1,38 +1,42 @@
 /*
  * What an agent decides: the life of each VM on this host.
  *
- * A HostCore is told what happens (HostEvent) and answers what to do (HostAction). It performs nothing:
- * no I/O, no clock, no randomness. The agent feeds it from the kernel, QEMU, the keepers and the manager;
- * berth-sim feeds it in virtual time. What the simulator tests is the code that runs.
+ * A HostCore is told what happens (HostEvent) and answers what to do (HostAction). It performs
+ * nothing: no I/O, no clock, no randomness. The agent feeds it from the kernel, QEMU, the keepers
+ * and the manager; berth-sim feeds it in virtual time. What the simulator tests is the code that
+ * runs.
  *
- *     manager --vm.apply--> APPLY ----+                   +--> EFFECT persist, prepare, launch, attach,
- *     keeper  --exited----> EXITED ---+-- host_step() ----+           tune, resume, powerdown, kill, …
- *     QMP     --SHUTDOWN--> GUEST ----+                   +--> REPLY to the manager's call
+ *     manager --vm.apply--> APPLY ----+                   +--> EFFECT persist, prepare, launch,
+ * attach, keeper  --exited----> EXITED ---+-- host_step() ----+           tune, resume, powerdown,
+ * kill, … QMP     --SHUTDOWN--> GUEST ----+                   +--> REPLY to the manager's call
  *     effect  --done------> DONE -----+                   +--> REPORT what is
  *
- * A VM's state is orthogonal fields, not one enum: what is wanted (the Assignment), the process as it is
- * (HostProcess), the cause of its last end, and the one transition under way. From them host_step derives
- * the next effect, at most one at a time for each VM:
+ * A VM's state is orthogonal fields, not one enum: what is wanted (the Assignment), the process as
+ * it is (HostProcess), the cause of its last end, and the one transition under way. From them
+ * host_step derives the next effect, at most one at a time for each VM; only PERSIST runs beside
+ * others, which begin when all that is known of the VM is on disk:
  *
- *     wanted on,  no process        persist → prepare → launch → attach → tune → resume   (transition starting)
- *     wanted on,  running, tuned to an older generation            tune                    (resizing)
- *     wanted off, running           powerdown, after a grace kill; then release            (stopping)
- *     removed                       kill → release → clean, then reported as gone          (removing)
- *     ended against our will        record → release → by policy again at once, later (back-off), or never
+ *     wanted on,  no process        persist → prepare → launch → attach → tune → resume (transition
+ * starting) wanted on,  running, tuned to an older generation            tune (resizing) wanted
+ * off, running           powerdown, after a grace kill; then release            (stopping) removed
+ * kill → release → clean, then reported as gone          (removing) ended against our will record →
+ * release → by policy again at once, later (back-off), or never
  *
- * Effects are idempotent: after a crash the agent restores what it persisted and what runs, and the core
- * derives the rest. Every effect has a serial; a DONE of another serial is ignored. An effect that fails
- * while a VM starts is a failed start, retried with back-off by policy; the message reaches the manager.
+ * Effects are idempotent: after a crash the agent restores what it persisted and what runs, and the
+ * core derives the rest. Every effect has a serial; a DONE of another serial is ignored. An effect
+ * that fails while a VM starts is a failed start, retried with back-off by policy; the message
+ * reaches the manager.
  *
- * Epochs. A VM's identity is (id, epoch). APPLY with a lower epoch than the known one, or not above the
- * tombstone, is refused (BERTH_ERROR_PRECONDITION). A local restart happens only in the current epoch. A
- * REMOVE is a tombstone: persisted, kept, and answered before anything is ended.
+ * Epochs. A VM's identity is (id, epoch). APPLY with a lower epoch than the known one, or not above
+ * the tombstone, is refused (BERTH_ERROR_PRECONDITION). A local restart happens only in the current
+ * epoch. A REMOVE is a tombstone: persisted, kept, and answered before anything is ended.
  *
- * What the core does not know it leaves alone: a VM that is restored as running but has no assignment
- * (HOST_EVENT_RESTORE without one) is reported with power running and never ended unless removed.
+ * What the core does not know it leaves alone: a VM that is restored as running but has no
+ * assignment (HOST_EVENT_RESTORE without one) is reported with power running and never ended unless
+ * removed.
  *
- * Threading: one thread owns a HostCore. Ownership: events are borrowed for the call; the actions and all
- * they point to belong to the HostActions array, and are valid until it is freed.
+ * Threading: one thread owns a HostCore. Ownership: events are borrowed for the call; the actions
+ * and all they point to belong to the HostActions array, and are valid until it is freed.
  */
 #pragma once
 
@@ -55,12 +59,14 @@ typedef struct {
 } HostConfig;
 
 typedef enum {
-    HOST_EFFECT_PERSIST,   /* write the assignment, tombstone and record of the VM; before all that follows */
-    HOST_EFFECT_PREPARE,   /* image files, disks, cgroup, taps: all that exists before a process */
-    HOST_EFFECT_LAUNCH,    /* start berth-keep and QEMU, paused */
-    HOST_EFFECT_ATTACH,    /* connect QMP, verify pid, start time and uuid, put threads in their groups */
-    HOST_EFFECT_TUNE,      /* make cpu, memory, disk-bw, net-bw and online vCPUs as assigned */
-    HOST_EFFECT_RESUME,    /* let the guest run */
+    HOST_EFFECT_PERSIST, /* write the assignment, tombstone and record of the VM; before all that
+                            follows */
+    HOST_EFFECT_PREPARE, /* image files, disks, cgroup, taps: all that exists before a process */
+    HOST_EFFECT_LAUNCH,  /* start berth-keep and QEMU, paused */
+    HOST_EFFECT_ATTACH, /* connect QMP, verify pid, start time and uuid, put threads in their groups
+                         */
+    HOST_EFFECT_TUNE,   /* make cpu, memory, disk-bw, net-bw and online vCPUs as assigned */
+    HOST_EFFECT_RESUME, /* let the guest run */
     HOST_EFFECT_POWERDOWN, /* ask the guest to end */
     HOST_EFFECT_KILL,      /* end QEMU now */
     HOST_EFFECT_RELEASE,   /* QEMU has ended: dismiss the keeper, remove taps and cgroup */
@@ -83,29 +89,19 @@ typedef enum {
     HOST_GUEST_POWEROFF, /* QEMU is paused (-action shutdown=pause) */
     HOST_GUEST_PANIC,
     HOST_GUEST_RESET,
-    HOST_GUEST_STOPPED,     /* paused by someone else */
+    HOST_GUEST_STOPPED, /* paused by someone else */
     HOST_GUEST_RESUMED,
-    HOST_GUEST_IO_ERROR,    /* paused because its disk failed */
-    HOST_GUEST_AGENT_UP,    /* the guest's agent has answered for the first time since the start */
+    HOST_GUEST_IO_ERROR, /* paused because its disk failed */
+    HOST_GUEST_AGENT_UP, /* the guest's agent has answered for the first time since the start */
 } HostGuestEvent;
 
-/* The record of a VM that survives the agent, beside its assignment. */
-typedef struct {
-    int64_t restarts;       /* since the assignment's power was last turned on */
-    int64_t failures;       /* ends in a row without backoff_forgive_ms between */
-    int64_t last_start_ms;  /* 0: never */
-    PowerCause cause;       /* of the last end; POWER_CAUSE_UNSET: none */
-    bool ended;             /* ended for good in this generation: poweroff by the guest, or given up */
-    char *boot_id;          /* of the host when it was last launched */
-} HostRecord;
-
 typedef enum {
-    HOST_EVENT_RESTORE,   /* at start, once for each VM found on disk or running */
-    HOST_EVENT_READY,     /* everything is restored; only now are effects asked for */
-    HOST_EVENT_APPLY,     /* vm.apply */
-    HOST_EVENT_REMOVE,    /* vm.remove */
-    HOST_EVENT_DONE,      /* an effect has ended */
-    HOST_EVENT_EXITED,    /* QEMU has ended, told by its keeper or its pidfd */
+    HOST_EVENT_RESTORE, /* at start, once for each VM found on disk or running */
+    HOST_EVENT_READY,   /* everything is restored; only now are effects asked for */
+    HOST_EVENT_APPLY,   /* vm.apply */
+    HOST_EVENT_REMOVE,  /* vm.remove */
+    HOST_EVENT_DONE,    /* an effect has ended */
+    HOST_EVENT_EXITED,  /* QEMU has ended, told by its keeper or its pidfd */
     HOST_EVENT_GUEST,
     HOST_EVENT_TICK,      /* at or after the time of host_next_deadline() */
     HOST_EVENT_REPORT_ALL /* a new connection to the manager: report every VM */
@@ -118,7 +114,7 @@ typedef struct {
         struct {
             const Assignment *assignment; /* NULL: runs, and nobody knows what it should be */
             int64_t tombstone;            /* epoch; 0: none */
-            const HostRecord *record;     /* NULL: none */
+            const VmRecord *record;       /* NULL: none */
             HostProcess process;          /* NONE, LAUNCHED or ENDED */
             int64_t epoch;                /* of the running process; 0: none */
             const KeeperExit *exit;       /* for ENDED */
@@ -136,9 +132,12 @@ typedef struct {
             uint64_t serial;
             const GError *error;    /* NULL: it worked */
             bool running;           /* ATTACH: the guest runs already (adoption) */
-            const int *guest_event; /* ATTACH: a HostGuestEvent that happened while we were away, or NULL */
+            const int *guest_event; /* ATTACH: a HostGuestEvent that happened while we were away, or
+                                       NULL */
             int64_t vcpus_online;   /* TUNE, ATTACH: as the guest has it; 0: unknown */
-            const char *note;       /* TUNE: what could not be done and why, though the rest was; or NULL */
+            const char
+                *note; /* TUNE: what could not be done and why, though the rest was; or NULL */
+            bool guest_agent; /* ATTACH: it answers */
         } done;
         const KeeperExit *exited;
         HostGuestEvent guest;
@@ -149,7 +148,6 @@ typedef enum {
     HOST_ACTION_EFFECT,
     HOST_ACTION_REPLY,
     HOST_ACTION_REPORT,
-    HOST_ACTION_NOTICE,
 } HostActionKind;
 
 typedef struct {
@@ -160,7 +158,7 @@ typedef struct {
             HostEffectKind kind;
             uint64_t serial;
             Assignment *assignment; /* as of now; NULL for a VM that has none */
-            HostRecord *record;     /* PERSIST */
+            VmRecord *record;       /* PERSIST */
             int64_t tombstone;      /* PERSIST; 0: none */
             char *launch;           /* LAUNCH: nothing yet names it; the agent makes the ULID */
         } effect;
@@ -169,7 +167,6 @@ typedef struct {
             GError *error; /* NULL: accepted and durable */
         } reply;
         ReportedVm *report;
-        HostNotice *notice;
     };
 } HostAction;
 
@@ -179,8 +176,9 @@ HostCore *host_core_new(const HostConfig *config);
 void host_core_free(HostCore *core);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(HostCore, host_core_free)
 
-/* The one way in. `now_ms` never falls from call to call as the core sees it (an earlier one is taken for
- * the latest known). Returns the actions in the order in which they are to be begun, never NULL. */
+/* The one way in. `now_ms` never falls from call to call as the core sees it (an earlier one is
+ * taken for the latest known). Returns the actions in the order in which they are to be begun,
+ * never NULL. */
 HostActions *host_step(HostCore *core, const HostEvent *event, int64_t now_ms);
 
 /* When host_step wants a TICK at the latest; INT64_MAX: not at all. */
@@ -192,5 +190,6 @@ VmStatus *host_core_status(const HostCore *core, const char *vm); /* a new one *
 HostProcess host_core_process(const HostCore *core, const char *vm);
 GPtrArray *host_core_vms(const HostCore *core); /* ids, sorted, new; free with g_ptr_array_unref */
 
-/* For tests and the simulator: what must hold after every step; false with the broken rule in `error`. */
+/* For tests and the simulator: what must hold after every step; false with the broken rule in
+ * `error`. */
 bool host_core_check(const HostCore *core, GError **error);
