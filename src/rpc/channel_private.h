@@ -1,0 +1,36 @@
+/* What the listener takes from the channel; private to src/rpc. */
+#pragma once
+
+#include "rpc/channel.h"
+
+/* RpcOptions with defaults filled in, shared by the connections of a listener. */
+typedef struct {
+    grefcount references;
+    RpcHello *hello;
+    RpcTls *tls;
+    char *server_name;
+    size_t max_frame_bytes, max_queued_bytes;
+    unsigned max_unanswered;
+    int64_t open_timeout_us, ping_after_us, silence_us;
+} RpcConfig;
+
+RpcConfig *rpc_config_new(const RpcOptions *options);
+RpcConfig *rpc_config_ref(RpcConfig *config);
+void rpc_config_unref(RpcConfig *config);
+
+/* Who accepted a connection. `settled` runs once: when it opens (reason NULL) or when its socket is
+ * closed before that. */
+typedef struct {
+    void *owner;
+    void (*settled)(void *owner, RpcConnection *connection, const GError *reason);
+} RpcSponsor;
+
+RpcConnection *rpc_connection_start(RpcLoop *loop, int fd, bool server, bool connected,
+                                    RpcConfig *config, const RpcHandlers *handlers, void *data,
+                                    const RpcSponsor *sponsor, GError **error);
+
+/* Closes the socket at once, with no callback but `settled`. */
+void rpc_connection_drop(RpcConnection *connection, const GError *reason);
+
+int64_t rpc_connection_started_us(const RpcConnection *connection);
+GList *rpc_connection_sponsor_link(RpcConnection *connection);

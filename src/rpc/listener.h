@@ -1,0 +1,42 @@
+/*
+ * Accepts connections on a listening socket and hands over those that have proved who they are.
+ *
+ * Handlers see a connection from `opened` on: with TLS, its certificate is good by then, and the
+ * hello fits. Whoever fails before is reported to `refused`, for the log, and never seen otherwise.
+ *
+ * Strangers are bounded: max_unauthenticated connections at a time may be on the way to `opened`.
+ * When all places are taken, who has had one for grace_ms loses it to the next in line; so
+ * half-open connections, however many, delay an honest peer by about that time and no more, and a
+ * storm of honest peers is served in turn.
+ *
+ * Threading and callbacks: see rpc/loop.h.
+ */
+#pragma once
+
+#include "rpc/channel.h"
+
+typedef struct RpcListener RpcListener;
+
+typedef struct {
+    unsigned max_unauthenticated; /* [512] */
+    int grace_ms;                 /* [1,000] */
+    /* `address` may be NULL. */
+    void (*refused)(RpcListener *listener, const char *address, const GError *reason, void *data);
+} RpcListenerOptions;
+
+/* Takes over `fd`, a listening stream socket (TCP or unix), even if it fails. `data` is that of the
+ * handlers, until rpc_connection_set_data() gives a connection its own. `limits` may be NULL. */
+RpcListener *rpc_listener_new(RpcLoop *loop, int fd, const RpcOptions *options,
+                              const RpcListenerOptions *limits, const RpcHandlers *handlers,
+                              void *data, GError **error);
+
+/* Stops listening; drops who is not open yet. Open connections go on. */
+void rpc_listener_free(RpcListener *listener); /* takes NULL */
+
+/* For connections from now on: a new certificate, for example. */
+void rpc_listener_set_tls(RpcListener *listener, RpcTls *tls);
+
+/* Connections that are not open yet. */
+unsigned rpc_listener_unauthenticated(const RpcListener *listener);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(RpcListener, rpc_listener_free)
