@@ -22,8 +22,9 @@ struct RpcStream {
     RpcTls *tls;
     gnutls_session_t session; /* made when the peer's first byte comes, or to dial */
     char *server_name;
-    gnutls_typed_vdata_st verify[2];
-    char *raw; /* what rpc_stream_fill() has read and nobody has used */
+    unsigned refused_status; /* GNUTLS_CERT_… of a certificate that we refuse, */
+    char *refused_name;      /* and whose it is */
+    char *raw;               /* what rpc_stream_fill() has read and nobody has used */
     size_t raw_size;
 };
 
@@ -44,6 +45,7 @@ void rpc_stream_free(RpcStream *stream)
         g_clear_pointer(&stream->session, gnutls_deinit);
         rpc_tls_unref(stream->tls);
         g_free(stream->server_name);
+        g_free(stream->refused_name);
         g_free(stream);
     }
 }
@@ -117,22 +119,40 @@ static ssize_t push(gnutls_transport_ptr_t transport, const giovec_t *vector, in
     return n;
 }
 
+/* Called from inside the handshake, when the peer has shown its certificate. */
+static int verify(gnutls_session_t session)
+{
+    RpcStream *stream = gnutls_session_get_ptr(session);
+    const char *purpose = stream->server ? GNUTLS_KP_TLS_WWW_CLIENT : GNUTLS_KP_TLS_WWW_SERVER;
+    gnutls_typed_vdata_st wanted[] = {
+        {.type = GNUTLS_DT_KEY_PURPOSE_OID, .data = (unsigned char *)purpose},
+        {.type = GNUTLS_DT_DNS_HOSTNAME, .data = (unsigned char *)stream->server_name},
+    };
+    unsigned status = 0;
+    int rc = gnutls_certificate_verify_peers(session, wanted, stream->server_name != NULL ? 2 : 1,
+                                             &status);
+    if (rc < 0) {
+        return rc;
+    }
+    if (status != 0) {
+        stream->refused_status = status;
+        stream->refused_name = rpc_stream_peer_name(stream);
+        return GNUTLS_E_CERTIFICATE_VERIFICATION_ERROR;
+    }
+    return 0;
+}
+
 static bool make_session(RpcStream *stream, GError **error)
 {
     stream->session = rpc_tls_session(stream->tls, stream->server, error);
     if (stream->session == NULL) {
         return false;
     }
+    gnutls_session_set_ptr(stream->session, stream);
     gnutls_transport_set_ptr(stream->session, stream);
     gnutls_transport_set_pull_function(stream->session, pull);
     gnutls_transport_set_vec_push_function(stream->session, push);
-    const char *purpose = stream->server ? GNUTLS_KP_TLS_WWW_CLIENT : GNUTLS_KP_TLS_WWW_SERVER;
-    stream->verify[0].type = GNUTLS_DT_KEY_PURPOSE_OID;
-    stream->verify[0].data = (unsigned char *)purpose;
-    stream->verify[1].type = GNUTLS_DT_DNS_HOSTNAME;
-    stream->verify[1].data = (unsigned char *)stream->server_name;
-    gnutls_session_set_verify_cert2(stream->session, stream->verify,
-                                    stream->server_name != NULL ? 2 : 1, 0);
+    gnutls_session_set_verify_function(stream->session, verify);
     return true;
 }
 
@@ -150,11 +170,10 @@ static gnutls_alert_description_t alert_for(unsigned status)
 
 static void refuse_certificate(RpcStream *stream, GError **error)
 {
-    unsigned status = gnutls_session_get_verify_cert_status(stream->session);
+    unsigned status = stream->refused_status;
     gnutls_alert_send(stream->session, GNUTLS_AL_FATAL, alert_for(status));
     gnutls_datum_t text = {NULL, 0};
     gnutls_certificate_verification_status_print(status, GNUTLS_CRT_X509, &text, 0);
-    g_autofree char *name = rpc_stream_peer_name(stream);
     const char *remedy = "the peer needs a certificate of this cluster's CA";
     if (status & (GNUTLS_CERT_EXPIRED | GNUTLS_CERT_NOT_ACTIVATED)) {
         remedy = "compare the clocks of both machines, or issue a new certificate";
@@ -164,7 +183,7 @@ static void refuse_certificate(RpcStream *stream, GError **error)
         remedy = "servers need a server's certificate, clients a client's";
     }
     g_autofree char *problem = g_strndup((char *)text.data, text.size);
-    berth_error_set(error, BERTH_ERROR_UNAUTHENTICATED, NULL, name, remedy,
+    berth_error_set(error, BERTH_ERROR_UNAUTHENTICATED, NULL, stream->refused_name, remedy,
                     "the peer's certificate is refused: %s", g_strstrip(problem));
     gnutls_free(text.data);
 }

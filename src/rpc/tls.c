@@ -112,6 +112,9 @@ gnutls_session_t rpc_tls_session(RpcTls *tls, bool server, GError **error)
     }
     if (server) {
         gnutls_certificate_server_set_request(session, GNUTLS_CERT_REQUIRE);
+        /* Name no CA: a client of another one would then show nothing, and we could not say whose
+         * certificate is wrong. */
+        gnutls_certificate_send_x509_rdn_sequence(session, 1);
     }
     gnutls_handshake_set_timeout(session, 0); /* the channel has its own deadline */
     return session;
