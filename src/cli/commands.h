@@ -1,0 +1,17 @@
+/*
+ * The groups of commands, one file each; main.c lists them.
+ */
+#pragma once
+
+#include "cli/command.h"
+
+extern const CliGroup app_group;
+extern const CliGroup cluster_group;
+extern const CliGroup event_group;
+extern const CliGroup host_group;
+extern const CliGroup image_group;
+extern const CliGroup network_group;
+extern const CliGroup operation_group;
+extern const CliGroup size_group;
+extern const CliGroup vm_group;
+extern const CliGroup general_group; /* apply, top, version: without an object */
