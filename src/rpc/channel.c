@@ -37,6 +37,22 @@ RpcConfig *rpc_config_new(const RpcOptions *options)
     return config;
 }
 
+RpcConfig *rpc_config_with_tls(const RpcConfig *config, RpcTls *tls)
+{
+    RpcOptions options = {
+        .hello = config->hello,
+        .tls = tls,
+        .server_name = config->server_name,
+        .max_frame_bytes = config->max_frame_bytes,
+        .max_queued_bytes = config->max_queued_bytes,
+        .max_unanswered = config->max_unanswered,
+        .open_timeout_ms = (int)(config->open_timeout_us / 1000),
+        .ping_after_ms = (int)(config->ping_after_us / 1000),
+        .silence_ms = (int)(config->silence_us / 1000),
+    };
+    return rpc_config_new(&options);
+}
+
 RpcConfig *rpc_config_ref(RpcConfig *config)
 {
     g_ref_count_inc(&config->references);
@@ -212,6 +228,13 @@ void rpc_connection_close(RpcConnection *conn, const GError *reason)
                       ? g_error_copy(reason)
                       : new_error(BERTH_ERROR_UNAVAILABLE, NULL, "the connection was closed");
     rpc_connection_end(conn, why, true, reason != NULL);
+}
+
+void rpc_connection_disown(RpcConnection *conn, const GError *reason)
+{
+    rpc_connection_close(conn, NULL);
+    rpc_calls_fail_all(conn, reason);
+    rpc_calls_tell_failed(conn);
 }
 
 /* Our last words go out and what the peer still says is read and thrown away: a socket that is
@@ -599,18 +622,22 @@ static int dial(GSocketAddress *address, bool *ret_connected, GError **error)
     return fd;
 }
 
+RpcConnection *rpc_connection_dial_with(RpcLoop *loop, GSocketAddress *address, RpcConfig *config,
+                                        const RpcHandlers *handlers, void *data, GError **error)
+{
+    bool connected_already;
+    int fd = dial(address, &connected_already, error);
+    return fd < 0 ? NULL
+                  : rpc_connection_start(loop, fd, false, connected_already, config, handlers, data,
+                                         NULL, error);
+}
+
 RpcConnection *rpc_connection_dial(RpcLoop *loop, GSocketAddress *address,
                                    const RpcOptions *options, const RpcHandlers *handlers,
                                    void *data, GError **error)
 {
-    bool connected_already;
-    int fd = dial(address, &connected_already, error);
-    if (fd < 0) {
-        return NULL;
-    }
     RpcConfig *config = rpc_config_new(options);
-    RpcConnection *conn = rpc_connection_start(loop, fd, false, connected_already, config, handlers,
-                                               data, NULL, error);
+    RpcConnection *conn = rpc_connection_dial_with(loop, address, config, handlers, data, error);
     rpc_config_unref(config);
     return conn;
 }

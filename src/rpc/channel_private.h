@@ -15,6 +15,7 @@ typedef struct {
 } RpcConfig;
 
 RpcConfig *rpc_config_new(const RpcOptions *options);
+RpcConfig *rpc_config_with_tls(const RpcConfig *config, RpcTls *tls); /* a copy but for tls */
 RpcConfig *rpc_config_ref(RpcConfig *config);
 void rpc_config_unref(RpcConfig *config);
 
@@ -28,6 +29,13 @@ typedef struct {
 RpcConnection *rpc_connection_start(RpcLoop *loop, int fd, bool server, bool connected,
                                     RpcConfig *config, const RpcHandlers *handlers, void *data,
                                     const RpcSponsor *sponsor, GError **error);
+
+RpcConnection *rpc_connection_dial_with(RpcLoop *loop, GSocketAddress *address, RpcConfig *config,
+                                        const RpcHandlers *handlers, void *data, GError **error);
+
+/* Gives every call of ours its error now and closes in order; nothing of the owner's is called any
+ * more except `closed`. */
+void rpc_connection_disown(RpcConnection *connection, const GError *reason);
 
 /* Closes the socket at once, with no callback but `settled`. */
 void rpc_connection_drop(RpcConnection *connection, const GError *reason);

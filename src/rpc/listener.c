@@ -176,19 +176,7 @@ void rpc_listener_free(RpcListener *listener)
 
 void rpc_listener_set_tls(RpcListener *listener, RpcTls *tls)
 {
-    const RpcConfig *now = listener->config;
-    RpcOptions options = {
-        .hello = now->hello,
-        .tls = tls,
-        .server_name = now->server_name,
-        .max_frame_bytes = now->max_frame_bytes,
-        .max_queued_bytes = now->max_queued_bytes,
-        .max_unanswered = now->max_unanswered,
-        .open_timeout_ms = (int)(now->open_timeout_us / 1000),
-        .ping_after_ms = (int)(now->ping_after_us / 1000),
-        .silence_ms = (int)(now->silence_us / 1000),
-    };
-    RpcConfig *next = rpc_config_new(&options);
+    RpcConfig *next = rpc_config_with_tls(listener->config, tls);
     rpc_config_unref(listener->config);
     listener->config = next;
 }
