@@ -1,0 +1,240 @@
+/* LAUNCH: berth-keep is given all that QEMU needs, and starts it paused. */
+#include <grp.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "agent/agent.h"
+#include "agent/paths.h"
+#include "base/error.h"
+#include "base/ulid.h"
+#include "linux/names.h"
+#include "qemu/commandline.h"
+
+#define FIRST_FD 10
+#define MONITOR_0 "qmp-0.sock"
+#define MONITOR_1 "qmp-1.sock"
+#define AGENT_SOCKET "agent.sock"
+
+/* The descriptors of a launch, numbered as they are asked for. */
+typedef struct {
+    KeeperLaunch *launch;
+    int next;
+} Fds;
+
+static int add_file(Fds *fds, const char *path, bool writable)
+{
+    KeeperFile *file = keeper_file_new();
+    file->fd = fds->next++;
+    file->path = g_strdup(path);
+    file->writable = writable;
+    g_ptr_array_add(fds->launch->files, file);
+    return (int)file->fd;
+}
+
+static int add_listener(Fds *fds, const char *name)
+{
+    KeeperListener *listener = keeper_listener_new();
+    listener->fd = fds->next++;
+    listener->name = g_strdup(name);
+    g_ptr_array_add(fds->launch->listeners, listener);
+    return (int)listener->fd;
+}
+
+static int add_tap(Fds *fds, const char *vm, unsigned index)
+{
+    char name[NAMES_SIZE];
+    names_tap(vm, index, name);
+    KeeperTap *tap = keeper_tap_new();
+    tap->fd = fds->next++;
+    tap->name = g_strdup(name);
+    g_ptr_array_add(fds->launch->taps, tap);
+    return (int)tap->fd;
+}
+
+static const ImageFile *file_of(const Assignment *a, ImageFileRole role, const char *sha256)
+{
+    for (guint i = 0; a->image != NULL && i < a->image->files->len; i++) {
+        const ImageFile *file = a->image->files->pdata[i];
+        if (file->role == role && (sha256 == NULL || strcmp(file->sha256, sha256) == 0)) {
+            return file;
+        }
+    }
+    return NULL;
+}
+
+/* A path that QEMU opens by the descriptor that it inherits. */
+static char *image_by_fd(Fds *fds, const Agent *agent, const Assignment *a, ImageFileRole role)
+{
+    const ImageFile *file = file_of(a, role, NULL);
+    if (file == NULL) {
+        return NULL;
+    }
+    g_autofree char *path = path_image(agent->state, file->sha256);
+    return g_strdup_printf("/proc/self/fd/%d", add_file(fds, path, false));
+}
+
+static void place_disks(Fds *fds, const Agent *agent, const Assignment *a, QemuPlaceDisk *disks)
+{
+    for (guint i = 0; i < a->disks->len; i++) {
+        const AssignedDisk *disk = a->disks->pdata[i];
+        g_autofree char *path = path_disk(agent->state, a->id, disk->id);
+        disks[i].id = disk->id;
+        disks[i].fd = add_file(fds, path, true);
+        const ImageFile *base =
+            disk->base != NULL ? file_of(a, IMAGE_FILE_ROLE_DISK, disk->base) : NULL;
+        if (base != NULL) {
+            g_autofree char *below = path_image(agent->state, base->sha256);
+            disks[i].base_fd = add_file(fds, below, false);
+            disks[i].base_format = base->format;
+        }
+    }
+}
+
+static bool fill_argv(KeeperLaunch *launch, Agent *agent, const Assignment *a, GError **error)
+{
+    Fds fds = {.launch = launch, .next = FIRST_FD};
+    g_autofree QemuPlaceDisk *disks = g_new0(QemuPlaceDisk, a->disks->len + 1);
+    g_autofree QemuPlaceNic *nics = g_new0(QemuPlaceNic, a->nics->len + 1);
+    place_disks(&fds, agent, a, disks);
+    for (guint i = 0; i < a->nics->len && i < a->hardware->nics->len; i++) {
+        const HardwareNic *nic = a->hardware->nics->pdata[i];
+        nics[i] = (QemuPlaceNic){.id = nic->id, .tap_fd = add_tap(&fds, a->id, i)};
+    }
+    g_autofree char *kernel = image_by_fd(&fds, agent, a, IMAGE_FILE_ROLE_KERNEL);
+    g_autofree char *initrd = image_by_fd(&fds, agent, a, IMAGE_FILE_ROLE_INITRD);
+    g_autofree char *qemu = g_find_program_in_path(agent->config->qemu);
+    g_autofree char *cmdline =
+        a->image != NULL && a->image->cmdline != NULL
+            ? g_strdup_printf("%s berth.hostname=%s", a->image->cmdline, a->name)
+            : NULL;
+    QemuPlace place = {.qemu = qemu != NULL ? qemu : agent->config->qemu,
+                       .name = a->name,
+                       .kernel = kernel,
+                       .initrd = initrd,
+                       .cmdline = cmdline,
+                       .disks = disks,
+                       .n_disks = a->disks->len,
+                       .nics = nics,
+                       .n_nics = a->nics->len};
+    place.monitor_fds[0] = add_listener(&fds, MONITOR_0);
+    place.monitor_fds[1] = add_listener(&fds, MONITOR_1);
+    place.agent_fd = add_listener(&fds, AGENT_SOCKET);
+    launch->console = keeper_console_new();
+    launch->console->fd = place.console_fd = fds.next++;
+    g_autoptr(Command) command = qemu_command_line(a->hardware, &place, error);
+    for (guint i = 0; command != NULL && command->argv[i] != NULL; i++) {
+        g_ptr_array_add(launch->argv, g_strdup(command->argv[i]));
+    }
+    return command != NULL;
+}
+
+/* QEMU opens /dev/kvm itself, which the group may. */
+static gid_t group_for(const Assignment *a, uid_t uid)
+{
+    const struct group *kvm = a->hardware->accelerator == ACCELERATOR_KVM ? getgrnam("kvm") : NULL;
+    return kvm != NULL ? kvm->gr_gid : (gid_t)uid;
+}
+
+static char *new_launch_id(void)
+{
+    uint8_t random[BERTH_ULID_RANDOM_BYTES];
+    char id[BERTH_ULID_SIZE];
+    while (getrandom(random, sizeof random, 0) != sizeof random) {
+    }
+    berth_ulid_make(g_get_real_time() / 1000, random, id);
+    return g_strdup(id);
+}
+
+static KeeperLaunch *launch_for(Agent *agent, AgentVm *vm, const Assignment *a, GError **error)
+{
+    g_autoptr(KeeperLaunch) launch = keeper_launch_new();
+    launch->vm = g_strdup(a->id);
+    launch->epoch = a->epoch;
+    launch->launch = new_launch_id();
+    launch->run_dir = g_strdup(vm->directory);
+    launch->uid = vm->uid;
+    launch->gid = group_for(a, vm->uid);
+    g_autoptr(CgroupVm) group = cgroup_vm_open(agent->cgroups, a->id);
+    g_auto(GStrv) procs = cgroup_vm_procs_files(group);
+    for (guint i = 0; procs[i] != NULL; i++) {
+        g_ptr_array_add(launch->cgroup_procs, g_strdup(procs[i]));
+    }
+    return fill_argv(launch, agent, a, error) ? g_steal_pointer(&launch) : NULL;
+}
+
+static char *keeper_program(void)
+{
+    static const char *const beside[] = {"berth-keep", "../keep/berth-keep"};
+    g_autofree char *self = g_file_read_link("/proc/self/exe", NULL);
+    g_autofree char *directory = self != NULL ? g_path_get_dirname(self) : g_strdup(".");
+    for (guint i = 0; i < G_N_ELEMENTS(beside); i++) {
+        g_autofree char *path = g_build_filename(directory, beside[i], NULL);
+        if (access(path, X_OK) == 0) {
+            return g_steal_pointer(&path);
+        }
+    }
+    return g_strdup("berth-keep");
+}
+
+/* What the keeper says on its way down: one JSON error, or whatever else came. */
+static GError *keeper_error(const char *said)
+{
+    json_t *json = said != NULL ? codec_parse(said, strlen(said), NULL, NULL) : NULL;
+    GError *error = NULL;
+    if (json != NULL) {
+        error = rpc_error_from_json(json);
+    } else {
+        berth_error_set(&error, BERTH_ERROR_INTERNAL, NULL, NULL, "look at the host's log",
+                        "berth-keep ended: %s", said != NULL ? said : "without a word");
+    }
+    json_decref(json);
+    return error;
+}
+
+static void on_launched(GObject *source, GAsyncResult *result, gpointer data)
+{
+    Effect *effect = data;
+    GError *error = NULL;
+    g_autofree char *answer = NULL;
+    g_autofree char *said = NULL;
+    GSubprocess *process = G_SUBPROCESS(source);
+    if (!g_subprocess_communicate_utf8_finish(process, result, &answer, &said, &error)) {
+        effect_end(effect, error);
+        return;
+    }
+    json_t *json =
+        answer != NULL && *answer != '\0' ? codec_parse(answer, strlen(answer), NULL, NULL) : NULL;
+    g_autoptr(KeeperStatus) status =
+        json != NULL ? keeper_status_decode(json, CODEC_TOLERANT, NULL) : NULL;
+    json_decref(json);
+    if (status == NULL) {
+        effect_end(effect, keeper_error(said));
+        return;
+    }
+    AgentVm *vm = agent_vm(effect->agent, effect->vm);
+    agent_vm_watch(vm, status, &error);
+    effect_end(effect, error);
+}
+
+void effect_launch(Effect *effect)
+{
+    Agent *agent = effect->agent;
+    AgentVm *vm = agent_vm(agent, effect->vm);
+    GError *error = NULL;
+    g_autoptr(KeeperLaunch) launch = launch_for(agent, vm, effect->assignment, &error);
+    g_autofree char *program = keeper_program();
+    g_autoptr(GSubprocess) process =
+        launch != NULL
+            ? g_subprocess_new(G_SUBPROCESS_FLAGS_STDIN_PIPE | G_SUBPROCESS_FLAGS_STDOUT_PIPE |
+                                   G_SUBPROCESS_FLAGS_STDERR_PIPE,
+                               &error, program, NULL)
+            : NULL;
+    if (process == NULL) {
+        effect_end(effect, error);
+        return;
+    }
+    json_t *json = keeper_launch_encode(launch);
+    g_autofree char *text = codec_dump(json);
+    json_decref(json);
+    g_subprocess_communicate_utf8_async(process, text, NULL, on_launched, effect);
+}
