@@ -33,7 +33,27 @@ static const CliOption top_options[] = {
     {NULL},
 };
 
+static const CliOption apply_options[] = {
+    {"file", 'f', "FILE", "a manifest; - is standard input; may be repeated"},
+    {NULL},
+};
+
 static const CliCommand commands[] = {
+    {.verb = "apply",
+     .arguments = "-f FILE…",
+     .min_arguments = 0,
+     .max_arguments = -1,
+     .summary = "Makes the cluster hold what manifests say",
+     .options = apply_options,
+     .shared = CLI_WAIT | CLI_DRY_RUN,
+     .run = general_apply,
+     .details =
+         "A manifest is YAML: documents with kind (size, network, image, app or vm), name and "
+         "spec, "
+         "whose\nfields are those of the API. Amounts are written as on the command line. What is "
+         "there already\nis left or changed; nothing is removed but VMs above an app's count.\n\n"
+         "  kind: app\n  name: web\n  spec:\n    size: small\n    image: demo\n    count: 6\n"
+         "    networks: [blue]"},
     {.verb = "top",
      .summary = "Shows what hosts and VMs use, again and again",
      .options = top_options,

@@ -128,6 +128,7 @@ json_t *image_put(Cli *cli, json_t *body, const UploadFile *files, bool dry_run,
 static size_t files_of(const Cli *cli, UploadFile files[3])
 {
     static const char *const roles[] = {"kernel", "initrd", "disk"};
+    static const char *const fields[] = {"--kernel", "--initrd", "--disk"};
     size_t count = 0;
     for (size_t i = 0; i < G_N_ELEMENTS(roles); i++) {
         const char *path = cli_args_get(cli->args, roles[i]);
@@ -136,6 +137,7 @@ static size_t files_of(const Cli *cli, UploadFile files[3])
             files[count++] = (UploadFile){
                 .role = roles[i],
                 .path = path,
+                .field = fields[i],
                 .format = is_disk ? cli_args_get(cli->args, "format") : NULL,
             };
         }

@@ -11,8 +11,7 @@
 static bool refuse_file(const UploadFile *file, const char *remedy, const char *what,
                         GError **error)
 {
-    g_autofree char *field = g_strconcat("--", file->role, NULL);
-    return berth_error_set(error, BERTH_ERROR_INVALID, field, file->path, remedy, "%s", what);
+    return berth_error_set(error, BERTH_ERROR_INVALID, file->field, file->path, remedy, "%s", what);
 }
 
 static GFileInputStream *open_file(const UploadFile *file, int64_t *ret_bytes, GError **error)
@@ -45,12 +44,11 @@ static bool check_format(const UploadFile *file, const guint8 *header, size_t le
     bool said = g_strcmp0(file->format, "qcow2") == 0;
     guint64 backing, size;
     if (said && !is_qcow2) {
-        return refuse_file(file, "leave --format out for a raw image",
+        return refuse_file(file, "leave the format out for a raw image",
                            "the file does not begin as a qcow2 image", error);
     }
     if (is_qcow2 && file->format == NULL) {
-        return refuse_file(file,
-                           "say --format qcow2 (or --format raw, to take the bytes as a disk)",
+        return refuse_file(file, "state the format: qcow2 (or raw, to take the bytes as a disk)",
                            "the file looks like a qcow2 image", error);
     }
     if (!said) {

@@ -12,6 +12,7 @@ typedef struct {
     const char *role;   /* kernel, initrd or disk */
     const char *path;   /* here */
     const char *format; /* raw or qcow2, of a disk; NULL: raw */
+    const char *field;  /* what errors call it */
 } UploadFile;
 
 /* The file as the API's ImageFile, or NULL with an error: it cannot be read, is empty, is no qcow2

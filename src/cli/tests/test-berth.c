@@ -1,80 +1,19 @@
 /*
  * The program itself against a scripted manager: what it asks, what it prints, how it ends.
  */
-#include <gio/gio.h>
 #include <glib/gstdio.h>
 #include <string.h>
 
-#include "cli/tests/fake-manager.h"
-
-typedef struct {
-    FakeManager *manager;
-    char *out, *err;
-    int status;
-} Fixture;
-
-static void set_up_plain(Fixture *f, gconstpointer data)
-{
-    f->manager = fake_manager_new(NULL);
-}
-
-static void set_up_tls(Fixture *f, gconstpointer data)
-{
-    f->manager = fake_manager_new(g_test_get_dir(G_TEST_DIST));
-}
-
-static void forget(Fixture *f)
-{
-    g_clear_pointer(&f->out, g_free);
-    g_clear_pointer(&f->err, g_free);
-}
-
-static void tear_down(Fixture *f, gconstpointer data)
-{
-    forget(f);
-    fake_manager_free(f->manager);
-}
-
-/* Runs `berth` with these words (split at blanks) and the context of the manager. */
-static void run_with(Fixture *f, const char *context, const char *input, const char *line)
-{
-    g_autoptr(GError) error = NULL;
-    g_autofree char *whole = g_strdup_printf("%s %s", g_getenv("BERTH"), line);
-    g_auto(GStrv) argv = g_strsplit(whole, " ", -1);
-    g_autoptr(GSubprocessLauncher) launcher =
-        g_subprocess_launcher_new(G_SUBPROCESS_FLAGS_STDIN_PIPE | G_SUBPROCESS_FLAGS_STDOUT_PIPE |
-                                  G_SUBPROCESS_FLAGS_STDERR_PIPE);
-    g_subprocess_launcher_setenv(launcher, "BERTH_CONTEXT", context, TRUE);
-    g_autoptr(GSubprocess) process =
-        g_subprocess_launcher_spawnv(launcher, (const char *const *)argv, &error);
-    g_assert_no_error(error);
-    forget(f);
-    g_subprocess_communicate_utf8(process, input, NULL, &f->out, &f->err, &error);
-    g_assert_no_error(error);
-    g_assert_true(g_subprocess_get_if_exited(process));
-    f->status = g_subprocess_get_exit_status(process);
-}
-
-static void run(Fixture *f, const char *line)
-{
-    run_with(f, fake_manager_context(f->manager, NULL), NULL, line);
-}
-
-static void assert_has(const char *text, const char *part)
-{
-    if (strstr(text, part) == NULL) {
-        g_error("'%s' is not in:\n%s", part, text);
-    }
-}
+#include "cli/tests/runner.h"
 
 #define SMALL                                                                                      \
     "{\"name\": \"small\", \"revision\": 3, \"resources\": {\"cpu\": 500, \"memory\": 2048}, "     \
     "\"vcpus\": 1, \"max-vcpus\": 2, \"of-a-newer-release\": true}"
 
-static void test_list_is_a_table(Fixture *f, gconstpointer data)
+static void test_list_is_a_table(Run *f, gconstpointer data)
 {
     fake_manager_answer(f->manager, "GET /v1/sizes", 200, "{\"items\": [" SMALL "]}");
-    run(f, "size list");
+    run_berth(f, "size list");
     g_assert_cmpint(f->status, ==, 0);
     g_assert_cmpstr(f->out, ==,
                     "NAME    CPU  MEMORY  DISK  DISK-BW  NET-BW  VCPUS  MAX-VCPUS\n"
@@ -85,12 +24,12 @@ static void test_list_is_a_table(Fixture *f, gconstpointer data)
     g_assert_cmpstr(request->query, ==, "limit=1000");
 }
 
-static void test_list_takes_all_pages(Fixture *f, gconstpointer data)
+static void test_list_takes_all_pages(Run *f, gconstpointer data)
 {
     fake_manager_answer(f->manager, "GET /v1/sizes", 200,
                         "{\"items\": [" SMALL "], \"next\": \"a&b\"}");
     fake_manager_answer(f->manager, "GET /v1/sizes", 200, "{\"items\": [" SMALL "]}");
-    run(f, "size list -o json");
+    run_berth(f, "size list -o json");
     g_assert_cmpint(f->status, ==, 0);
     assert_has(f->out, "of-a-newer-release");
     g_assert_cmpuint(fake_manager_count(f->manager), ==, 2);
@@ -98,19 +37,20 @@ static void test_list_takes_all_pages(Fixture *f, gconstpointer data)
     assert_has(second->query, "after=a%26b");
 }
 
-static void test_yaml_output(Fixture *f, gconstpointer data)
+static void test_yaml_output(Run *f, gconstpointer data)
 {
     fake_manager_answer(f->manager, "GET /v1/sizes/small", 200, SMALL);
-    run(f, "size show small -o yaml");
+    run_berth(f, "size show small -o yaml");
     g_assert_cmpstr(f->out, ==,
                     "name: small\nrevision: 3\nresources:\n  cpu: 500\n  memory: 2048\nvcpus: 1\n"
                     "max-vcpus: 2\nof-a-newer-release: true\n");
 }
 
-static void test_create_size(Fixture *f, gconstpointer data)
+static void test_create_size(Run *f, gconstpointer data)
 {
     fake_manager_answer(f->manager, "POST /v1/sizes", 201, SMALL);
-    run(f, "size create small --cpu 0.5 --memory 2GiB --net-bw 1Gbit --accelerator gpu/a100=2");
+    run_berth(f,
+              "size create small --cpu 0.5 --memory 2GiB --net-bw 1Gbit --accelerator gpu/a100=2");
     g_assert_cmpint(f->status, ==, 0);
     g_assert_cmpstr(f->out, ==, "size small created\n");
     g_autoptr(FakeRequest) request = fake_manager_request(f->manager, 0);
@@ -118,15 +58,15 @@ static void test_create_size(Fixture *f, gconstpointer data)
                     "{\"name\":\"small\",\"resources\":{\"cpu\":500,\"memory\":2048,"
                     "\"net-bw\":1000,\"accelerators\":{\"gpu/a100\":2}}}");
     g_assert_cmpstr(request->query, ==, "");
-    run(f, "size create small --cpu 1 --memory 1GiB --dry-run");
+    run_berth(f, "size create small --cpu 1 --memory 1GiB --dry-run");
     g_assert_cmpstr(f->out, ==, "size small would be created\n");
     g_autoptr(FakeRequest) dry = fake_manager_request(f->manager, 1);
     g_assert_cmpstr(dry->query, ==, "dry-run=true");
 }
 
-static void test_wrong_quantity_asks_nothing(Fixture *f, gconstpointer data)
+static void test_wrong_quantity_asks_nothing(Run *f, gconstpointer data)
 {
-    run(f, "size create small --cpu 4x --memory 1GiB");
+    run_berth(f, "size create small --cpu 4x --memory 1GiB");
     g_assert_cmpint(f->status, ==, 2);
     assert_has(f->err, "--cpu");
     assert_has(f->err, "'4x'");
@@ -134,7 +74,7 @@ static void test_wrong_quantity_asks_nothing(Fixture *f, gconstpointer data)
     g_assert_cmpuint(fake_manager_count(f->manager), ==, 0);
 }
 
-static void test_refusal_is_shown_whole(Fixture *f, gconstpointer data)
+static void test_refusal_is_shown_whole(Run *f, gconstpointer data)
 {
     static const struct {
         const char *code;
@@ -162,7 +102,7 @@ static void test_refusal_is_shown_whole(Fixture *f, gconstpointer data)
         g_autofree char *what = g_strdup_printf("GET /v1/vms/vm-%zu", i);
         g_autofree char *line = g_strdup_printf("vm show vm-%zu", i);
         fake_manager_answer(f->manager, what, cases[i].http, body);
-        run(f, line);
+        run_berth(f, line);
         g_assert_cmpint(f->status, ==, cases[i].status);
         g_assert_cmpstr(f->out, ==, "");
         assert_has(f->err, "went wrong");
@@ -171,23 +111,23 @@ static void test_refusal_is_shown_whole(Fixture *f, gconstpointer data)
     }
 }
 
-static void test_not_berth(Fixture *f, gconstpointer data)
+static void test_not_berth(Run *f, gconstpointer data)
 {
     fake_manager_answer_as(f->manager, "GET /v1/vms/a", 200, "text/html", "<html>hello</html>");
-    run(f, "vm show a");
+    run_berth(f, "vm show a");
     g_assert_cmpint(f->status, ==, 1);
     assert_has(f->err, "does the context's url lead to a berth-manager?");
     fake_manager_answer_as(f->manager, "GET /v1/vms/b", 502, "text/html", "<html>hello</html>");
-    run(f, "vm show b");
+    run_berth(f, "vm show b");
     g_assert_cmpint(f->status, ==, 6);
     fake_manager_answer_as(f->manager, "GET /v1/vms/c", 302, "text/html", "elsewhere");
-    run(f, "vm show c");
+    run_berth(f, "vm show c");
     g_assert_cmpint(f->status, !=, 0);
 }
 
-static void test_names_are_escaped(Fixture *f, gconstpointer data)
+static void test_names_are_escaped(Run *f, gconstpointer data)
 {
-    run(f, "vm show a/b?c");
+    run_berth(f, "vm show a/b?c");
     g_autoptr(FakeRequest) request = fake_manager_request(f->manager, 0);
     g_assert_cmpstr(request->query, ==, "");
     g_assert_cmpint(f->status, ==, 3);
@@ -197,7 +137,7 @@ static void test_names_are_escaped(Fixture *f, gconstpointer data)
     "{\"id\": \"01OP\", \"kind\": \"vm.create\", \"subject\": {\"kind\": \"vm\", \"id\": "         \
     "\"01VM\", \"name\": \"web-1\"}, \"state\": \"" state "\"" more "}"
 
-static void test_create_vm_waits(Fixture *f, gconstpointer data)
+static void test_create_vm_waits(Run *f, gconstpointer data)
 {
     fake_manager_answer(f->manager, "POST /v1/vms", 202,
                         OPERATION("running", ", \"message\": \"waits for the host\""));
@@ -205,7 +145,7 @@ static void test_create_vm_waits(Fixture *f, gconstpointer data)
                         OPERATION("running", ", \"message\": \"waits for the host\""));
     fake_manager_answer(f->manager, "GET /v1/operations/01OP", 200,
                         OPERATION("done", ", \"message\": \"runs on h2\""));
-    run(f, "vm create web-1 --size small --image demo --network blue,green --network red");
+    run_berth(f, "vm create web-1 --size small --image demo --network blue,green --network red");
     g_assert_cmpint(f->status, ==, 0);
     g_assert_cmpstr(f->out, ==, "vm web-1: runs on h2\n");
     g_autoptr(FakeRequest) request = fake_manager_request(f->manager, 0);
@@ -217,10 +157,10 @@ static void test_create_vm_waits(Fixture *f, gconstpointer data)
     g_assert_cmpstr(asked->query, ==, "wait=2");
 }
 
-static void test_create_vm_no_wait(Fixture *f, gconstpointer data)
+static void test_create_vm_no_wait(Run *f, gconstpointer data)
 {
     fake_manager_answer(f->manager, "POST /v1/vms", 202, OPERATION("running", ""));
-    run(f, "vm create web-1 --size small --image demo --no-wait");
+    run_berth(f, "vm create web-1 --size small --image demo --no-wait");
     g_assert_cmpint(f->status, ==, 0);
     g_assert_cmpstr(f->out, ==, "vm web-1: running\noperation 01OP\n");
     g_assert_cmpuint(fake_manager_count(f->manager), ==, 1);
@@ -228,24 +168,24 @@ static void test_create_vm_no_wait(Fixture *f, gconstpointer data)
     g_assert_cmpstr(request->query, ==, "");
 }
 
-static void test_wait_runs_out(Fixture *f, gconstpointer data)
+static void test_wait_runs_out(Run *f, gconstpointer data)
 {
     fake_manager_answer(f->manager, "POST /v1/vms", 202,
                         OPERATION("running", ", \"message\": \"waits for the host\""));
     fake_manager_answer(f->manager, "GET /v1/operations/01OP", 200,
                         OPERATION("running", ", \"message\": \"waits for the host\""));
-    run(f, "vm create web-1 --size small --image demo --wait=1");
+    run_berth(f, "vm create web-1 --size small --image demo --wait=1");
     g_assert_cmpint(f->status, ==, 7);
     assert_has(f->err, "vm web-1 is not over after 1 s: waits for the host");
     assert_has(f->err, "berth operation wait 01OP");
 }
 
-static void test_failed_operation(Fixture *f, gconstpointer data)
+static void test_failed_operation(Run *f, gconstpointer data)
 {
     fake_manager_answer(f->manager, "POST /v1/vms", 200,
                         OPERATION("failed", ", \"error\": {\"code\": \"no-capacity\", "
                                             "\"message\": \"no room\", \"remedy\": \"add one\"}"));
-    run(f, "vm create web-1 --size small --image demo");
+    run_berth(f, "vm create web-1 --size small --image demo");
     g_assert_cmpint(f->status, ==, 5);
     g_assert_cmpstr(f->out, ==, "");
     assert_has(f->err, "vm web-1: no room");
@@ -257,13 +197,13 @@ static void test_failed_operation(Fixture *f, gconstpointer data)
     "{\"host\": \"h1\", \"verdict\": \"needs 2GiB memory, has 1GiB\"}, {\"host\": \"h2\", "        \
     "\"verdict\": \"chosen\", \"chosen\": true, \"fits\": true, \"score\": 0.75}]}"
 
-static void test_dry_run_explains(Fixture *f, gconstpointer data)
+static void test_dry_run_explains(Run *f, gconstpointer data)
 {
     fake_manager_answer(f->manager, "POST /v1/vms", 200,
                         "{\"id\": \"\", \"kind\": \"vm.create\", \"state\": \"done\", \"dry-run\": "
                         "true, \"message\": \"nothing was done\", \"plan\": [{\"name\": \"web-1\", "
                         "\"host\": \"h2\"}], \"explanation\": " EXPLANATION "}");
-    run(f, "vm create web-1 --size small --image demo --dry-run --explain");
+    run_berth(f, "vm create web-1 --size small --image demo --dry-run --explain");
     g_assert_cmpint(f->status, ==, 0);
     g_assert_cmpstr(f->out, ==,
                     "web-1 would go to h2\nvm.create: nothing was done\n"
@@ -276,33 +216,33 @@ static void test_dry_run_explains(Fixture *f, gconstpointer data)
     assert_has(request->query, "explain=true");
 }
 
-static void test_refusal_explains(Fixture *f, gconstpointer data)
+static void test_refusal_explains(Run *f, gconstpointer data)
 {
     fake_manager_answer(
         f->manager, "POST /v1/vms", 409,
         "{\"error\": {\"code\": \"no-capacity\", \"message\": \"no host has room\", "
         "\"explanation\": " EXPLANATION "}}");
-    run(f, "vm create web-1 --size small --image demo --explain");
+    run_berth(f, "vm create web-1 --size small --image demo --explain");
     g_assert_cmpint(f->status, ==, 5);
     assert_has(f->err, "no host has room");
     assert_has(f->err, "needs 2GiB memory, has 1GiB");
 }
 
-static void test_several_go_on(Fixture *f, gconstpointer data)
+static void test_several_go_on(Run *f, gconstpointer data)
 {
     fake_manager_answer(f->manager, "DELETE /v1/vms/web-1", 200,
                         OPERATION("done", ", \"message\": \"removed\""));
-    run(f, "vm delete web-9 web-1");
+    run_berth(f, "vm delete web-9 web-1");
     g_assert_cmpint(f->status, ==, 3);
     g_assert_cmpstr(f->out, ==, "vm web-1: removed\n");
     assert_has(f->err, "not scripted");
 }
 
-static void test_exec(Fixture *f, gconstpointer data)
+static void test_exec(Run *f, gconstpointer data)
 {
     fake_manager_answer(f->manager, "POST /v1/vms/web-1/exec", 200,
                         "{\"exit-code\": 3, \"out\": \"aGVsbG8K\", \"err\": \"b29wcwo=\"}");
-    run(f, "vm exec --timeout 5s web-1 -- ls -l --help");
+    run_berth(f, "vm exec --timeout 5s web-1 -- ls -l --help");
     g_assert_cmpint(f->status, ==, 3);
     g_assert_cmpstr(f->out, ==, "hello\n");
     g_assert_cmpstr(f->err, ==, "oops\n");
@@ -310,21 +250,21 @@ static void test_exec(Fixture *f, gconstpointer data)
     g_assert_cmpstr(request->body, ==, "{\"argv\":[\"ls\",\"-l\",\"--help\"],\"timeout-ms\":5000}");
 }
 
-static void test_labels_keep_the_others(Fixture *f, gconstpointer data)
+static void test_labels_keep_the_others(Run *f, gconstpointer data)
 {
     const char *host =
         "{\"id\": \"01H\", \"name\": \"h1\", \"revision\": 7, \"spec\": "
         "{\"labels\": {\"a\": \"1\", \"b\": \"2\"}}, \"status\": {\"state\": \"up\"}}";
     fake_manager_answer(f->manager, "GET /v1/hosts/h1", 200, host);
     fake_manager_answer(f->manager, "PATCH /v1/hosts/h1", 200, host);
-    run(f, "host label h1 c=3 a-");
+    run_berth(f, "host label h1 c=3 a-");
     g_assert_cmpint(f->status, ==, 0);
     g_autoptr(FakeRequest) request = fake_manager_request(f->manager, -1);
     g_assert_cmpstr(request->if_match, ==, "\"7\"");
     g_assert_cmpstr(request->body, ==, "{\"labels\":{\"b\":\"2\",\"c\":\"3\"}}");
 }
 
-static void test_follow_resumes(Fixture *f, gconstpointer data)
+static void test_follow_resumes(Run *f, gconstpointer data)
 {
     fake_manager_answer(f->manager, "GET /v1/cluster", 200,
                         "{\"id\": \"x\", \"revision\": 41, \"writable\": true}");
@@ -333,7 +273,7 @@ static void test_follow_resumes(Fixture *f, gconstpointer data)
                            "\"at-ms\": 0, \"message\": \"it runs\"}\n\n");
     fake_manager_answer(f->manager, "GET /v1/events", 403,
                         "{\"error\": {\"code\": \"forbidden\", \"message\": \"no more\"}}");
-    run(f, "event follow");
+    run_berth(f, "event follow");
     g_assert_cmpint(f->status, ==, 8);
     g_assert_cmpstr(f->out, ==, "1970-01-01T00:00:00.000Z  vm.running      it runs\n");
     g_autoptr(FakeRequest) first = fake_manager_request(f->manager, 1);
@@ -344,10 +284,10 @@ static void test_follow_resumes(Fixture *f, gconstpointer data)
     g_assert_cmpstr(second->last_event_id, ==, "42");
 }
 
-static void test_console(Fixture *f, gconstpointer data)
+static void test_console(Run *f, gconstpointer data)
 {
     fake_manager_console(f->manager, "/v1/vms/web-1/console", "login: ");
-    run_with(f, fake_manager_context(f->manager, NULL), "root\n", "vm console web-1");
+    run_berth_with(f, fake_manager_context(f->manager, NULL), "root\n", "vm console web-1");
     g_assert_cmpstr(f->err, ==, "");
     g_assert_cmpint(f->status, ==, 0);
     g_assert_cmpstr(f->out, ==, "login: ROOT\n");
@@ -355,13 +295,13 @@ static void test_console(Fixture *f, gconstpointer data)
     g_assert_cmpstr(request->authorization, ==, "Bearer sesame");
 }
 
-static void test_console_ends_in_time(Fixture *f, gconstpointer data)
+static void test_console_ends_in_time(Run *f, gconstpointer data)
 {
     fake_manager_console(f->manager, "/v1/vms/web-1/console", "login: ");
-    run_with(f, fake_manager_context(f->manager, NULL), "", "vm console web-1 --for 300ms");
+    run_berth_with(f, fake_manager_context(f->manager, NULL), "", "vm console web-1 --for 300ms");
     g_assert_cmpint(f->status, ==, 0);
     g_assert_cmpstr(f->out, ==, "login: ");
-    run(f, "vm console web-2");
+    run_berth(f, "vm console web-2");
     g_assert_cmpint(f->status, ==, 3);
     assert_has(f->err, "404");
 }
@@ -386,7 +326,7 @@ static char *demo_image(const char *state, const char *kernel_sha, const char *i
                            state, kernel_sha, initrd_sha, initrd_sha);
 }
 
-static void test_image_add(Fixture *f, gconstpointer data)
+static void test_image_add(Run *f, gconstpointer data)
 {
     g_autofree char *directory = g_dir_make_tmp("berth-cli-XXXXXX", NULL);
     g_autofree char *kernel_sha = NULL, *initrd_sha = NULL;
@@ -399,7 +339,7 @@ static void test_image_add(Fixture *f, gconstpointer data)
     fake_manager_answer(f->manager, put, 200, ready);
     g_autofree char *line =
         g_strdup_printf("image add demo --kernel %s --initrd %s --cmdline quiet", kernel, initrd);
-    run(f, line);
+    run_berth(f, line);
     g_assert_cmpstr(f->err, ==, "");
     g_assert_cmpint(f->status, ==, 0);
     g_assert_cmpstr(f->out, ==, "image demo ready\n");
@@ -416,121 +356,116 @@ static void test_image_add(Fixture *f, gconstpointer data)
     g_rmdir(directory);
 }
 
-static void test_image_that_is_none(Fixture *f, gconstpointer data)
+static void test_image_that_is_none(Run *f, gconstpointer data)
 {
     g_autofree char *directory = g_dir_make_tmp("berth-cli-XXXXXX", NULL);
     g_autofree char *sha = NULL;
     g_autofree char *path = make_file(directory, "disk", 100, &sha);
     g_autofree char *qcow2 = g_strdup_printf("image add d --disk %s --format qcow2", path);
-    run(f, qcow2);
+    run_berth(f, qcow2);
     g_assert_cmpint(f->status, ==, 2);
     assert_has(f->err, "does not begin as a qcow2 image");
     g_autofree char *missing = g_strdup_printf("image add d --disk %s.gone", path);
-    run(f, missing);
+    run_berth(f, missing);
     g_assert_cmpint(f->status, ==, 2);
     assert_has(f->err, "--disk");
-    run(f, "image add d --disk a --kernel b");
+    run_berth(f, "image add d --disk a --kernel b");
     g_assert_cmpint(f->status, ==, 2);
     g_assert_cmpuint(fake_manager_count(f->manager), ==, 0);
     g_unlink(path);
     g_rmdir(directory);
 }
 
-static void test_tls(Fixture *f, gconstpointer data)
+static void test_tls(Run *f, gconstpointer data)
 {
     fake_manager_answer(f->manager, "GET /v1/sizes/small", 200, SMALL);
-    run(f, "size show small");
+    run_berth(f, "size show small");
     g_assert_cmpstr(f->err, ==, "");
     g_assert_cmpint(f->status, ==, 0);
     assert_has(f->out, "small");
 }
 
-static void test_wrong_ca(Fixture *f, gconstpointer data)
+static void test_wrong_ca(Run *f, gconstpointer data)
 {
     fake_manager_answer(f->manager, "GET /v1/sizes/small", 200, SMALL);
-    run_with(f, fake_manager_context(f->manager, "other-ca.pem"), NULL, "size show small");
+    run_berth_with(f, fake_manager_context(f->manager, "other-ca.pem"), NULL, "size show small");
     g_assert_cmpint(f->status, ==, 8);
     assert_has(f->err, "is not the manager of this context");
     g_assert_cmpuint(fake_manager_count(f->manager), ==, 0);
 }
 
-static void test_nobody_there(Fixture *f, gconstpointer data)
+static void test_nobody_there(Run *f, gconstpointer data)
 {
     g_autofree char *directory = g_dir_make_tmp("berth-cli-XXXXXX", NULL);
     g_autofree char *path = g_build_filename(directory, "context.yaml", NULL);
     g_file_set_contents(path, "url: http://127.0.0.1:1\ntoken: x\n", -1, NULL);
-    run_with(f, path, NULL, "vm list");
+    run_berth_with(f, path, NULL, "vm list");
     g_assert_cmpint(f->status, ==, 6);
     assert_has(f->err, "cannot reach the manager at http://127.0.0.1:1");
-    run_with(f, "/nowhere/context.yaml", NULL, "vm list");
+    run_berth_with(f, "/nowhere/context.yaml", NULL, "vm list");
     g_assert_cmpint(f->status, ==, 3);
     assert_has(f->err, "sudo berth dev");
     g_unlink(path);
     g_rmdir(directory);
 }
 
-static void test_help_and_usage(Fixture *f, gconstpointer data)
+static void test_help_and_usage(Run *f, gconstpointer data)
 {
-    run(f, "--help");
+    run_berth(f, "--help");
     g_assert_cmpint(f->status, ==, 0);
     assert_has(f->out, "vm create NAME");
     assert_has(f->out, "no host has room for it");
-    run(f, "vm create --help");
+    run_berth(f, "vm create --help");
     g_assert_cmpint(f->status, ==, 0);
     assert_has(f->out, "--explain");
-    run(f, "help vm create");
+    run_berth(f, "help vm create");
     assert_has(f->out, "--explain");
-    run(f, "vm --help");
+    run_berth(f, "vm --help");
     assert_has(f->out, "vm purge ID");
-    run(f, "vm crate x");
+    run_berth(f, "vm crate x");
     g_assert_cmpint(f->status, ==, 2);
     assert_has(f->err, "did you mean 'berth vm create'?");
-    run(f, "vn list");
+    run_berth(f, "vn list");
     assert_has(f->err, "did you mean 'berth vm'?");
-    run(f, "vm list --hots x");
+    run_berth(f, "vm list --hots x");
     g_assert_cmpint(f->status, ==, 2);
     assert_has(f->err, "did you mean --host?");
-    run(f, "host token");
+    run_berth(f, "host token");
     g_assert_cmpint(f->status, ==, 2);
     assert_has(f->err, "create, list, revoke");
-    run(f, "--version");
+    run_berth(f, "--version");
     g_assert_cmpstr(f->out, ==, "berth " BERTH_VERSION "\n");
     g_assert_cmpuint(fake_manager_count(f->manager), ==, 0);
-}
-
-static void add(const char *path, void (*test)(Fixture *, gconstpointer))
-{
-    g_test_add(path, Fixture, NULL, set_up_plain, test, tear_down);
 }
 
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    add("/cli/berth/list-is-a-table", test_list_is_a_table);
-    add("/cli/berth/list-takes-all-pages", test_list_takes_all_pages);
-    add("/cli/berth/yaml-output", test_yaml_output);
-    add("/cli/berth/create-size", test_create_size);
-    add("/cli/berth/wrong-quantity-asks-nothing", test_wrong_quantity_asks_nothing);
-    add("/cli/berth/refusal-is-shown-whole", test_refusal_is_shown_whole);
-    add("/cli/berth/not-berth", test_not_berth);
-    add("/cli/berth/names-are-escaped", test_names_are_escaped);
-    add("/cli/berth/create-vm-waits", test_create_vm_waits);
-    add("/cli/berth/create-vm-no-wait", test_create_vm_no_wait);
-    add("/cli/berth/wait-runs-out", test_wait_runs_out);
-    add("/cli/berth/failed-operation", test_failed_operation);
-    add("/cli/berth/dry-run-explains", test_dry_run_explains);
-    add("/cli/berth/refusal-explains", test_refusal_explains);
-    add("/cli/berth/several-go-on", test_several_go_on);
-    add("/cli/berth/exec", test_exec);
-    add("/cli/berth/labels-keep-the-others", test_labels_keep_the_others);
-    add("/cli/berth/follow-resumes", test_follow_resumes);
-    add("/cli/berth/console", test_console);
-    add("/cli/berth/console-ends-in-time", test_console_ends_in_time);
-    add("/cli/berth/image-add", test_image_add);
-    add("/cli/berth/image-that-is-none", test_image_that_is_none);
-    add("/cli/berth/nobody-there", test_nobody_there);
-    add("/cli/berth/help-and-usage", test_help_and_usage);
-    g_test_add("/cli/berth/tls", Fixture, NULL, set_up_tls, test_tls, tear_down);
-    g_test_add("/cli/berth/wrong-ca", Fixture, NULL, set_up_tls, test_wrong_ca, tear_down);
+    run_test_add("/cli/berth/list-is-a-table", test_list_is_a_table);
+    run_test_add("/cli/berth/list-takes-all-pages", test_list_takes_all_pages);
+    run_test_add("/cli/berth/yaml-output", test_yaml_output);
+    run_test_add("/cli/berth/create-size", test_create_size);
+    run_test_add("/cli/berth/wrong-quantity-asks-nothing", test_wrong_quantity_asks_nothing);
+    run_test_add("/cli/berth/refusal-is-shown-whole", test_refusal_is_shown_whole);
+    run_test_add("/cli/berth/not-berth", test_not_berth);
+    run_test_add("/cli/berth/names-are-escaped", test_names_are_escaped);
+    run_test_add("/cli/berth/create-vm-waits", test_create_vm_waits);
+    run_test_add("/cli/berth/create-vm-no-wait", test_create_vm_no_wait);
+    run_test_add("/cli/berth/wait-runs-out", test_wait_runs_out);
+    run_test_add("/cli/berth/failed-operation", test_failed_operation);
+    run_test_add("/cli/berth/dry-run-explains", test_dry_run_explains);
+    run_test_add("/cli/berth/refusal-explains", test_refusal_explains);
+    run_test_add("/cli/berth/several-go-on", test_several_go_on);
+    run_test_add("/cli/berth/exec", test_exec);
+    run_test_add("/cli/berth/labels-keep-the-others", test_labels_keep_the_others);
+    run_test_add("/cli/berth/follow-resumes", test_follow_resumes);
+    run_test_add("/cli/berth/console", test_console);
+    run_test_add("/cli/berth/console-ends-in-time", test_console_ends_in_time);
+    run_test_add("/cli/berth/image-add", test_image_add);
+    run_test_add("/cli/berth/image-that-is-none", test_image_that_is_none);
+    run_test_add("/cli/berth/nobody-there", test_nobody_there);
+    run_test_add("/cli/berth/help-and-usage", test_help_and_usage);
+    run_test_add_tls("/cli/berth/tls", test_tls);
+    run_test_add_tls("/cli/berth/wrong-ca", test_wrong_ca);
     return g_test_run();
 }

@@ -1,0 +1,196 @@
+#include "cli/command.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "cli/commands.h"
+#include "cli/help.h"
+
+static const CliGroup *const groups[] = {
+    &app_group,       &vm_group,    &size_group,    &image_group,   &network_group, &host_group,
+    &operation_group, &event_group, &cluster_group, &general_group, NULL,
+};
+
+static bool none(Cli *cli, GError **error)
+{
+    return true;
+}
+
+static const CliOption options[] = {
+    {"size", 's', "NAME", "a size"},
+    {"network", 0, "NAME", "a network"},
+    {"force", 'f', NULL, "-"},
+    {NULL},
+};
+static const CliCommand command = {.verb = "make",
+                                   .arguments = "NAME",
+                                   .min_arguments = 1,
+                                   .max_arguments = 1,
+                                   .options = options,
+                                   .shared = CLI_WAIT,
+                                   .run = none};
+static const CliCommand verbatim = {.verb = "exec",
+                                    .arguments = "NAME PROGRAM…",
+                                    .min_arguments = 2,
+                                    .max_arguments = -1,
+                                    .verbatim = true,
+                                    .options = options,
+                                    .run = none};
+
+static CliArgs *parse(const CliCommand *what, const char *line, GError **error)
+{
+    g_auto(GStrv) argv = g_strsplit(line, " ", -1);
+    g_autoptr(CliArgs) args = cli_args_new();
+    bool ok = cli_parse_command(what, (int)g_strv_length(argv), argv, args, error);
+    return ok ? g_steal_pointer(&args) : NULL;
+}
+
+static void test_options_stand_anywhere(void)
+{
+    static const char *const lines[] = {
+        "make a -s x --network=n --network m -f",
+        "make -fsx --network n a --network=m",
+        "make --force --network n --size=x --network m -- a",
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(lines); i++) {
+        g_autoptr(GError) error = NULL;
+        g_autoptr(CliArgs) args = parse(&command, lines[i], &error);
+        g_assert_no_error(error);
+        g_assert_cmpuint(args->arguments->len, ==, 1);
+        g_assert_cmpstr(args->arguments->pdata[0], ==, "a");
+        g_assert_cmpstr(cli_args_get(args, "size"), ==, "x");
+        g_assert_true(cli_args_has(args, "force"));
+        const GPtrArray *networks = cli_args_all(args, "network");
+        g_assert_cmpuint(networks->len, ==, 2);
+        g_assert_cmpstr(networks->pdata[0], ==, "n");
+        g_assert_cmpstr(cli_args_get(args, "network"), ==, "m");
+    }
+}
+
+static void test_optional_value(void)
+{
+    g_autoptr(CliArgs) bare = parse(&command, "make --wait a", NULL);
+    g_assert_cmpstr(cli_args_get(bare, "wait"), ==, "");
+    g_autoptr(CliArgs) valued = parse(&command, "make --wait=5 a", NULL);
+    g_assert_cmpstr(cli_args_get(valued, "wait"), ==, "5");
+    g_autoptr(CliArgs) none_given = parse(&command, "make a", NULL);
+    g_assert_null(cli_args_get(none_given, "wait"));
+}
+
+static void test_verbatim(void)
+{
+    static const char *const lines[] = {"exec -s x a ls --size y -- b",
+                                        "exec --size=x a -- ls --size y -- b"};
+    for (size_t i = 0; i < G_N_ELEMENTS(lines); i++) {
+        g_autoptr(CliArgs) args = parse(&verbatim, lines[i], NULL);
+        g_assert_cmpstr(cli_args_get(args, "size"), ==, "x");
+        g_ptr_array_add(args->arguments, NULL);
+        g_autofree char *all = g_strjoinv(" ", (char **)args->arguments->pdata);
+        g_assert_cmpstr(all, ==, "a ls --size y -- b");
+    }
+}
+
+static void test_refusals(void)
+{
+    static const struct {
+        const char *line, *part;
+    } cases[] = {
+        {"make", "give NAME"},
+        {"make a b", "one argument too many for NAME ('b')"},
+        {"make a --sise x", "there is no option '--sise'; did you mean --size?"},
+        {"make a --zzz=1", "there is no option '--zzz'; --help"},
+        {"make a -q", "there is no option '-q'"},
+        {"make a -fq", "there is no option '-q'"},
+        {"make a --size", "--size needs a NAME; a size"},
+        {"make a -s", "--size needs a NAME; a size"},
+        {"make a --force=x", "--force takes no value"},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(GError) error = NULL;
+        g_assert_null(parse(&command, cases[i].line, &error));
+        g_assert_error(error, BERTH_ERROR, BERTH_ERROR_INVALID);
+        g_autofree char *text = berth_error_describe(error);
+        if (strstr(text, cases[i].part) == NULL) {
+            g_error("'%s' gives '%s'", cases[i].line, text);
+        }
+    }
+}
+
+static void test_find(void)
+{
+    static const struct {
+        const char *words, *verb, *part;
+        int used;
+    } cases[] = {
+        {"vm list x", "list", NULL, 2},
+        {"host token create", "token create", NULL, 3},
+        {"top", "top", NULL, 1},
+        {"vm lits", NULL, "did you mean 'berth vm list'?", 0},
+        {"vms list", NULL, "did you mean 'berth vm'?", 0},
+        {"tob", NULL, "did you mean 'berth top'?", 0},
+        {"host token", NULL, "needs one more word; create, list, revoke", 0},
+        {"host token x", NULL, "has no verb 'x'; create, list, revoke", 0},
+        {"size", NULL, "needs a verb; list, show, create, delete", 0},
+        {"whatever", NULL, "'berth --help' lists the commands", 0},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(GError) error = NULL;
+        g_auto(GStrv) words = g_strsplit(cases[i].words, " ", -1);
+        const CliGroup *group = NULL;
+        const CliCommand *found = NULL;
+        int used = 0;
+        bool ok = cli_find_command(groups, words, &group, &found, &used, &error);
+        g_assert_cmpint(ok, ==, cases[i].verb != NULL);
+        if (ok) {
+            g_assert_cmpstr(found->verb, ==, cases[i].verb);
+            g_assert_cmpint(used, ==, cases[i].used);
+        } else {
+            g_autofree char *text = berth_error_describe(error);
+            g_assert_nonnull(strstr(text, cases[i].part));
+        }
+    }
+}
+
+static void check_command(const CliGroup *group, const CliCommand *c)
+{
+    g_autofree char *usage = help_usage(group, c);
+    g_autoptr(GHashTable) names = g_hash_table_new(g_str_hash, g_str_equal);
+    g_autoptr(GHashTable) letters = g_hash_table_new(NULL, NULL);
+    g_autoptr(GPtrArray) all = cli_command_options(c);
+    for (guint i = 0; i < all->len; i++) {
+        const CliOption *o = all->pdata[i];
+        if (!g_hash_table_add(names, (gpointer)o->name) ||
+            (o->letter != 0 && !g_hash_table_add(letters, GINT_TO_POINTER(o->letter)))) {
+            g_error("%s has --%s twice", usage, o->name);
+        }
+        g_assert_nonnull(o->help);
+    }
+    g_assert_nonnull(c->run);
+    g_assert_cmpint(c->min_arguments > 0 || c->max_arguments != 0, ==, c->arguments != NULL);
+    if (c->summary == NULL || g_str_has_suffix(c->summary, ".")) {
+        g_error("%s needs a summary without a full stop", usage);
+    }
+    g_autofree char *help = help_command(group, c);
+    g_assert_true(g_str_has_prefix(help, "usage: berth "));
+}
+
+static void test_every_command_is_sound(void)
+{
+    for (size_t g = 0; groups[g] != NULL; g++) {
+        for (const CliCommand *c = groups[g]->commands; c->verb != NULL; c++) {
+            check_command(groups[g], c);
+        }
+    }
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/cli/command/options-stand-anywhere", test_options_stand_anywhere);
+    g_test_add_func("/cli/command/optional-value", test_optional_value);
+    g_test_add_func("/cli/command/verbatim", test_verbatim);
+    g_test_add_func("/cli/command/refusals", test_refusals);
+    g_test_add_func("/cli/command/find", test_find);
+    g_test_add_func("/cli/command/every-command-is-sound", test_every_command_is_sound);
+    return g_test_run();
+}

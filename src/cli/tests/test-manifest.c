@@ -1,0 +1,103 @@
+#include "cli/manifest.h"
+
+#include <string.h>
+
+#include "base/error.h"
+
+static GPtrArray *parse(const char *path, const char *text, GError **error)
+{
+    GPtrArray *items = g_ptr_array_new_with_free_func((GDestroyNotify)manifest_item_free);
+    if (!manifest_parse(path, text, strlen(text), items, error)) {
+        g_clear_pointer(&items, g_ptr_array_unref);
+    }
+    return items;
+}
+
+static void test_bodies(void)
+{
+    static const struct {
+        const char *yaml, *body;
+    } cases[] = {
+        {"kind: size\nname: s\nspec: {resources: {cpu: 500m, memory: 1GiB, disk: 10}, vcpus: 2}\n",
+         "{\"name\":\"s\",\"resources\":{\"cpu\":500,\"memory\":1024,\"disk\":10},\"vcpus\":2}"},
+        {"kind: size\nname: s\nspec: {resources: {cpu: 0.1, memory: 64, net-bw: 1Gbit}}\n",
+         "{\"name\":\"s\",\"resources\":{\"cpu\":100,\"memory\":64,\"net-bw\":1000}}"},
+        {"kind: size\nname: s\nspec: {resources: {cpu: 1, memory: 1, accelerators: {gpu/a: 2}}}\n",
+         "{\"name\":\"s\",\"resources\":{\"cpu\":1000,\"memory\":1,\"accelerators\":{\"gpu/a\":2}}"
+         "}"},
+        {"kind: network\nname: n\n", "{\"name\":\"n\"}"},
+        {"kind: network\nname: n\nspec:\n", "{\"name\":\"n\"}"},
+        {"kind: vm\nname: v\nspec: {size: s, image: i, power: on}\n",
+         "{\"name\":\"v\",\"size\":\"s\",\"image\":\"i\",\"power\":\"on\"}"},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(GError) error = NULL;
+        g_autoptr(GPtrArray) items = parse("m.yaml", cases[i].yaml, &error);
+        g_assert_no_error(error);
+        g_autofree char *body = codec_dump(((ManifestItem *)items->pdata[0])->body);
+        g_assert_cmpstr(body, ==, cases[i].body);
+    }
+}
+
+static void test_errors_say_where(void)
+{
+    static const struct {
+        const char *yaml, *where, *field, *part;
+    } cases[] = {
+        {"- a\n", "m.yaml:1: ", NULL, "not a mapping"},
+        {"kind: siz\nname: s\n", "m.yaml:1: ", "kind", "size"},
+        {"name: s\n", "m.yaml:1: ", "kind", "size, network"},
+        {"kind: size\n", "m.yaml:1: ", "name", "no name"},
+        {"kind: size\nname: s\nspecs: {}\n", "m.yaml:3: ", "specs", "did you mean spec?"},
+        {"kind: size\nname: s\nspec: 3\n", "m.yaml:3: ", "spec", "not a mapping"},
+        {"kind: size\nname: s\nspec:\n  resources:\n    cpu: 4x\n",
+         "m.yaml:5: ", "spec.resources.cpu", "millicores"},
+        {"kind: size\nname: s\nspec:\n  resources:\n    cpu: -1\n    memory: 1\n",
+         "m.yaml:5: ", "spec.resources.cpu", "negative"},
+        {"kind: size\nname: s\nspec:\n  resources:\n    cpu: 1\n    memori: 1\n",
+         "m.yaml:6: ", "spec.resources.memori", "memory"},
+        {"kind: size\nname: s\n", "m.yaml:1: ", "spec.resources", ""},
+        {"kind: size\nname: S_1\nspec: {resources: {cpu: 1}}\n", "m.yaml:2: ", "name", "lowercase"},
+        {"kind: app\nname: a\nspec:\n  size: s\n  image: i\n  count: many\n",
+         "m.yaml:6: ", "spec.count", ""},
+        {"kind: app\nname: a\nspec:\n  name: b\n  size: s\n", "m.yaml:4: ", "spec.name", "beside"},
+        {"# one\n---\nkind: vm\nname: v\nspec: {size: s, image: i}\n---\nkind: vm\nname: v\n"
+         "spec: {size: s, image: i}\n",
+         "m.yaml:7: vm v stands in m.yaml:3 already", "name", ""},
+        {"kind: image\nname: i\nspec: {kernel: k, disk: d}\n", "m.yaml:3: ", "spec", "kernel"},
+        {"kind: image\nname: i\nspec:\n  disk: d\n  format: vmdk\n", "m.yaml:5: ", "spec.format",
+         "qcow2"},
+        {"kind: image\nname: i\nspec:\n  kernal: d\n", "m.yaml:4: ", "spec.kernal", "kernel"},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(GError) error = NULL;
+        g_assert_null(parse("m.yaml", cases[i].yaml, &error));
+        g_assert_error(error, BERTH_ERROR, BERTH_ERROR_INVALID);
+        g_autofree char *text = berth_error_describe(error);
+        if (!g_str_has_prefix(text, cases[i].where) || strstr(text, cases[i].part) == NULL) {
+            g_error("%s gives %s", cases[i].yaml, text);
+        }
+        g_assert_cmpstr(berth_error_field(error), ==, cases[i].field);
+    }
+}
+
+static void test_paths_begin_at_the_manifest(void)
+{
+    g_autoptr(GPtrArray) items =
+        parse("some/where/m.yaml",
+              "kind: image\nname: i\nspec: {kernel: vmlinuz, initrd: /boot/initrd}\n", NULL);
+    const ManifestItem *item = items->pdata[0];
+    g_assert_cmpuint(item->n_files, ==, 2);
+    g_assert_cmpstr(item->files[0].path, ==, "some/where/vmlinuz");
+    g_assert_cmpstr(item->files[1].path, ==, "/boot/initrd");
+    g_assert_cmpstr(item->files[1].role, ==, "initrd");
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/cli/manifest/bodies", test_bodies);
+    g_test_add_func("/cli/manifest/errors-say-where", test_errors_say_where);
+    g_test_add_func("/cli/manifest/paths-begin-at-the-manifest", test_paths_begin_at_the_manifest);
+    return g_test_run();
+}
