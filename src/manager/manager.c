@@ -1,0 +1,110 @@
+#include "manager/manager.h"
+
+#include "base/error.h"
+
+int64_t manager_now_ms(void)
+{
+    return g_get_real_time() / 1000;
+}
+
+static void on_committed(const StoreResult *result, const GError *error, gpointer data)
+{
+    Manager *manager = data;
+    g_autoptr(GError) refused = NULL;
+    ClusterEvent event = {.kind = CLUSTER_EVENT_COMMITTED};
+    if (result == NULL || !result->succeeded) {
+        event.kind = CLUSTER_EVENT_COMMIT_FAILED;
+        if (error == NULL) {
+            berth_error_set(
+                &refused, BERTH_ERROR_CONFLICT, NULL, NULL, NULL,
+                "the store holds something else than the model (compare %d of a transaction)",
+                result->failed_compare);
+        }
+        event.commit.error = error != NULL ? error : refused;
+    } else {
+        event.commit.revision = result->revision;
+        manager->commits++;
+    }
+    manager_step(manager, &event);
+}
+
+/* Each transaction rests on the one before: it names the revision that it must find. */
+static void commit(Manager *manager, const ClusterAction *action)
+{
+    StoreTxn *txn = store_txn_new();
+    store_txn_compare_revision(txn, action->commit.revision - 1);
+    for (guint i = 0; i < action->commit.absent->len; i++) {
+        store_txn_compare_absent(txn, action->commit.absent->pdata[i]);
+    }
+    for (guint i = 0; i < action->commit.puts->len; i++) {
+        const ClusterPut *put = action->commit.puts->pdata[i];
+        if (put->value != NULL) {
+            store_txn_put(txn, put->key, put->value);
+        } else {
+            store_txn_delete(txn, put->key);
+        }
+    }
+    store_commit(manager->store, txn, on_committed, manager);
+}
+
+static void abort_run(Manager *manager, const char *reason)
+{
+    g_critical("starts again from the store: %s", reason);
+    manager->exit_status = 1;
+    g_main_loop_quit(manager->main);
+}
+
+static void carry_out(Manager *manager, const ClusterAction *action)
+{
+    switch (action->kind) {
+    case CLUSTER_ACTION_COMMIT:
+        commit(manager, action);
+        break;
+    case CLUSTER_ACTION_REPLY:
+        http_reply(manager->http, action);
+        break;
+    case CLUSTER_ACTION_ANSWER:
+        rpc_call_answer(action->answer.call, NULL, action->answer.error);
+        break;
+    case CLUSTER_ACTION_CALL:
+        agents_send(manager->agents, action);
+        break;
+    case CLUSTER_ACTION_PUBLISH:
+        events_publish(manager->events, action->publish.revision, action->publish.event);
+        break;
+    case CLUSTER_ACTION_DISCONNECT:
+        agents_disconnect(manager->agents, action->disconnect.host, action->disconnect.reason);
+        break;
+    case CLUSTER_ACTION_ABORT:
+        abort_run(manager, action->abort_reason);
+        break;
+    }
+}
+
+static gboolean on_tick(gpointer data)
+{
+    Manager *manager = data;
+    manager->tick = 0;
+    ClusterEvent event = {.kind = CLUSTER_EVENT_TICK};
+    manager_step(manager, &event);
+    return G_SOURCE_REMOVE;
+}
+
+static void set_tick(Manager *manager)
+{
+    g_clear_handle_id(&manager->tick, g_source_remove);
+    int64_t at = cluster_next_deadline(manager->core);
+    if (at != INT64_MAX) {
+        manager->tick =
+            g_timeout_add((guint)CLAMP(at - manager_now_ms(), 1, 3600000), on_tick, manager);
+    }
+}
+
+void manager_step(Manager *manager, const ClusterEvent *event)
+{
+    g_autoptr(GPtrArray) actions = cluster_step(manager->core, event, manager_now_ms());
+    for (guint i = 0; i < actions->len; i++) {
+        carry_out(manager, actions->pdata[i]);
+    }
+    set_tick(manager);
+}

@@ -1,0 +1,104 @@
+/*
+ * berth-manager: HTTP, TLS, authentication, the store and the agents around the cluster core.
+ * Private to src/manager.
+ *
+ *     manager.c   feeds the core, carries out its actions, keeps time
+ *     http.c      requests in, answers out          events.c   those who follow events
+ *     agents.c    the hosts' connections            console.c  WebSockets to serial consoles
+ *     blobs.c     content of images in and out      auth.c     tokens
+ *     pki.c       the CA, the manager's certificate metrics.c  Prometheus text
+ *
+ * Everything runs in one thread; the store has its own behind store.h, and bulk writes to disk go
+ * to a worker.
+ */
+#pragma once
+
+#include <libsoup/soup.h>
+
+#include "cluster/cluster.h"
+#include "manager/auth.h"
+#include "manager/pki.h"
+#include "rpc/listener.h"
+#include "store/store.h"
+
+typedef struct Manager Manager;
+typedef struct Http Http;
+typedef struct Agents Agents;
+typedef struct Events Events;
+typedef struct Blobs Blobs;
+typedef struct Consoles Consoles;
+
+struct Manager {
+    const char *state;
+    GMainLoop *main;
+    ClusterCore *core;
+    Store *store;
+    Pki *pki;
+    Auth *auth;
+    RpcLoop *loop;
+    SoupServer *server;
+    Http *http;
+    Agents *agents;
+    Events *events;
+    Blobs *blobs;
+    Consoles *consoles;
+    int api_port, agent_port;
+    guint tick;
+    guint64 commits, requests;
+    int64_t started_ms;
+    int exit_status;
+};
+
+/* Tells the core; carries out what it answers. */
+void manager_step(Manager *manager, const ClusterEvent *event);
+int64_t manager_now_ms(void);
+
+/* http.c */
+Http *http_new(Manager *manager);
+void http_free(Http *http);
+/* The core's answer to a request. */
+void http_reply(Http *http, const ClusterAction *action);
+/* An answer to a message that is not, or no longer, the core's. */
+void http_answer_error(SoupServerMessage *message, const GError *error);
+void http_answer_json(SoupServerMessage *message, unsigned status, json_t *json); /* takes it */
+
+/* agents.c */
+Agents *agents_new(Manager *manager, int fd, GError **error); /* takes fd, listening */
+void agents_free(Agents *agents);
+void agents_send(Agents *agents, const ClusterAction *action); /* CALL */
+void agents_disconnect(Agents *agents, const char *host, const char *reason);
+bool agents_notify(Agents *agents, const char *host, const char *method, json_t *params);
+bool agents_call(Agents *agents, const char *host, const char *method, json_t *params,
+                 RpcAnswer answer, void *data);
+guint agents_count(const Agents *agents);
+
+/* events.c */
+Events *events_new(Manager *manager);
+void events_free(Events *events);
+/* Sends what is kept after `revision`, then goes on. */
+void events_follow(Events *events, SoupServerMessage *message, int64_t revision);
+void events_publish(Events *events, int64_t revision, GBytes *event);
+guint events_count(const Events *events);
+
+/* blobs.c */
+Blobs *blobs_new(Manager *manager, GError **error);
+void blobs_free(Blobs *blobs);
+/* Takes the body of a PUT as it streams; false, answered, if it is not wanted. */
+void blobs_receive(Blobs *blobs, SoupServerMessage *message, const char *tenant, const char *image,
+                   const char *sha256);
+/* The whole of it has come. */
+void blobs_received(Blobs *blobs, SoupServerMessage *message, uint64_t request);
+void blobs_send(Blobs *blobs, SoupServerMessage *message, const char *sha256);
+/* A ticket to read this content, for a short time; NULL if it is not here. */
+ImageLocation *blobs_locate(Blobs *blobs, const char *sha256, GError **error);
+
+/* console.c */
+Consoles *consoles_new(Manager *manager);
+void consoles_free(Consoles *consoles);
+void consoles_accept(Consoles *consoles, SoupWebsocketConnection *socket, const char *host,
+                     const char *vm);
+void consoles_data(Consoles *consoles, const ConsoleData *data);
+void consoles_closed(Consoles *consoles, const ConsoleClose *close);
+
+/* metrics.c */
+char *metrics_text(const Manager *manager);
