@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -7,6 +8,8 @@
 #include "schema/objects.h"
 
 #define INTERVAL_MS 2000
+#define INTERVAL_MIN_MS 100
+#define SCREEN_BYTES (1 << 18)
 #define CLEAR "\033[H\033[2J"
 
 static char *used_of(const LedgerRow *row)
@@ -102,27 +105,50 @@ static bool print_top(Cli *cli, const json_t *json, GError **error)
     return true;
 }
 
+/* A manager that starts again is waited for. */
+static bool note_absence(Cli *cli, GError *problem, GError **error)
+{
+    if (!g_error_matches(problem, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE) &&
+        !g_error_matches(problem, BERTH_ERROR, BERTH_ERROR_TIMEOUT)) {
+        g_propagate_error(error, problem);
+        return false;
+    }
+    cli_say(cli, "%s; trying again", problem->message);
+    g_error_free(problem);
+    return true;
+}
+
+static bool look_again_and_again(Cli *cli, int64_t interval_ms, GError **error)
+{
+    ApiCall call = {.operation = API_OP_GET_TOP};
+    setvbuf(stdout, NULL, _IOFBF, SCREEN_BYTES);
+    for (;;) {
+        GError *problem = NULL;
+        json_auto_t *top = cli_call(cli, &call, &problem);
+        if (top != NULL) {
+            fputs(CLEAR, stdout);
+        }
+        if (top == NULL ? !note_absence(cli, problem, error) : !print_top(cli, top, error)) {
+            return false;
+        }
+        if (fflush(stdout) != 0) {
+            return true; /* whoever looked has gone */
+        }
+        g_usleep((gulong)MAX(interval_ms, INTERVAL_MIN_MS) * 1000);
+    }
+}
+
 bool general_top(Cli *cli, GError **error)
 {
     const char *interval = cli_args_get(cli->args, "interval");
     int64_t interval_ms = INTERVAL_MS;
-    bool again =
-        cli->format == CLI_TABLE && isatty(STDOUT_FILENO) && !cli_args_has(cli->args, "once");
     if (interval != NULL && !berth_quantity_parse(BERTH_QUANTITY_DURATION, "--interval", interval,
                                                   &interval_ms, error)) {
         return false;
     }
-    for (bool ok = true; ok;) {
-        json_t *top = cli_call(cli, &(ApiCall){.operation = API_OP_GET_TOP}, error);
-        if (top != NULL && again) {
-            fputs(CLEAR, stdout);
-        }
-        ok = top != NULL && print_top(cli, top, error) && fflush(stdout) == 0;
-        json_decref(top);
-        if (!ok || !again) {
-            return ok;
-        }
-        g_usleep((gulong)MAX(interval_ms, 100) * 1000);
+    if (cli->format == CLI_TABLE && isatty(STDOUT_FILENO) && !cli_args_has(cli->args, "once")) {
+        return look_again_and_again(cli, interval_ms, error);
     }
-    return true;
+    json_auto_t *top = cli_call(cli, &(ApiCall){.operation = API_OP_GET_TOP}, error);
+    return top != NULL && print_top(cli, top, error);
 }
