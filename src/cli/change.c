@@ -172,6 +172,9 @@ bool explanation_print(Cli *cli, const json_t *json, FILE *out, GError **error)
     if (explanation == NULL) {
         return false;
     }
+    if (explanation->hosts->len == 0) {
+        return true;
+    }
     g_autofree char *request = resources_format(explanation->request);
     const char *policy = place_policy_to_string(explanation->policy);
     fprintf(out, "Policy %s, asked for %s:\n", policy != NULL ? policy : "-", request);

@@ -19,6 +19,7 @@ typedef struct {
     SoupWebsocketConnection *connection;
     const ConsoleOptions *options;
     bool interactive;
+    bool heard; /* something of the guest */
     guint input, timer;
     GError *error;
 } Console;
@@ -33,6 +34,7 @@ static void on_message(SoupWebsocketConnection *connection, int type, GBytes *by
     Console *console = data;
     gsize length;
     const char *text = g_bytes_get_data(bytes, &length);
+    console->heard = true;
     while (length > 0) {
         ssize_t n = write(STDOUT_FILENO, text, length);
         if (n < 0 && errno != EINTR) {
@@ -50,12 +52,15 @@ static void on_closed(SoupWebsocketConnection *connection, gpointer data)
 {
     Console *console = data;
     gushort code = soup_websocket_connection_get_close_code(connection);
-    if (code != SOUP_WEBSOCKET_CLOSE_NORMAL && code != SOUP_WEBSOCKET_CLOSE_GOING_AWAY &&
-        console->error == NULL) {
-        const char *reason = soup_websocket_connection_get_close_data(connection);
+    const char *reason = soup_websocket_connection_get_close_data(connection);
+    bool explained = reason != NULL && reason[0] != '\0';
+    bool lost = code != SOUP_WEBSOCKET_CLOSE_NORMAL && code != SOUP_WEBSOCKET_CLOSE_GOING_AWAY;
+    if (console->error == NULL && (lost || (explained && !console->heard))) {
         berth_error_set(&console->error, BERTH_ERROR_UNAVAILABLE, NULL, NULL, "try again",
                         "the console was closed: %s",
-                        reason != NULL && reason[0] != '\0' ? reason : "the connection was lost");
+                        explained ? reason : "the connection was lost");
+    } else if (explained) {
+        cli_note(console->cli, "berth: the console was closed: %s", reason);
     }
     end(console);
 }
@@ -93,19 +98,19 @@ static gboolean on_time_up(gpointer data)
     return G_SOURCE_REMOVE;
 }
 
-/* A refusal is an ordinary answer, whose body libsoup has not read: its status says enough. */
+/* A refusal is an ordinary answer whose body libsoup has not read; that of an unknown VM was given
+ * before. */
 static void refuse(Console *console, GError *problem)
 {
     unsigned status = soup_message_get_status(console->message);
     if (status >= 400) {
         berth_error_set(&console->error,
-                        status == 404   ? BERTH_ERROR_NOT_FOUND
-                        : status == 401 ? BERTH_ERROR_UNAUTHENTICATED
-                        : status == 403 ? BERTH_ERROR_FORBIDDEN
+                        status == 403   ? BERTH_ERROR_FORBIDDEN
                         : status == 409 ? BERTH_ERROR_CONFLICT
                                         : BERTH_ERROR_UNAVAILABLE,
-                        NULL, NULL, "see 'berth vm show'", "no console: the manager answered %u %s",
-                        status, soup_message_get_reason_phrase(console->message));
+                        NULL, NULL, "see 'berth vm show' and 'berth host list'",
+                        "the console cannot be opened now: the manager answered %u %s", status,
+                        soup_message_get_reason_phrase(console->message));
         g_error_free(problem);
     } else {
         api_client_explain_failure(console->cli->client, problem, &console->error);
@@ -129,7 +134,7 @@ static void on_connected(GObject *session, GAsyncResult *result, gpointer data)
     g_signal_connect(console->connection, "closed", G_CALLBACK(on_closed), console);
     console->input = g_unix_fd_add(STDIN_FILENO, G_IO_IN | G_IO_HUP, on_input, console);
     if (console->interactive) {
-        cli_note(console->cli, "Connected; Ctrl-] ends it.\r");
+        fputs("Connected; Ctrl-] ends it.\r\n", stderr);
     }
 }
 
@@ -162,9 +167,17 @@ static void close_connection(Console *console)
     }
 }
 
+/* Says in full what is wrong with the name, which a refused WebSocket cannot. */
+static bool check_vm(Cli *cli, const char *vm, GError **error)
+{
+    ApiCall call = {.operation = API_OP_GET_VM, .params = {vm}};
+    json_auto_t *object = cli_call(cli, &call, error);
+    return object != NULL;
+}
+
 bool console_run(Cli *cli, const char *vm, const ConsoleOptions *options, GError **error)
 {
-    if (cli_connect(cli, error) == NULL) {
+    if (!check_vm(cli, vm, error)) {
         return false;
     }
     ApiCall call = {.operation = API_OP_OPEN_CONSOLE, .params = {vm}};

@@ -44,12 +44,12 @@ static bool check_url(Context *context, GError **error)
     const char *host = uri != NULL ? g_uri_get_host(uri) : NULL;
     bool https = strcmp(scheme, "https") == 0, http = strcmp(scheme, "http") == 0;
     if (host == NULL || host[0] == '\0' || !(https || http)) {
-        return refuse(context->path, "url", context->url, "such as https://10.0.0.1:7400",
+        return refuse(context->path, "url", context->url, "such as https://10.0.0.1:7443",
                       "not the URL of a manager", error);
     }
     if (strlen(g_uri_get_path(uri)) > 1 || g_uri_get_query(uri) != NULL ||
         g_uri_get_fragment(uri) != NULL || g_uri_get_userinfo(uri) != NULL) {
-        return refuse(context->path, "url", context->url, "such as https://10.0.0.1:7400",
+        return refuse(context->path, "url", context->url, "such as https://10.0.0.1:7443",
                       "more than scheme, host and port", error);
     }
     if (http && !is_loopback(host)) {
@@ -107,7 +107,7 @@ Context *context_parse(const char *path, const char *text, size_t length, GError
         }
     }
     if (context->url == NULL) {
-        refuse(path, "url", NULL, "such as https://10.0.0.1:7400", "no URL of a manager", error);
+        refuse(path, "url", NULL, "such as https://10.0.0.1:7443", "no URL of a manager", error);
         return NULL;
     }
     return check_url(context, error) ? g_steal_pointer(&context) : NULL;

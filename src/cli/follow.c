@@ -6,6 +6,7 @@
 #include "cli/sse.h"
 
 #define EVENT_MAX_BYTES (1 << 20)
+#define SILENCE_SECONDS 60 /* the manager sends a comment every 15 s */
 #define FIRST_PAUSE_MS 100
 #define LAST_PAUSE_MS 5000
 
@@ -100,7 +101,7 @@ bool follow_events(Cli *cli, const Follow *follow, GError **error)
     if (cli_connect(cli, error) == NULL || (from < 0 && !current_revision(cli, &from, error))) {
         return false;
     }
-    api_client_set_timeout(cli->client, 0);
+    api_client_set_timeout(cli->client, SILENCE_SECONDS);
     gulong pause_ms = FIRST_PAUSE_MS;
     for (bool connected_once = false;;) {
         GError *problem = NULL;

@@ -233,8 +233,10 @@ static bool token_details(Cli *cli, const json_t *json, GError **error)
     }
     g_autofree char *expires = berth_time_ago_format(token->expires_ms, cli_now_ms());
     cli_say(cli, "%s", token->token != NULL ? token->token : token->id);
-    cli_note(cli, "expires %s; %" G_GINT64_FORMAT " hosts may join with it: berth-agent join TOKEN",
-             expires, token->uses);
+    cli_note(cli, "expires %s; %" G_GINT64_FORMAT " hosts may join with it, each with", expires,
+             token->uses);
+    cli_note(cli, "  berth-agent join --manager %s --token %s", api_client_url(cli->client),
+             token->token != NULL ? token->token : "TOKEN");
     return true;
 }
 

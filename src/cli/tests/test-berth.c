@@ -286,24 +286,31 @@ static void test_follow_resumes(Run *f, gconstpointer data)
 
 static void test_console(Run *f, gconstpointer data)
 {
+    fake_manager_answer(f->manager, "GET /v1/vms/web-1", 200, "{}");
     fake_manager_console(f->manager, "/v1/vms/web-1/console", "login: ");
     run_berth_with(f, fake_manager_context(f->manager, NULL), "root\n", "vm console web-1");
     g_assert_cmpstr(f->err, ==, "");
     g_assert_cmpint(f->status, ==, 0);
     g_assert_cmpstr(f->out, ==, "login: ROOT\n");
-    g_autoptr(FakeRequest) request = fake_manager_request(f->manager, 0);
+    g_autoptr(FakeRequest) request = fake_manager_request(f->manager, 1);
     g_assert_cmpstr(request->authorization, ==, "Bearer sesame");
 }
 
 static void test_console_ends_in_time(Run *f, gconstpointer data)
 {
+    fake_manager_answer(f->manager, "GET /v1/vms/web-1", 200, "{}");
     fake_manager_console(f->manager, "/v1/vms/web-1/console", "login: ");
     run_berth_with(f, fake_manager_context(f->manager, NULL), "", "vm console web-1 --for 300ms");
     g_assert_cmpint(f->status, ==, 0);
     g_assert_cmpstr(f->out, ==, "login: ");
     run_berth(f, "vm console web-2");
     g_assert_cmpint(f->status, ==, 3);
-    assert_has(f->err, "404");
+    assert_has(f->err, "not scripted");
+    fake_manager_answer(f->manager, "GET /v1/vms/web-3", 200, "{}");
+    fake_manager_answer(f->manager, "GET /v1/vms/web-3/console", 503, "{}");
+    run_berth(f, "vm console web-3");
+    g_assert_cmpint(f->status, ==, 6);
+    assert_has(f->err, "503");
 }
 
 /* A megabyte of nothing in particular, and its hash. */
