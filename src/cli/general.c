@@ -38,6 +38,17 @@ static const CliOption apply_options[] = {
     {NULL},
 };
 
+static const CliOption dev_options[] = {
+    {"hosts", 0, "NUMBER", "from 1 to 64 [3]"},
+    {"capacity", 0, "VECTOR",
+     "that each host declares, such as cpu=4,memory=8GiB [a share of this machine]"},
+    {"api-port", 0, "PORT", "of the manager [7443]"},
+    {"agent-port", 0, "PORT", "of the manager for agents [7444]"},
+    {"powerdown-grace-ms", 0, "MS", "from powerdown to kill [30000]"},
+    {"clean", 0, NULL, "only remove what a killed lab has left"},
+    {NULL},
+};
+
 static const CliCommand commands[] = {
     {.verb = "apply",
      .arguments = "-f FILE…",
@@ -54,6 +65,11 @@ static const CliCommand commands[] = {
          "there already\nis left or changed; nothing is removed but VMs above an app's count.\n\n"
          "  kind: app\n  name: web\n  spec:\n    size: small\n    image: demo\n    count: 6\n"
          "    networks: [blue]"},
+    {.verb = "dev",
+     .summary = "Runs a manager and hosts on this machine, until Ctrl-C",
+     .details = "Each host is an agent in a network namespace of its own. Needs root.",
+     .options = dev_options,
+     .run = general_dev},
     {.verb = "top",
      .summary = "Shows what hosts and VMs use, again and again",
      .options = top_options,

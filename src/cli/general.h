@@ -7,3 +7,4 @@
 
 bool general_apply(Cli *cli, GError **error);
 bool general_top(Cli *cli, GError **error);
+bool general_dev(Cli *cli, GError **error); /* dev.c */
