@@ -109,6 +109,7 @@ static gboolean tell_done(gpointer data)
     event.done.running = effect->running;
     event.done.guest_event = effect->has_guest_event ? &effect->guest_event : NULL;
     event.done.vcpus_online = effect->vcpus_online;
+    event.done.memory = effect->memory;
     event.done.note = effect->note != NULL ? effect->note->str : NULL;
     agent_step(effect->agent, &event);
     effect_free(effect);

@@ -117,6 +117,7 @@ typedef struct {
     bool has_guest_event;
     int guest_event;
     int64_t vcpus_online;
+    int64_t memory;
     GString *note;
     /* Of the steps; each effect says what they are. */
     gpointer state;

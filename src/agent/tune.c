@@ -12,6 +12,8 @@
 #define WEIGHT 100
 #define GA_TIMEOUT_MS 5000
 #define MIB (1024 * 1024)
+#define BALLOON_POLLS 30
+#define BALLOON_POLL_MS 100
 /* What a guest keeps beyond what it uses, so that a balloon never makes it short. */
 #define GUEST_MARGIN_MIB 32
 
@@ -22,7 +24,10 @@ typedef struct {
     int64_t cpu;
     int64_t nic_mbit; /* for each NIC */
     unsigned nics;
-    guint disk; /* the next one to be limited */
+    guint disk;     /* the next one to be limited */
+    int64_t held;   /* by the guest before, MiB; 0: unknown */
+    int64_t target; /* of the balloon, MiB */
+    int polls;
 } Tune;
 
 static void tune_free(gpointer data)
@@ -132,17 +137,62 @@ static void limit_next_disk(Effect *effect)
     qmp_set_limits(vm->qmp, disk->id, &limits, on_limited, effect);
 }
 
+static int64_t ram_mib(const Assignment *a)
+{
+    return a->hardware->ram_kib / 1024;
+}
+
+/* The balloon moves by and by: the ledger is told what the guest holds, not what it was asked for.
+ */
+static void on_balloon_is(guint64 bytes, const GError *error, gpointer data);
+
+static gboolean ask_balloon(gpointer data)
+{
+    Effect *effect = data;
+    const AgentVm *vm = vm_or_end(effect);
+    if (vm != NULL) {
+        qmp_query_balloon(vm->qmp, on_balloon_is, effect);
+    }
+    return G_SOURCE_REMOVE;
+}
+
+static void on_balloon_is(guint64 bytes, const GError *error, gpointer data)
+{
+    Effect *effect = data;
+    Tune *tune = effect->state;
+    const AgentVm *vm = agent_vm_find(effect->agent, effect->vm);
+    int64_t ram = ram_mib(effect->assignment);
+    int64_t held = error == NULL ? MIN((int64_t)((bytes + MIB - 1) / MIB), ram) : ram;
+    bool guest_moves = error == NULL && vm != NULL && vm->ga_up;
+    if (held > tune->target && guest_moves && tune->polls++ < BALLOON_POLLS) {
+        g_timeout_add(BALLOON_POLL_MS, ask_balloon, effect);
+        return;
+    }
+    effect->memory = held;
+    if (held > tune->target) {
+        effect_note(effect,
+                    "the guest still holds %" G_GINT64_FORMAT " MiB instead of %" G_GINT64_FORMAT
+                    " MiB",
+                    held, tune->target);
+    }
+    limit_next_disk(effect);
+}
+
 static void on_ballooned(const GError *error, gpointer data)
 {
     Effect *effect = data;
     if (!effect_ends_with(effect, error)) {
-        limit_next_disk(effect);
+        ask_balloon(effect);
     }
 }
 
-static int64_t ram_mib(const Assignment *a)
+static void set_balloon(Effect *effect, const AgentVm *vm, int64_t target)
 {
-    return a->hardware->ram_kib / 1024;
+    ((Tune *)effect->state)->target = target;
+    guint64 bytes = target >= ram_mib(effect->assignment)
+                        ? (guint64)effect->assignment->hardware->ram_kib * 1024
+                        : (guint64)target * MIB;
+    qmp_balloon(vm->qmp, bytes, on_ballooned, effect);
 }
 
 /* Never below what the guest uses: it would have to kill its own programs. */
@@ -154,10 +204,9 @@ static void on_guest_stats(const QmpGuestStats *stats, const GError *error, gpoi
         return;
     }
     int64_t target = MIN(effect->assignment->resources->memory, ram_mib(effect->assignment));
-    if (stats != NULL && stats->updated_s > 0 && stats->available >= 0 && stats->total > 0) {
-        /* The kernel's own part of RAM is not in `total`; the balloon counts all of it. */
-        int64_t hidden = ram_mib(effect->assignment) - stats->total / MIB;
-        int64_t used = (stats->total - stats->available) / MIB + MAX(hidden, 0) + GUEST_MARGIN_MIB;
+    const Tune *tune = effect->state;
+    if (stats != NULL && stats->updated_s > 0 && stats->available >= 0 && tune->held > 0) {
+        int64_t used = tune->held - stats->available / MIB + GUEST_MARGIN_MIB;
         if (target < used) {
             effect_note(effect,
                         "the guest uses %" G_GINT64_FORMAT
@@ -166,7 +215,17 @@ static void on_guest_stats(const QmpGuestStats *stats, const GError *error, gpoi
             target = MIN(used, ram_mib(effect->assignment));
         }
     }
-    qmp_balloon(vm->qmp, (guint64)target * MIB, on_ballooned, effect);
+    set_balloon(effect, vm, target);
+}
+
+static void on_held(guint64 bytes, const GError *error, gpointer data)
+{
+    Effect *effect = data;
+    const AgentVm *vm = vm_or_end(effect);
+    if (vm != NULL) {
+        ((Tune *)effect->state)->held = error == NULL ? (int64_t)(bytes / MIB) : 0;
+        qmp_guest_stats(vm->qmp, on_guest_stats, effect);
+    }
 }
 
 static void tune_memory(Effect *effect)
@@ -177,9 +236,9 @@ static void tune_memory(Effect *effect)
     }
     const Assignment *a = effect->assignment;
     if (a->resources->memory >= ram_mib(a)) {
-        qmp_balloon(vm->qmp, (guint64)a->hardware->ram_kib * 1024, on_ballooned, effect);
+        set_balloon(effect, vm, ram_mib(a));
     } else {
-        qmp_guest_stats(vm->qmp, on_guest_stats, effect);
+        qmp_query_balloon(vm->qmp, on_held, effect);
     }
 }
 

@@ -135,8 +135,8 @@ typedef struct {
             const int *guest_event; /* ATTACH: a HostGuestEvent that happened while we were away, or
                                        NULL */
             int64_t vcpus_online;   /* TUNE, ATTACH: as the guest has it; 0: unknown */
-            const char
-                *note; /* TUNE: what could not be done and why, though the rest was; or NULL */
+            const char *note;       /* TUNE: what could not be done and why, though the rest was */
+            int64_t memory; /* TUNE: MiB that the guest holds all the same; 0: what was assigned */
             bool guest_agent; /* ATTACH: it answers */
         } done;
         const KeeperExit *exited;

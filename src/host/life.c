@@ -281,6 +281,9 @@ static void tuned(HostCore *core, HostVm *vm, int64_t generation, const HostEven
     vm->tuned_generation = generation;
     resources_free(vm->applied);
     vm->applied = g_steal_pointer(&vm->tuning);
+    if (event->done.memory > 0 && vm->applied != NULL) {
+        vm->applied->memory = event->done.memory;
+    }
     if (event->done.vcpus_online > 0) {
         vm->vcpus_online = event->done.vcpus_online;
     }
