@@ -145,6 +145,10 @@ static json_t *finish(Cli *cli, json_t *operation, int64_t seconds, GError **err
         operation = change_wait(cli, operation, seconds, error);
     }
     if (operation != NULL && !change_check(operation, error)) {
+        const json_t *explanation = json_object_get(operation, "explanation");
+        if (explanation != NULL) {
+            explanation_print(cli, explanation, stderr, NULL);
+        }
         g_clear_pointer(&operation, json_decref);
     }
     return operation;

@@ -228,6 +228,18 @@ static void test_refusal_explains(Run *f, gconstpointer data)
     assert_has(f->err, "needs 2GiB memory, has 1GiB");
 }
 
+static void test_failed_operation_explains(Run *f, gconstpointer data)
+{
+    fake_manager_answer(
+        f->manager, "POST /v1/vms", 200,
+        OPERATION("failed", ", \"message\": \"broke\", \"explanation\": " EXPLANATION));
+    run_berth(f, "vm create web-1 --size small --image demo --explain");
+    g_assert_cmpint(f->status, ==, 1);
+    g_assert_cmpstr(f->out, ==, "");
+    assert_has(f->err, "vm web-1: broke");
+    assert_has(f->err, "needs 2GiB memory, has 1GiB");
+}
+
 static void test_several_go_on(Run *f, gconstpointer data)
 {
     fake_manager_answer(f->manager, "DELETE /v1/vms/web-1", 200,
@@ -462,6 +474,7 @@ int main(int argc, char **argv)
     run_test_add("/cli/berth/failed-operation", test_failed_operation);
     run_test_add("/cli/berth/dry-run-explains", test_dry_run_explains);
     run_test_add("/cli/berth/refusal-explains", test_refusal_explains);
+    run_test_add("/cli/berth/failed-operation-explains", test_failed_operation_explains);
     run_test_add("/cli/berth/several-go-on", test_several_go_on);
     run_test_add("/cli/berth/exec", test_exec);
     run_test_add("/cli/berth/labels-keep-the-others", test_labels_keep_the_others);
