@@ -1,0 +1,474 @@
+/*
+ * What the channel costs: N agents in a second process, each with a client certificate and one
+ * connection, send a report of 510 bytes a second as a call. Printed are the processor time that
+ * the server's process takes for them and how long an answer takes as the agents see it, beside the
+ * same frames echoed over plain TCP through the same event loop, without JSON and TLS, in the same
+ * run.
+ *
+ *     bench-rpc [--agents 10000] [--seconds 5]
+ */
+#include <arpa/inet.h>
+#include <gio/gio.h>
+#include <glib-unix.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "rpc/ca.h"
+#include "rpc/frame.h"
+#include "rpc/listener.h"
+#include "rpc/loop_private.h"
+
+#define REPORT_BYTES 510
+#define WARM_UP_SECONDS 1
+#define TICK_US 1000
+
+static int n_agents = 10000;
+static int seconds = 5;
+
+/* What the agents' process tells about its measurement. */
+typedef struct {
+    double opened_s; /* until all were connected */
+    double wall_s;
+    int64_t n_answers;
+    double p50_ms, p99_ms;
+} Figures;
+
+static void require(bool fine, const char *what)
+{
+    if (!fine) {
+        fprintf(stderr, "bench-rpc: %s\n", what);
+        exit(1);
+    }
+}
+
+/* A report as agents send it, filled up so that its frame's payload has REPORT_BYTES. */
+static json_t *report_new(void)
+{
+    json_t *report =
+        json_pack("{s:i, s:[{s:s, s:s, s:{s:s, s:i, s:i, s:s}}]}", "sequence", 1000000, "vms", "id",
+                  "01JZ7Q8T0V5C3N9W2X4Y6B8D0F", "name", "web-17", "status", "power", "running",
+                  "epoch", 3, "pid", 123456, "since", "2026-01-31T10:00:00Z");
+    g_autoptr(GByteArray) out = g_byte_array_new();
+    json_object_set_new(report, "note", json_string(""));
+    json_t *call = rpc_message_call(1000000, "agent.report", report);
+    rpc_message_frame(out, call, 0, NULL);
+    json_decref(call);
+    g_autofree char *fill = g_strnfill(REPORT_BYTES - (out->len - RPC_FRAME_HEADER_BYTES), 'x');
+    json_object_set_new(report, "note", json_string(fill));
+    return report;
+}
+
+/* The agents: whatever the transport, they open, then one of them is due every 1/N second. */
+typedef struct {
+    RpcLoop *loop;
+    GMainLoop *main;
+    RpcTimer tick;
+    void (*send)(int agent);
+    int n_open;
+    int64_t dialled_us, started_us;
+    int64_t n_due, n_sent;
+    int64_t *sent_us;  /* by agent */
+    GArray *latencies; /* int64_t µs, while measuring */
+    int64_t measure_from_us;
+    int control;
+    bool ready;
+} Agents;
+
+static Agents agents;
+
+static void answered(int agent)
+{
+    if (agents.ready) {
+        int64_t took_us = rpc_now_us() - agents.sent_us[agent];
+        g_array_append_val(agents.latencies, took_us);
+    }
+}
+
+static int by_value(gconstpointer a, gconstpointer b)
+{
+    const int64_t *x = a, *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
+static double percentile_ms(double share)
+{
+    GArray *all = agents.latencies;
+    return all->len == 0
+               ? 0
+               : (double)g_array_index(all, int64_t, (guint)(share * (all->len - 1))) / 1000;
+}
+
+static void finish_agents(int64_t now_us)
+{
+    g_array_sort(agents.latencies, by_value);
+    Figures figures = {
+        .opened_s = (double)(agents.started_us - agents.dialled_us) / 1e6,
+        .wall_s = (double)(now_us - agents.measure_from_us) / 1e6,
+        .n_answers = agents.latencies->len,
+        .p50_ms = percentile_ms(0.50),
+        .p99_ms = percentile_ms(0.99),
+    };
+    require(write(agents.control, &figures, sizeof figures) == sizeof figures, "no parent");
+    g_main_loop_quit(agents.main);
+}
+
+static void tick(void *owner)
+{
+    int64_t now_us = rpc_now_us();
+    if (!agents.ready && now_us >= agents.measure_from_us) {
+        agents.ready = true;
+        agents.measure_from_us = now_us;
+        require(write(agents.control, "r", 1) == 1, "no parent");
+    }
+    agents.n_due = (now_us - agents.started_us) * n_agents / G_USEC_PER_SEC;
+    for (; agents.n_sent < agents.n_due; agents.n_sent++) {
+        int agent = (int)(agents.n_sent % n_agents);
+        agents.sent_us[agent] = now_us;
+        agents.send(agent);
+    }
+    if (agents.ready && now_us >= agents.measure_from_us + (int64_t)seconds * G_USEC_PER_SEC) {
+        finish_agents(now_us);
+        return;
+    }
+    rpc_timer_arm(agents.loop, &agents.tick, now_us + TICK_US);
+}
+
+static void opened_one(void)
+{
+    if (++agents.n_open == n_agents) {
+        agents.started_us = rpc_now_us();
+        agents.measure_from_us = agents.started_us + WARM_UP_SECONDS * G_USEC_PER_SEC;
+        rpc_timer_arm(agents.loop, &agents.tick, agents.started_us);
+    }
+}
+
+static void run_agents(int control, void (*dial)(guint16 port), void (*send)(int agent),
+                       guint16 port)
+{
+    agents = (Agents){
+        .loop = rpc_loop_new(NULL),
+        .main = g_main_loop_new(NULL, FALSE),
+        .tick = {.fire = tick},
+        .send = send,
+        .dialled_us = rpc_now_us(),
+        .sent_us = g_new0(int64_t, n_agents),
+        .latencies = g_array_new(FALSE, FALSE, sizeof(int64_t)),
+        .control = control,
+    };
+    dial(port);
+    g_main_loop_run(agents.main);
+    _exit(0);
+}
+
+/* Over the channel. */
+
+static RpcTls *server_tls, *agent_tls; /* NULL: plain */
+static RpcHello *hello;
+static RpcConnection **connections;
+static json_t *report;
+
+static void on_agent_opened(RpcConnection *connection, void *data)
+{
+    opened_one();
+}
+
+static void on_agent_closed(RpcConnection *connection, const GError *reason, void *data)
+{
+    fprintf(stderr, "bench-rpc: an agent lost its connection: %s\n", reason->message);
+    _exit(1);
+}
+
+static void dial_channel(guint16 port)
+{
+    const RpcHandlers handlers = {.opened = on_agent_opened, .closed = on_agent_closed};
+    RpcOptions options = {
+        .hello = hello,
+        .tls = agent_tls,
+        .server_name = "manager",
+        .open_timeout_ms = 120000,
+    };
+    g_autoptr(GSocketAddress) address = g_inet_socket_address_new_from_string("127.0.0.1", port);
+    connections = g_new0(RpcConnection *, n_agents);
+    for (int i = 0; i < n_agents; i++) {
+        g_autoptr(GError) error = NULL;
+        connections[i] =
+            rpc_connection_dial(agents.loop, address, &options, &handlers, NULL, &error);
+        require(connections[i] != NULL, error != NULL ? error->message : "cannot dial");
+    }
+}
+
+static void on_report_answered(json_t *result, const GError *error, void *data)
+{
+    require(error == NULL, error != NULL ? error->message : "");
+    answered(GPOINTER_TO_INT(data));
+}
+
+static void send_report(int agent)
+{
+    rpc_connection_call(connections[agent], "agent.report", report, 0, on_report_answered,
+                        GINT_TO_POINTER(agent));
+}
+
+static void on_report(RpcConnection *connection, RpcCall *call, void *data)
+{
+    rpc_call_answer(call, NULL, NULL);
+}
+
+/* Frames over plain TCP. */
+
+typedef struct {
+    RpcWatch watch;
+    int agent;
+    size_t received; /* of the present frame */
+} Bare;
+
+static RpcLoop *server_loop;
+static Bare *bare_agents;
+static GByteArray *bare_frame;
+
+static void on_bare_answer(void *owner, uint32_t events)
+{
+    Bare *bare = owner;
+    char buffer[4096];
+    ssize_t n = recv(bare->watch.fd, buffer, sizeof buffer, 0);
+    require(n > 0, "an agent lost its connection");
+    bare->received += (size_t)n;
+    while (bare->received >= bare_frame->len) {
+        bare->received -= bare_frame->len;
+        answered(bare->agent);
+    }
+}
+
+static struct sockaddr_in loopback(guint16 port)
+{
+    return (struct sockaddr_in){
+        .sin_family = AF_INET,
+        .sin_port = htons(port),
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+    };
+}
+
+static void dial_bare(guint16 port)
+{
+    struct sockaddr_in address = loopback(port);
+    bare_agents = g_new0(Bare, n_agents);
+    for (int i = 0; i < n_agents; i++) {
+        int fd = socket(AF_INET, SOCK_STREAM, 0);
+        require(fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0,
+                "cannot dial");
+        Bare *bare = &bare_agents[i];
+        bare->agent = i;
+        bare->watch = (RpcWatch){.owner = bare, .ready = on_bare_answer};
+        require(rpc_watch_add(agents.loop, &bare->watch, fd, EPOLLIN, NULL), "cannot watch");
+        opened_one();
+    }
+}
+
+static void send_bare(int agent)
+{
+    ssize_t n = send(bare_agents[agent].watch.fd, bare_frame->data, bare_frame->len, 0);
+    require(n == (ssize_t)bare_frame->len, "cannot send");
+}
+
+static void on_bare_frame(void *owner, uint32_t events)
+{
+    RpcWatch *watch = owner;
+    char buffer[4096];
+    ssize_t n = recv(watch->fd, buffer, sizeof buffer, MSG_DONTWAIT);
+    if (n <= 0) {
+        rpc_watch_remove(server_loop, watch);
+        close(watch->fd);
+        g_free(watch);
+        return;
+    }
+    require(send(watch->fd, buffer, (size_t)n, MSG_NOSIGNAL) == n, "cannot echo");
+}
+
+static void on_bare_accept(void *owner, uint32_t events)
+{
+    RpcWatch *listener = owner;
+    int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) {
+        RpcWatch *watch = g_new0(RpcWatch, 1);
+        *watch = (RpcWatch){.owner = watch, .ready = on_bare_frame};
+        require(rpc_watch_add(server_loop, watch, fd, EPOLLIN, NULL), "cannot watch");
+    }
+}
+
+/* The server's side of a measurement. */
+
+static int listen_tcp(guint16 *ret_port)
+{
+    struct sockaddr_in address = loopback(0);
+    socklen_t size = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    require(fd >= 0 && bind(fd, (struct sockaddr *)&address, size) == 0 && listen(fd, 4096) == 0 &&
+                getsockname(fd, (struct sockaddr *)&address, &size) == 0,
+            "cannot listen");
+    *ret_port = ntohs(address.sin_port);
+    return fd;
+}
+
+static double processor_seconds(void)
+{
+    struct timespec used;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    return (double)used.tv_sec + (double)used.tv_nsec / 1e9;
+}
+
+typedef struct {
+    GMainLoop *main;
+    double started_s, used_s;
+    Figures figures;
+} Measurement;
+
+static gboolean on_control(int fd, GIOCondition condition, gpointer data)
+{
+    Measurement *measurement = data;
+    if (measurement->started_s == 0) {
+        char ready;
+        require(read(fd, &ready, 1) == 1, "the agents' process has ended early");
+        measurement->started_s = processor_seconds();
+        return G_SOURCE_CONTINUE;
+    }
+    measurement->used_s = processor_seconds() - measurement->started_s;
+    require(read(fd, &measurement->figures, sizeof measurement->figures) ==
+                sizeof measurement->figures,
+            "the agents' process has ended early");
+    g_main_loop_quit(measurement->main);
+    return G_SOURCE_REMOVE;
+}
+
+/* Runs the loop of the server until the agents have measured. */
+static double measure(const char *name, int control, pid_t child, double bare_share)
+{
+    Measurement measurement = {.main = g_main_loop_new(NULL, FALSE)};
+    g_unix_fd_add(control, G_IO_IN | G_IO_HUP, on_control, &measurement);
+    g_main_loop_run(measurement.main);
+    g_main_loop_unref(measurement.main);
+    waitpid(child, NULL, 0);
+    close(control);
+    const Figures *figures = &measurement.figures;
+    double share = measurement.used_s / figures->wall_s;
+    double rate = (double)figures->n_answers / figures->wall_s;
+    printf("%-26s %8.0f %11.1f %10.1f %9.3f %9.3f %9.2f", name, rate, 100 * share,
+           rate > 0 ? 1e6 * share / rate : 0, figures->p50_ms, figures->p99_ms, figures->opened_s);
+    if (bare_share > 0) {
+        printf("   %.1f times the bare echo", share / bare_share);
+    }
+    printf("\n");
+    fflush(stdout);
+    return share;
+}
+
+/* The child has its agents' loop, the parent goes on with the server's. */
+static pid_t fork_agents(int *ret_control, void (*dial)(guint16), void (*send)(int), guint16 port)
+{
+    int fds[2];
+    require(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0, "no socket pair");
+    pid_t child = fork();
+    require(child >= 0, "cannot fork");
+    if (child == 0) {
+        close(fds[0]);
+        run_agents(fds[1], dial, send, port);
+    }
+    close(fds[1]);
+    *ret_control = fds[0];
+    return child;
+}
+
+static double bench_bare(void)
+{
+    guint16 port;
+    int control, fd = listen_tcp(&port);
+    json_t *call = rpc_message_call(1000000, "agent.report", report);
+    bare_frame = g_byte_array_new();
+    rpc_message_frame(bare_frame, call, 0, NULL);
+    json_decref(call);
+    pid_t child = fork_agents(&control, dial_bare, send_bare, port);
+    server_loop = rpc_loop_new(NULL);
+    RpcWatch listener = {.owner = &listener, .ready = on_bare_accept};
+    rpc_watch_add(server_loop, &listener, fd, EPOLLIN, NULL);
+    double share = measure("bare echo over TCP", control, child, 0);
+    rpc_watch_remove(server_loop, &listener);
+    close(fd);
+    rpc_loop_free(server_loop);
+    return share;
+}
+
+static void bench_channel(const char *name, double bare_share)
+{
+    const RpcHandlers handlers = {.call = on_report};
+    RpcOptions options = {.hello = hello, .tls = server_tls, .open_timeout_ms = 120000};
+    const RpcListenerOptions limits = {.grace_ms = 120000};
+    guint16 port;
+    int control, fd = listen_tcp(&port);
+    pid_t child = fork_agents(&control, dial_channel, send_report, port);
+    RpcLoop *loop = rpc_loop_new(NULL);
+    g_autoptr(GError) error = NULL;
+    RpcListener *listener = rpc_listener_new(loop, fd, &options, &limits, &handlers, NULL, &error);
+    require(listener != NULL, error != NULL ? error->message : "cannot listen");
+    measure(name, control, child, bare_share);
+    rpc_listener_free(listener);
+    rpc_loop_free(loop);
+}
+
+static void make_certificates(void)
+{
+    static const char *const names[] = {"manager", NULL};
+    int64_t now = g_get_real_time() / G_USEC_PER_SEC;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(RpcIdentity) identity = rpc_ca_make("bench", now, &error);
+    g_autoptr(RpcCa) ca = identity != NULL ? rpc_ca_new(identity, &error) : NULL;
+    require(ca != NULL, error != NULL ? error->message : "no CA");
+    g_autoptr(RpcIdentity) server = rpc_ca_issue_server(ca, names, now, 1, &error);
+    g_autoptr(RpcIdentity) agent = rpc_ca_issue_client(ca, "agent", now, 1, &error);
+    require(server != NULL && agent != NULL, error != NULL ? error->message : "no certificate");
+    server_tls = rpc_tls_new(identity->certificate, server->certificate, server->key, &error);
+    agent_tls = rpc_tls_new(identity->certificate, agent->certificate, agent->key, &error);
+    require(server_tls != NULL && agent_tls != NULL, error != NULL ? error->message : "no TLS");
+}
+
+static void allow_files(void)
+{
+    rlim_t wanted = (rlim_t)n_agents + 200;
+    struct rlimit limit;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = MAX(limit.rlim_cur, wanted);
+    limit.rlim_max = MAX(limit.rlim_max, wanted);
+    require(setrlimit(RLIMIT_NOFILE, &limit) == 0,
+            "not allowed to open so many files: give fewer --agents, or raise ulimit -n");
+}
+
+int main(int argc, char **argv)
+{
+    const GOptionEntry entries[] = {
+        {"agents", 'n', 0, G_OPTION_ARG_INT, &n_agents, "How many agents (10000)", "N"},
+        {"seconds", 's', 0, G_OPTION_ARG_INT, &seconds, "How long each is measured (5)", "S"},
+        {NULL},
+    };
+    g_autoptr(GOptionContext) context = g_option_context_new("- what the agent channel costs");
+    g_option_context_add_main_entries(context, entries, NULL);
+    g_autoptr(GError) error = NULL;
+    require(g_option_context_parse(context, &argc, &argv, &error),
+            error != NULL ? error->message : "");
+    require(n_agents > 0 && seconds > 0, "--agents and --seconds are above 0");
+    allow_files();
+    hello = rpc_hello_new("bench", 1, 0, NULL, NULL);
+    report = report_new();
+    printf("%d agents, one report of %d bytes a second each, %d s\n\n", n_agents, REPORT_BYTES,
+           seconds);
+    printf("%-26s %8s %11s %10s %9s %9s %9s\n", "", "per s", "server cpu%", "us/report", "p50 ms",
+           "p99 ms", "opened s");
+    double bare_share = bench_bare();
+    bench_channel("channel, plain", bare_share);
+    make_certificates();
+    bench_channel("channel, TLS 1.3", bare_share);
+    return 0;
+}
