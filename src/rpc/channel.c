@@ -30,8 +30,9 @@ RpcConfig *rpc_config_new(const RpcOptions *options)
         options->max_frame_bytes > 0 ? options->max_frame_bytes : RPC_FRAME_MAX_BYTES;
     config->max_queued_bytes = options->max_queued_bytes > 0 ? options->max_queued_bytes : 32 << 20;
     config->max_unanswered = options->max_unanswered > 0 ? options->max_unanswered : 1024;
-    config->open_timeout_us =
-        1000LL * (options->open_timeout_ms > 0 ? options->open_timeout_ms : 10000);
+    config->connect_timeout_us =
+        1000LL * (options->connect_timeout_ms > 0 ? options->connect_timeout_ms : 5000);
+    config->open_timeout_us = 1000LL * MAX(options->open_timeout_ms, 0);
     config->ping_after_us = 1000LL * (options->ping_after_ms > 0 ? options->ping_after_ms : 10000);
     config->silence_us = 1000LL * (options->silence_ms > 0 ? options->silence_ms : 30000);
     return config;
@@ -46,6 +47,7 @@ RpcConfig *rpc_config_with_tls(const RpcConfig *config, RpcTls *tls)
         .max_frame_bytes = config->max_frame_bytes,
         .max_queued_bytes = config->max_queued_bytes,
         .max_unanswered = config->max_unanswered,
+        .connect_timeout_ms = (int)(config->connect_timeout_us / 1000),
         .open_timeout_ms = (int)(config->open_timeout_us / 1000),
         .ping_after_ms = (int)(config->ping_after_us / 1000),
         .silence_ms = (int)(config->silence_us / 1000),
@@ -67,6 +69,22 @@ void rpc_config_unref(RpcConfig *config)
         g_free(config->server_name);
         g_free(config);
     }
+}
+
+static int64_t opening_us(const RpcConnection *conn)
+{
+    if (conn->state == RPC_CONNECTING) {
+        return conn->config->connect_timeout_us;
+    }
+    if (conn->config->open_timeout_us > 0) {
+        return conn->config->open_timeout_us;
+    }
+    return (conn->server ? 10 : 30) * G_USEC_PER_SEC;
+}
+
+static void start_deadline(RpcConnection *conn)
+{
+    rpc_timer_arm(conn->loop, &conn->timer, rpc_now_us() + opening_us(conn));
 }
 
 static GError *new_error(BerthErrorCode code, const char *remedy, const char *format, ...)
@@ -116,7 +134,7 @@ static void update_interest(RpcConnection *conn)
     if (conn->state == RPC_CONNECTING || conn->state == RPC_CLOSED) {
         return;
     }
-    uint32_t events = conn->state == RPC_CLOSING ? 0 : EPOLLIN;
+    uint32_t events = conn->state == RPC_CLOSING ? 0 : EPOLLRDHUP | (conn->parked ? 0 : EPOLLIN);
     if (rpc_stream_wants_write(conn->stream)) {
         events |= EPOLLOUT;
     }
@@ -425,7 +443,43 @@ static void connected(RpcConnection *conn)
         return;
     }
     conn->state = RPC_SECURING;
+    start_deadline(conn);
     secure(conn);
+}
+
+/* A handshake costs us half a millisecond and some memory: the sponsor says when. False: not now.
+ */
+static bool may_handshake(RpcConnection *conn, uint32_t events)
+{
+    if (conn->admitted || conn->sponsor.admit == NULL || conn->config->tls == NULL) {
+        return true;
+    }
+    if (events & EPOLLRDHUP) {
+        rpc_connection_end(conn,
+                           new_error(BERTH_ERROR_UNAVAILABLE, NULL,
+                                     "the peer gave up before the TLS handshake began"),
+                           false, false);
+        return false;
+    }
+    conn->admitted = conn->sponsor.admit(conn->sponsor.owner, conn);
+    conn->parked = !conn->admitted;
+    if (conn->parked) {
+        rpc_timer_disarm(conn->loop, &conn->timer);
+    }
+    return conn->admitted;
+}
+
+RpcPlace *rpc_connection_place(RpcConnection *conn)
+{
+    return &conn->place;
+}
+
+void rpc_connection_unpark(RpcConnection *conn)
+{
+    conn->admitted = true;
+    conn->parked = false;
+    start_deadline(conn);
+    update_interest(conn);
 }
 
 static void ready(void *owner, uint32_t events)
@@ -436,6 +490,10 @@ static void ready(void *owner, uint32_t events)
         connected(conn);
         break;
     case RPC_SECURING:
+        if (!may_handshake(conn, events)) {
+            break;
+        }
+        G_GNUC_FALLTHROUGH;
     case RPC_GREETING:
     case RPC_OPEN:
         if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) {
@@ -487,7 +545,7 @@ static void opening_took_too_long(RpcConnection *conn)
     rpc_connection_end(conn,
                        new_error(BERTH_ERROR_TIMEOUT, NULL,
                                  "%s did not come within %" G_GINT64_FORMAT " ms",
-                                 wanting[conn->state], conn->config->open_timeout_us / 1000),
+                                 wanting[conn->state], opening_us(conn) / 1000),
                        false, false);
 }
 
@@ -563,19 +621,20 @@ RpcConnection *rpc_connection_start(RpcLoop *loop, int fd, bool server, bool con
     conn->watch = (RpcWatch){.owner = conn, .ready = ready};
     conn->timer = (RpcTimer){.owner = conn, .fire = time_out};
     conn->task = (RpcTask){.owner = conn, .run = serve};
-    conn->sponsor_link.data = conn;
+    conn->place.link.data = conn;
     g_queue_init(&conn->failed);
-    conn->started_us = conn->received_us = rpc_now_us();
+    conn->received_us = rpc_now_us();
     rpc_member_add(loop, &conn->member);
     set_socket_options(fd);
-    if (!rpc_watch_add(loop, &conn->watch, fd, connected_already ? EPOLLIN : EPOLLOUT, error)) {
+    uint32_t events = connected_already ? EPOLLIN | EPOLLRDHUP : EPOLLOUT;
+    if (!rpc_watch_add(loop, &conn->watch, fd, events, error)) {
         close_socket(conn);
         return NULL;
     }
     if (sponsor != NULL) {
         conn->sponsor = *sponsor;
     }
-    rpc_timer_arm(loop, &conn->timer, conn->started_us + config->open_timeout_us);
+    start_deadline(conn);
     rpc_task_queue(loop, &conn->task);
     return conn;
 }
@@ -709,14 +768,4 @@ const char *rpc_connection_peer_address(RpcConnection *conn)
         }
     }
     return conn->peer_address;
-}
-
-int64_t rpc_connection_started_us(const RpcConnection *conn)
-{
-    return conn->started_us;
-}
-
-GList *rpc_connection_sponsor_link(RpcConnection *conn)
-{
-    return &conn->sponsor_link;
 }

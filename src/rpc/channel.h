@@ -2,9 +2,9 @@
  * A connection over which both sides call.
  *
  * Its life: connect, TLS handshake, hello in both directions - then `opened` runs, and from here on
- * calls, notifications and answers go both ways until `closed` runs with the reason. All of the
- * opening has one deadline. A connection that is not open costs little: the TLS session is made
- * when the peer's first byte arrives.
+ * calls, notifications and answers go both ways until `closed` runs with the reason. The opening
+ * has deadlines. A connection that is not open costs little: the TLS session is made when the
+ * peer's first byte arrives.
  *
  * Sending never blocks. What the peer does not read waits in a queue; a peer that lets it grow
  * over max_queued_bytes is dropped. Answers of one peer come in any order.
@@ -39,7 +39,8 @@ typedef struct {
     size_t max_frame_bytes;  /* [8 MiB] of one message, in both directions */
     size_t max_queued_bytes; /* [32 MiB] of output that the peer has not taken */
     unsigned max_unanswered; /* [1,024] of the peer's calls; more are answered "unavailable" */
-    int open_timeout_ms;     /* [10,000] from the start of connecting to both hellos */
+    int connect_timeout_ms;  /* [5,000] who dials: to reach the peer's socket */
+    int open_timeout_ms;     /* [10,000; who dials 30,000] from there to both hellos */
     int ping_after_ms;       /* [10,000] */
     int silence_ms;          /* [30,000] */
 } RpcOptions;

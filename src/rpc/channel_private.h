@@ -11,7 +11,8 @@ typedef struct {
     char *server_name;
     size_t max_frame_bytes, max_queued_bytes;
     unsigned max_unanswered;
-    int64_t open_timeout_us, ping_after_us, silence_us;
+    int64_t connect_timeout_us, open_timeout_us; /* open_timeout_us 0: by role */
+    int64_t ping_after_us, silence_us;
 } RpcConfig;
 
 RpcConfig *rpc_config_new(const RpcOptions *options);
@@ -19,12 +20,26 @@ RpcConfig *rpc_config_with_tls(const RpcConfig *config, RpcTls *tls); /* a copy 
 RpcConfig *rpc_config_ref(RpcConfig *config);
 void rpc_config_unref(RpcConfig *config);
 
-/* Who accepted a connection. `settled` runs once: when it opens (reason NULL) or when its socket is
- * closed before that. */
+/*
+ * Who accepted a connection. `settled` runs once: when it opens (reason NULL) or when its socket is
+ * closed before that. `admit`, with TLS: the first byte has come and a handshake would begin; false
+ * parks the connection until rpc_connection_unpark().
+ */
 typedef struct {
     void *owner;
+    bool (*admit)(void *owner, RpcConnection *connection);
     void (*settled)(void *owner, RpcConnection *connection, const GError *reason);
 } RpcSponsor;
+
+/* Where the sponsor keeps it. */
+typedef struct {
+    GList link;
+    GQueue *queue;
+    int64_t since_us;
+} RpcPlace;
+
+RpcPlace *rpc_connection_place(RpcConnection *connection);
+void rpc_connection_unpark(RpcConnection *connection);
 
 RpcConnection *rpc_connection_start(RpcLoop *loop, int fd, bool server, bool connected,
                                     RpcConfig *config, const RpcHandlers *handlers, void *data,
@@ -39,6 +54,3 @@ void rpc_connection_disown(RpcConnection *connection, const GError *reason);
 
 /* Closes the socket at once, with no callback but `settled`. */
 void rpc_connection_drop(RpcConnection *connection, const GError *reason);
-
-int64_t rpc_connection_started_us(const RpcConnection *connection);
-GList *rpc_connection_sponsor_link(RpcConnection *connection);

@@ -27,8 +27,9 @@ struct RpcConnection {
     RpcHandlers handlers;
     void *data;
     RpcSponsor sponsor; /* settled: NULL once it is */
-    GList sponsor_link;
+    RpcPlace place;
     bool server, was_open, orderly;
+    bool admitted, parked; /* by the sponsor */
     GError *reason;
 
     int fd;
@@ -40,7 +41,7 @@ struct RpcConnection {
     RpcWatch watch;
     RpcTimer timer; /* opening, keepalive or draining, by state */
     RpcTask task;
-    int64_t started_us, received_us, pinged_us;
+    int64_t received_us, pinged_us;
 
     RpcHello *peer;
     char *peer_name, *peer_fingerprint, *peer_address;

@@ -4,10 +4,13 @@
  * Handlers see a connection from `opened` on: with TLS, its certificate is good by then, and the
  * hello fits. Whoever fails before is reported to `refused`, for the log, and never seen otherwise.
  *
- * Strangers are bounded: max_unauthenticated connections at a time may be on the way to `opened`.
- * When all places are taken, who has had one for grace_ms loses it to the next in line; so
- * half-open connections, however many, delay an honest peer by about that time and no more, and a
- * storm of honest peers is served in turn.
+ * Strangers are bounded. Whoever is connected and silent costs no more than a socket; at most
+ * max_unauthenticated may be on the way to `opened`, and then the oldest silent one is dropped for
+ * the next in line. A TLS handshake begins with the peer's first byte; at most max_handshakes are
+ * under way, the others wait in turn, and one that does not come to its end within grace_ms loses
+ * its place as soon as another waits for it. So half-open connections, however many, hardly delay
+ * an honest peer, and a storm of honest peers (thousands that lost their manager at once) is served
+ * in turn.
  *
  * Threading and callbacks: see rpc/loop.h.
  */
@@ -18,7 +21,8 @@
 typedef struct RpcListener RpcListener;
 
 typedef struct {
-    unsigned max_unauthenticated; /* [512] */
+    unsigned max_unauthenticated; /* [8,192] */
+    unsigned max_handshakes;      /* [256] */
     int grace_ms;                 /* [1,000] */
     /* `address` may be NULL. */
     void (*refused)(RpcListener *listener, const char *address, const GError *reason, void *data);

@@ -15,8 +15,10 @@ struct RpcLoop {
     GSource source;
     gpointer tag;
     int epoll_fd;
-    GTree *timers; /* of RpcTimer, by due time */
-    GQueue tasks;  /* of RpcTask */
+    GTree *timers;         /* of RpcTimer, by due time */
+    const RpcTimer *first; /* of timers; NULL: look it up */
+    bool dispatching;
+    GQueue tasks; /* of RpcTask */
     GQueue members;
     struct epoll_event batch[BATCH];
     int n_batch;
@@ -30,14 +32,20 @@ int64_t rpc_now_us(void)
 
 static const RpcTimer *first_timer(RpcLoop *loop)
 {
-    GTreeNode *node = g_tree_node_first(loop->timers);
-    return node != NULL ? g_tree_node_key(node) : NULL;
+    if (loop->first == NULL) {
+        GTreeNode *node = g_tree_node_first(loop->timers);
+        loop->first = node != NULL ? g_tree_node_key(node) : NULL;
+    }
+    return loop->first;
 }
 
 static gboolean prepare(GSource *source, int *timeout_ms)
 {
     RpcLoop *loop = (RpcLoop *)source;
     *timeout_ms = -1;
+    if (loop->dispatching) {
+        return FALSE;
+    }
     if (loop->tasks.length > 0) {
         *timeout_ms = 0;
         return TRUE;
@@ -54,6 +62,9 @@ static gboolean prepare(GSource *source, int *timeout_ms)
 static gboolean check(GSource *source)
 {
     RpcLoop *loop = (RpcLoop *)source;
+    if (loop->dispatching) {
+        return FALSE;
+    }
     const RpcTimer *timer = first_timer(loop);
     return loop->tasks.length > 0 || g_source_query_unix_fd(source, loop->tag) != 0 ||
            (timer != NULL && timer->due_us <= rpc_now_us());
@@ -97,9 +108,11 @@ static void serve_tasks(RpcLoop *loop)
 static gboolean dispatch(GSource *source, GSourceFunc callback, gpointer data)
 {
     RpcLoop *loop = (RpcLoop *)source;
+    loop->dispatching = true;
     serve_watches(loop);
     serve_timers(loop);
     serve_tasks(loop);
+    loop->dispatching = false;
     return G_SOURCE_CONTINUE;
 }
 
@@ -137,6 +150,9 @@ RpcLoop *rpc_loop_new(GMainContext *context)
     loop->raw = g_malloc(RPC_RAW_BYTES);
     loop->plain = g_malloc(RPC_PLAIN_BYTES);
     g_source_set_static_name(&loop->source, "rpc");
+    /* It does not; but GLib would keep others from trying at the price of two writes to an eventfd
+     * in every turn. */
+    g_source_set_can_recurse(&loop->source, TRUE);
     loop->tag = g_source_add_unix_fd(&loop->source, loop->epoll_fd, G_IO_IN);
     g_source_attach(&loop->source, context);
     return loop;
@@ -214,12 +230,18 @@ void rpc_timer_arm(RpcLoop *loop, RpcTimer *timer, int64_t due_us)
     timer->due_us = due_us;
     timer->armed = true;
     g_tree_insert(loop->timers, timer, timer);
+    if (loop->first != NULL && compare_timers(timer, loop->first, NULL) < 0) {
+        loop->first = timer;
+    }
 }
 
 void rpc_timer_disarm(RpcLoop *loop, RpcTimer *timer)
 {
     if (timer->armed) {
         g_tree_remove(loop->timers, timer);
+        if (loop->first == timer) {
+            loop->first = NULL;
+        }
         timer->armed = false;
     }
 }

@@ -8,7 +8,8 @@
  *
  * Threading: a loop and all that stands on it belong to the thread that runs its GMainContext.
  * Callbacks run in that thread, from the main loop's dispatch, never inside a call of this API; the
- * one exception is rpc_loop_free().
+ * one exception is rpc_loop_free(). A callback that runs a main loop of its own on the same context
+ * must not wait there for anything of this loop: nothing of it happens until the callback returns.
  */
 #pragma once
 

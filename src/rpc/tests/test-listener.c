@@ -33,7 +33,7 @@ static void half_open(bool first_bytes)
     World world;
     Side client;
     RpcOptions options = {.open_timeout_ms = 1500};
-    RpcListenerOptions limits = {.max_unauthenticated = 100, .grace_ms = 20};
+    RpcListenerOptions limits = {.max_unauthenticated = 100, .max_handshakes = 10, .grace_ms = 20};
     world_start(&world, tls_server(), &options, &limits);
     int fds[HALF_OPEN];
     for (int i = 0; i < HALF_OPEN; i++) {
@@ -77,7 +77,7 @@ static void test_storm_of_honest_peers(void)
     enum { PEERS = 100 };
     World world;
     Side clients[PEERS];
-    RpcListenerOptions limits = {.max_unauthenticated = 8, .grace_ms = 10000};
+    RpcListenerOptions limits = {.max_unauthenticated = 50, .max_handshakes = 4, .grace_ms = 10000};
     world_start(&world, tls_server(), NULL, &limits);
     for (int i = 0; i < PEERS; i++) {
         world_dial(&world, tls_client("h"), NULL, &clients[i]);
@@ -88,6 +88,31 @@ static void test_storm_of_honest_peers(void)
     for (int i = 0; i < PEERS; i++) {
         side_clear(&clients[i]);
     }
+}
+
+/* Who waits for a handshake and goes away costs none. */
+static void test_peer_gives_up_while_it_waits(void)
+{
+    World world;
+    Side client;
+    RpcListenerOptions limits = {.max_handshakes = 1, .grace_ms = 200};
+    world_start(&world, tls_server(), NULL, &limits);
+    int first = connect_blocking(world.port), second = connect_blocking(world.port);
+    g_assert_cmpint(write(first, "\x16\x03\x01\x02", 4), ==, 4);
+    run_idle();
+    g_assert_cmpint(write(second, "\x16\x03\x01\x02", 4), ==, 4);
+    run_idle();
+    g_assert_cmpuint(rpc_listener_unauthenticated(world.listener), ==, 2);
+    close(second);
+    RUN_UNTIL(world.n_refused == 1);
+    g_assert_nonnull(strstr(world.refusal->message, "gave up"));
+    world_dial(&world, tls_client("h"), NULL, &client);
+    RUN_UNTIL(client.opened == 1);
+    RUN_UNTIL(world.n_refused == 2);
+    g_assert_nonnull(strstr(world.refusal->message, "others wait"));
+    close(first);
+    world_stop(&world);
+    side_clear(&client);
 }
 
 static void test_open_connections_outlive_the_listener(void)
@@ -159,6 +184,8 @@ int main(int argc, char **argv)
     g_test_add_func("/rpc/listener/thousand-broken-off-handshakes",
                     test_thousand_broken_off_handshakes);
     g_test_add_func("/rpc/listener/storm-of-honest-peers", test_storm_of_honest_peers);
+    g_test_add_func("/rpc/listener/peer-gives-up-while-it-waits",
+                    test_peer_gives_up_while_it_waits);
     g_test_add_func("/rpc/listener/open-connections-outlive-the-listener",
                     test_open_connections_outlive_the_listener);
     g_test_add_func("/rpc/listener/new-certificate-for-new-connections",
