@@ -203,6 +203,7 @@ static void dial_channel(guint16 port)
         .hello = hello,
         .tls = agent_tls,
         .server_name = "manager",
+        .connect_timeout_ms = 120000,
         .open_timeout_ms = 120000,
     };
     g_autoptr(GSocketAddress) address = g_inet_socket_address_new_from_string("127.0.0.1", port);

@@ -372,17 +372,33 @@ char *rpc_ca_sign_client(RpcCa *ca, const char *request_pem, const char *id, int
     return take_text(&text);
 }
 
+static char *name_of(gnutls_x509_crt_t certificate)
+{
+    char name[256];
+    size_t size = sizeof name;
+    int rc =
+        gnutls_x509_crt_get_dn_by_oid(certificate, GNUTLS_OID_X520_COMMON_NAME, 0, 0, name, &size);
+    return rc >= 0 ? g_utf8_make_valid(name, (gssize)size) : NULL;
+}
+
 RpcCertificateInfo *rpc_certificate_read(const char *pem, GError **error)
 {
     gnutls_x509_crt_t certificate = import_certificate(pem, error);
+    gnutls_datum_t der = {NULL, 0};
     if (certificate == NULL) {
         return NULL;
     }
+    if (!done(gnutls_x509_crt_export2(certificate, GNUTLS_X509_FMT_DER, &der), "read a certificate",
+              error)) {
+        gnutls_x509_crt_deinit(certificate);
+        return NULL;
+    }
     RpcCertificateInfo *info = g_new0(RpcCertificateInfo, 1);
-    info->name = rpc_certificate_name(certificate);
-    info->fingerprint = rpc_certificate_fingerprint(certificate);
+    info->name = name_of(certificate);
+    info->fingerprint = rpc_certificate_fingerprint(&der);
     info->valid_from = gnutls_x509_crt_get_activation_time(certificate);
     info->valid_until = gnutls_x509_crt_get_expiration_time(certificate);
+    gnutls_free(der.data);
     gnutls_x509_crt_deinit(certificate);
     return info;
 }
@@ -396,25 +412,20 @@ void rpc_certificate_info_free(RpcCertificateInfo *info)
     }
 }
 
-char *rpc_certificate_name(gnutls_x509_crt_t certificate)
+char *rpc_certificate_name(const gnutls_datum_t *der)
 {
-    char name[256];
-    size_t size = sizeof name;
-    int rc =
-        gnutls_x509_crt_get_dn_by_oid(certificate, GNUTLS_OID_X520_COMMON_NAME, 0, 0, name, &size);
-    return rc >= 0 ? g_utf8_make_valid(name, (gssize)size) : NULL;
-}
-
-char *rpc_certificate_fingerprint(gnutls_x509_crt_t certificate)
-{
-    unsigned char digest[FINGERPRINT_BYTES];
-    size_t size = sizeof digest;
-    if (gnutls_x509_crt_get_fingerprint(certificate, GNUTLS_DIG_SHA256, digest, &size) < 0) {
+    gnutls_x509_crt_t certificate;
+    if (gnutls_x509_crt_init(&certificate) < 0) {
         return NULL;
     }
-    GString *hex = g_string_sized_new(2 * size);
-    for (size_t i = 0; i < size; i++) {
-        g_string_append_printf(hex, "%02x", digest[i]);
-    }
-    return g_string_free(hex, FALSE);
+    char *name = gnutls_x509_crt_import(certificate, der, GNUTLS_X509_FMT_DER) >= 0
+                     ? name_of(certificate)
+                     : NULL;
+    gnutls_x509_crt_deinit(certificate);
+    return name;
+}
+
+char *rpc_certificate_fingerprint(const gnutls_datum_t *der)
+{
+    return g_compute_checksum_for_data(G_CHECKSUM_SHA256, der->data, der->size);
 }

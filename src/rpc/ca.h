@@ -69,8 +69,9 @@ typedef struct {
 RpcCertificateInfo *rpc_certificate_read(const char *pem, GError **error);
 void rpc_certificate_info_free(RpcCertificateInfo *info); /* takes NULL */
 
-char *rpc_certificate_name(gnutls_x509_crt_t certificate);
-char *rpc_certificate_fingerprint(gnutls_x509_crt_t certificate);
+/* The same of a certificate in DER form, as TLS carries it; NULL if it is none or has no name. */
+char *rpc_certificate_name(const gnutls_datum_t *der);
+char *rpc_certificate_fingerprint(const gnutls_datum_t *der);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(RpcIdentity, rpc_identity_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(RpcCa, rpc_ca_free)

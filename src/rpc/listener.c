@@ -10,7 +10,7 @@
 #include "rpc/channel_private.h"
 #include "rpc/loop_private.h"
 
-#define ACCEPT_BATCH 64          /* at a turn, so that those who are in are served too */
+#define ACCEPT_BATCH 512         /* at a turn: cheap, and the kernel's queue is short */
 #define SHORTAGE_US (500 * 1000) /* pause when the system has no descriptor or memory left */
 
 struct RpcListener {

@@ -7,9 +7,10 @@
 
 #include "base/error.h"
 
-/* So many connections are served before the rest of the main loop has its turn. A TLS handshake
- * takes about half a millisecond, so that a storm of them delays others by some 30 ms at most. */
+/* What is served before the rest of the main loop has its turn. A step of a TLS handshake takes
+ * half a millisecond: a storm of them must not delay the others. */
 #define BATCH 64
+#define BATCH_US (10 * 1000)
 
 struct RpcLoop {
     GSource source;
@@ -72,8 +73,10 @@ static gboolean check(GSource *source)
 
 static void serve_watches(RpcLoop *loop)
 {
+    int64_t until_us = rpc_now_us() + BATCH_US;
     loop->n_batch = epoll_wait(loop->epoll_fd, loop->batch, BATCH, 0);
-    for (int i = 0; i < loop->n_batch; i++) {
+    /* Who is left over is reported again, after those who were not in this batch. */
+    for (int i = 0; i < loop->n_batch && rpc_now_us() < until_us; i++) {
         RpcWatch *watch = loop->batch[i].data.ptr;
         if (watch != NULL) {
             watch->ready(watch->owner, loop->batch[i].events);

@@ -1,7 +1,6 @@
 #include "rpc/stream.h"
 
 #include <errno.h>
-#include <gnutls/x509.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -337,34 +336,20 @@ void rpc_stream_shut(RpcStream *stream)
     shutdown(stream->fd, SHUT_WR);
 }
 
-static gnutls_x509_crt_t peer_certificate(const RpcStream *stream)
+static const gnutls_datum_t *peer_certificate(const RpcStream *stream)
 {
     unsigned count = 0;
-    const gnutls_datum_t *chain =
-        stream->session != NULL ? gnutls_certificate_get_peers(stream->session, &count) : NULL;
-    gnutls_x509_crt_t certificate = NULL;
-    if (chain == NULL || count == 0 || gnutls_x509_crt_init(&certificate) < 0) {
-        return NULL;
-    }
-    if (gnutls_x509_crt_import(certificate, &chain[0], GNUTLS_X509_FMT_DER) < 0) {
-        gnutls_x509_crt_deinit(certificate);
-        return NULL;
-    }
-    return certificate;
+    return stream->session != NULL ? gnutls_certificate_get_peers(stream->session, &count) : NULL;
 }
 
 char *rpc_stream_peer_name(const RpcStream *stream)
 {
-    gnutls_x509_crt_t certificate = peer_certificate(stream);
-    char *name = certificate != NULL ? rpc_certificate_name(certificate) : NULL;
-    g_clear_pointer(&certificate, gnutls_x509_crt_deinit);
-    return name;
+    const gnutls_datum_t *der = peer_certificate(stream);
+    return der != NULL ? rpc_certificate_name(der) : NULL;
 }
 
 char *rpc_stream_peer_fingerprint(const RpcStream *stream)
 {
-    gnutls_x509_crt_t certificate = peer_certificate(stream);
-    char *fingerprint = certificate != NULL ? rpc_certificate_fingerprint(certificate) : NULL;
-    g_clear_pointer(&certificate, gnutls_x509_crt_deinit);
-    return fingerprint;
+    const gnutls_datum_t *der = peer_certificate(stream);
+    return der != NULL ? rpc_certificate_fingerprint(der) : NULL;
 }
