@@ -164,7 +164,7 @@ static void on_balloon_is(guint64 bytes, const GError *error, gpointer data)
     int64_t ram = ram_mib(effect->assignment);
     int64_t held = error == NULL ? MIN((int64_t)((bytes + MIB - 1) / MIB), ram) : ram;
     bool guest_moves = error == NULL && vm != NULL && vm->ga_up;
-    if (held > tune->target && guest_moves && tune->polls++ < BALLOON_POLLS) {
+    if (held != tune->target && guest_moves && tune->polls++ < BALLOON_POLLS) {
         g_timeout_add(BALLOON_POLL_MS, ask_balloon, effect);
         return;
     }
