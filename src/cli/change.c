@@ -10,6 +10,7 @@
 
 #define WAIT_SECONDS 300
 #define STEP_SECONDS 2
+#define AWAY_PAUSE_US (G_USEC_PER_SEC / 4)
 #define WAIT_MAX_SECONDS (365 * INT64_C(86400))
 
 bool change_wait_seconds(const Cli *cli, int64_t *ret_seconds, GError **error)
@@ -94,27 +95,52 @@ static json_t *ask_again(Cli *cli, const char *id, int64_t wait, GError **error)
     return operation;
 }
 
+/* The operation as it is now; as it was when the manager is away, which is waited for too. NULL
+ * with an error that waiting cannot mend. Takes the operation. */
+static json_t *look_again(Cli *cli, json_t *operation, int64_t wait, bool *ret_away, GError **error)
+{
+    g_autofree char *id = g_strdup(member(operation, "id"));
+    GError *problem = NULL;
+    json_t *newer = ask_again(cli, id, wait, &problem);
+    *ret_away = newer == NULL && api_error_is_absence(problem);
+    if (*ret_away) {
+        g_error_free(problem);
+        g_usleep(AWAY_PAUSE_US);
+        return operation;
+    }
+    json_decref(operation);
+    if (newer == NULL) {
+        g_propagate_error(error, problem);
+    }
+    return newer;
+}
+
+static bool refuse_unfinished(const json_t *operation, int64_t seconds, bool away, GError **error)
+{
+    g_autofree char *subject = subject_text(operation);
+    g_autofree char *remedy =
+        g_strdup_printf("it goes on; see 'berth operation wait %s'", member(operation, "id"));
+    return berth_error_set(error, BERTH_ERROR_TIMEOUT, NULL, NULL, remedy,
+                           "%s is not over after %" G_GINT64_FORMAT " s: %s", subject, seconds,
+                           away ? "the manager is away" : member(operation, "message"));
+}
+
 json_t *change_wait(Cli *cli, json_t *operation, int64_t seconds, GError **error)
 {
     gint64 now = g_get_monotonic_time();
     gint64 end = now + seconds * G_USEC_PER_SEC;
+    bool away = false;
     g_autoptr(Progress) progress = cli_progress(cli);
     while (operation != NULL && is_running(operation) && (now = g_get_monotonic_time()) < end) {
         g_autofree char *subject = subject_text(operation);
-        g_autofree char *text = g_strdup_printf("%s: %s", subject, member(operation, "message"));
+        g_autofree char *text = g_strdup_printf(
+            "%s: %s", subject, away ? "the manager is away" : member(operation, "message"));
         progress_update(progress, now, text);
         int64_t left = (end - now + G_USEC_PER_SEC - 1) / G_USEC_PER_SEC;
-        g_autofree char *id = g_strdup(member(operation, "id"));
-        json_decref(operation);
-        operation = ask_again(cli, id, MIN(left, STEP_SECONDS), error);
+        operation = look_again(cli, operation, MIN(left, STEP_SECONDS), &away, error);
     }
     if (operation != NULL && is_running(operation)) {
-        g_autofree char *subject = subject_text(operation);
-        g_autofree char *remedy =
-            g_strdup_printf("it goes on; see 'berth operation wait %s'", member(operation, "id"));
-        berth_error_set(error, BERTH_ERROR_TIMEOUT, NULL, NULL, remedy,
-                        "%s is not over after %" G_GINT64_FORMAT " s: %s", subject, seconds,
-                        member(operation, "message"));
+        refuse_unfinished(operation, seconds, away, error);
         g_clear_pointer(&operation, json_decref);
     }
     return operation;

@@ -4,7 +4,8 @@
  * Every asynchronous route of the API goes this way: --wait, --no-wait, --dry-run and --explain
  * become its query as far as the route takes them; the manager is asked again until the operation
  * is over, with what it says it waits for shown as progress. An operation that failed is the error
- * that it carries; one that is not over in time is TIMEOUT and goes on.
+ * that it carries; one that is not over in time is TIMEOUT and goes on. A manager that is away
+ * meanwhile is waited for as well.
  *
  * Threading: one thread.
  */

@@ -185,6 +185,12 @@ void api_client_explain_failure(const ApiClient *client, GError *problem, GError
     g_error_free(problem);
 }
 
+bool api_error_is_absence(const GError *error)
+{
+    return g_error_matches(error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE) ||
+           g_error_matches(error, BERTH_ERROR, BERTH_ERROR_TIMEOUT);
+}
+
 static BerthErrorCode code_of_status(unsigned status)
 {
     switch (status) {

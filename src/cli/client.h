@@ -50,6 +50,9 @@ json_t *api_list(ApiClient *client, const ApiCall *call, GError **error);
 /* Why each host was refused, if the last error came with it (an Explanation); borrowed. */
 const json_t *api_client_explanation(const ApiClient *client);
 
+/* The manager is away or overloaded: trying again may help. */
+bool api_error_is_absence(const GError *error);
+
 /* For streams (uploads, events, console): the request that a call is, to be sent by the caller over
  * the session. */
 SoupMessage *api_client_message(ApiClient *client, const ApiCall *call);

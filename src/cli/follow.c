@@ -89,12 +89,6 @@ static Outcome read_events(GInputStream *stream, const Follow *follow, int64_t *
     return LOST;
 }
 
-static bool can_try_again(const GError *error)
-{
-    return g_error_matches(error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE) ||
-           g_error_matches(error, BERTH_ERROR, BERTH_ERROR_TIMEOUT);
-}
-
 bool follow_events(Cli *cli, const Follow *follow, GError **error)
 {
     int64_t from = follow->from;
@@ -106,7 +100,7 @@ bool follow_events(Cli *cli, const Follow *follow, GError **error)
     for (bool connected_once = false;;) {
         GError *problem = NULL;
         g_autoptr(GInputStream) stream = open_stream(cli, follow, from, &problem);
-        if (stream == NULL && (!connected_once || !can_try_again(problem))) {
+        if (stream == NULL && (!connected_once || !api_error_is_absence(problem))) {
             g_propagate_error(error, problem);
             return false;
         }

@@ -108,8 +108,7 @@ static bool print_top(Cli *cli, const json_t *json, GError **error)
 /* A manager that starts again is waited for. */
 static bool note_absence(Cli *cli, GError *problem, GError **error)
 {
-    if (!g_error_matches(problem, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE) &&
-        !g_error_matches(problem, BERTH_ERROR, BERTH_ERROR_TIMEOUT)) {
+    if (!api_error_is_absence(problem)) {
         g_propagate_error(error, problem);
         return false;
     }

@@ -118,6 +118,7 @@ static void test_caps(void)
     g_clear_error(&error);
     g_autoptr(GPtrArray) flat = yaml_parse("[1]", 3, &limits, &error);
     g_assert_no_error(error);
+    g_assert_cmpuint(flat->len, ==, 1);
 }
 
 static void test_documents_and_lines(void)

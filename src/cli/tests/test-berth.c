@@ -157,6 +157,17 @@ static void test_create_vm_waits(Run *f, gconstpointer data)
     g_assert_cmpstr(asked->query, ==, "wait=2");
 }
 
+static void test_wait_outlives_the_manager(Run *f, gconstpointer data)
+{
+    fake_manager_answer(f->manager, "POST /v1/vms", 202, OPERATION("running", ""));
+    fake_manager_answer(f->manager, "GET /v1/operations/01OP", 503, "{}");
+    fake_manager_answer(f->manager, "GET /v1/operations/01OP", 200,
+                        OPERATION("done", ", \"message\": \"runs on h2\""));
+    run_berth(f, "vm create web-1 --size small --image demo");
+    g_assert_cmpint(f->status, ==, 0);
+    g_assert_cmpstr(f->out, ==, "vm web-1: runs on h2\n");
+}
+
 static void test_create_vm_no_wait(Run *f, gconstpointer data)
 {
     fake_manager_answer(f->manager, "POST /v1/vms", 202, OPERATION("running", ""));
@@ -469,6 +480,7 @@ int main(int argc, char **argv)
     run_test_add("/cli/berth/not-berth", test_not_berth);
     run_test_add("/cli/berth/names-are-escaped", test_names_are_escaped);
     run_test_add("/cli/berth/create-vm-waits", test_create_vm_waits);
+    run_test_add("/cli/berth/wait-outlives-the-manager", test_wait_outlives_the_manager);
     run_test_add("/cli/berth/create-vm-no-wait", test_create_vm_no_wait);
     run_test_add("/cli/berth/wait-runs-out", test_wait_runs_out);
     run_test_add("/cli/berth/failed-operation", test_failed_operation);
