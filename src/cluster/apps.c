@@ -142,6 +142,14 @@ void app_resume(ClusterCore *core, ClusterApp *app)
     }
 }
 
+void app_vm_removed(ClusterCore *core, ClusterApp *app)
+{
+    if (missing_vms(app) > 0) {
+        app_resume(core, app);
+    }
+    app_vm_changed(core, app);
+}
+
 static void reply_app_plan(ClusterCore *core, const ClusterRequest *request, const char *kind)
 {
     g_autoptr(Operation) plan = operation_new();

@@ -9,6 +9,9 @@
  * removed and its last VM is gone (then `app` is freed). */
 void app_vm_changed(ClusterCore *core, ClusterApp *app);
 
-/* After a start from the store: VMs that the app should have and that a crash left unmade are made.
- */
+/* One of its VMs is gone. What the app should have and has not is made anew: a VM that somebody
+ * deleted by itself, or one whose name was still taken when the app was asked to grow. */
+void app_vm_removed(ClusterCore *core, ClusterApp *app);
+
+/* VMs that the app should have and has not are made, as after a crash that left them unmade. */
 void app_resume(ClusterCore *core, ClusterApp *app);

@@ -148,8 +148,23 @@ void txn_delete(ClusterCore *core, char *key)
     }
 }
 
+/* Does the open transaction delete this key? Then it is there before, by our own will. */
+static bool open_deletes(const ClusterCore *core, const char *key)
+{
+    for (guint i = core->open_puts->len; i > 0; i--) {
+        const ClusterPut *put = core->open_puts->pdata[i - 1];
+        if (strcmp(put->key, key) == 0) {
+            return put->value == NULL;
+        }
+    }
+    return false;
+}
+
 void txn_absent(ClusterCore *core, const char *key)
 {
+    if (open_deletes(core, key)) {
+        return;
+    }
     g_ptr_array_add(core->open_absent, g_strdup(key));
 }
 

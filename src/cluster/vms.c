@@ -216,7 +216,7 @@ void vm_removed(ClusterCore *core, ClusterVm *vm)
     model_unlink_vm(core, vm);
     model_remove_vm(core, vm);
     if (app != NULL) {
-        app_vm_changed(core, app);
+        app_vm_removed(core, app);
     }
 }
 

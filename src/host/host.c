@@ -124,16 +124,22 @@ static HostVm *find_or_add(HostCore *core, const char *id)
     return vm;
 }
 
-/* What was under way when the agent or the host ended. */
+/* What was under way when the agent or the host ended. A cause on record is that of an end, which
+ * is counted then; only a disk's failure leaves the process. */
 static void restore_start(HostCore *core, HostVm *vm)
 {
     VmRecord *record = vm->record;
-    bool was_started = record->last_start_ms > 0 && record->cause == POWER_CAUSE_UNSET;
+    bool lives_on =
+        record->cause == POWER_CAUSE_UNSET || record->cause == POWER_CAUSE_IO_ERROR;
+    bool was_started = record->last_start_ms > 0 && lives_on;
+    bool same_boot = g_strcmp0(record->boot_id, vm->boot_id) == 0;
     if (vm->process != HOST_PROCESS_NONE) {
         vm->armed = was_started;
+        vm->end_counted = vm->kill_wanted = vm->wanted != NULL && !lives_on;
         return;
     }
-    if (was_started && host_wants_on(vm) && g_strcmp0(record->boot_id, vm->boot_id) != 0) {
+    vm->may_be_prepared = record->last_start_ms > 0 && same_boot;
+    if (was_started && host_wants_on(vm) && !same_boot) {
         restart_decide(core, vm, POWER_CAUSE_HOST_REBOOTED, "the host was restarted");
         vm->end_counted = false;
     }

@@ -60,8 +60,19 @@ static void begin_persist(HostCore *core, HostVm *vm)
     vm->calls = calls;
 }
 
+/* Something was made for a start that came to nothing, and nobody wants another one. */
+static bool is_prepared_in_vain(const HostVm *vm)
+{
+    return vm->may_be_prepared &&
+           (host_is_removed(vm) || (vm->wanted != NULL && (!host_wants_on(vm) || vm->record->ended)));
+}
+
 static bool choose_without_process(const HostCore *core, const HostVm *vm, HostEffectKind *ret_kind)
 {
+    if (is_prepared_in_vain(vm)) {
+        *ret_kind = HOST_EFFECT_RELEASE;
+        return true;
+    }
     if (host_is_removed(vm)) {
         *ret_kind = HOST_EFFECT_CLEAN;
         return true;
@@ -144,6 +155,8 @@ static void begin_effect(HostCore *core, HostVm *vm, HostEffectKind kind)
     if (kind == HOST_EFFECT_LAUNCH) {
         forget_process(vm);
         vm->process_epoch = vm->wanted->epoch;
+    } else if (kind == HOST_EFFECT_PREPARE) {
+        vm->may_be_prepared = true;
     } else if (kind == HOST_EFFECT_POWERDOWN) {
         vm->kill_at_ms = core->now_ms + core->config.powerdown_grace_ms;
     } else if (kind == HOST_EFFECT_TUNE) {
@@ -185,10 +198,14 @@ int64_t life_deadline(const HostVm *vm)
     if (vm->effect.busy) {
         return MIN(at, vm->effect.deadline_ms);
     }
+    if (vm->dirty || vm->persist.busy) {
+        return at; /* nothing begins before all is on disk */
+    }
     if (vm->not_before_ms > 0) {
         return MIN(at, vm->not_before_ms);
     }
-    if (vm->process == HOST_PROCESS_NONE && vm->start_at_ms > 0 && host_wants_on(vm)) {
+    if (vm->process == HOST_PROCESS_NONE && vm->start_at_ms > 0 && host_wants_on(vm) &&
+        !vm->record->ended) {
         at = MIN(at, vm->start_at_ms);
     }
     if (vm->kill_at_ms > 0) {
@@ -292,6 +309,18 @@ static void tuned(HostCore *core, HostVm *vm, int64_t generation, const HostEven
     vm->retune_at_ms = core->now_ms + RETUNE_MS;
 }
 
+static void resumed(HostVm *vm)
+{
+    if (vm->process != HOST_PROCESS_PAUSED || vm->kill_wanted) {
+        return;
+    }
+    vm->process = HOST_PROCESS_RUNNING;
+    vm->begun = true;
+    if (vm->record->cause == POWER_CAUSE_IO_ERROR) {
+        vm->record->cause = POWER_CAUSE_UNSET;
+    }
+}
+
 static void effect_worked(HostCore *core, HostVm *vm, const Lane *lane, const HostEvent *event)
 {
     vm->not_before_ms = 0;
@@ -311,10 +340,7 @@ static void effect_worked(HostCore *core, HostVm *vm, const Lane *lane, const Ho
         tuned(core, vm, lane->generation, event);
         break;
     case HOST_EFFECT_RESUME:
-        if (vm->process == HOST_PROCESS_PAUSED && !vm->kill_wanted) {
-            vm->process = HOST_PROCESS_RUNNING;
-            vm->begun = true;
-        }
+        resumed(vm);
         break;
     case HOST_EFFECT_KILL: /* the end itself comes as EXITED; if it does not, once more */
         if (vm->process != HOST_PROCESS_ENDED) {
@@ -323,7 +349,7 @@ static void effect_worked(HostCore *core, HostVm *vm, const Lane *lane, const Ho
         break;
     case HOST_EFFECT_RELEASE:
         vm->process = HOST_PROCESS_NONE;
-        vm->prepared = false;
+        vm->prepared = vm->may_be_prepared = false;
         forget_process(vm);
         break;
     case HOST_EFFECT_CLEAN:

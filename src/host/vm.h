@@ -42,6 +42,7 @@ typedef struct {
     bool end_counted; /* its end is recorded already (the guest told before QEMU ended) */
     bool armed;       /* the record says that a start is under way */
     bool prepared;
+    bool may_be_prepared; /* a PREPARE was begun and nothing was released since */
     bool guest_agent;
     bool held; /* paused by somebody else: leave it so */
 

@@ -1,0 +1,339 @@
+#include "sim/client.h"
+
+#include <string.h>
+
+#include "base/error.h"
+
+typedef enum { CREATE_VM, CREATE_APP, DELETE_VM, DELETE_APP, CHANGE, LOOK } Purpose;
+
+struct SimClient {
+    Sim *sim;
+    guint vms_wanted;
+    GPtrArray *vms, *apps;            /* names that exist, or may */
+    GHashTable *owed_vms, *owed_apps; /* id → name: acknowledged and not to be deleted */
+    uint64_t named;
+    SimClientFigures figures;
+};
+
+typedef struct {
+    SimClient *client;
+    Purpose purpose;
+    char *name;
+} Errand;
+
+SimClient *sim_client_new(Sim *sim, guint vms_wanted)
+{
+    SimClient *client = g_new0(SimClient, 1);
+    client->sim = sim;
+    client->vms_wanted = vms_wanted;
+    client->vms = g_ptr_array_new_with_free_func(g_free);
+    client->apps = g_ptr_array_new_with_free_func(g_free);
+    client->owed_vms = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    client->owed_apps = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    return client;
+}
+
+void sim_client_free(SimClient *client)
+{
+    if (client != NULL) {
+        g_ptr_array_unref(client->vms);
+        g_ptr_array_unref(client->apps);
+        g_hash_table_unref(client->owed_vms);
+        g_hash_table_unref(client->owed_apps);
+        g_free(client);
+    }
+}
+
+bool sim_client_prepare(SimClient *client, GError **error)
+{
+    static const char *const sizes[] = {
+        "{'name':'small','resources':{'cpu':500,'memory':512,'net-bw':50}}",
+        "{'name':'medium','resources':{'cpu':1000,'memory':1024,'disk':4},'max-vcpus':2}",
+        "{'name':'large','resources':{'cpu':4000,'memory':4096,'disk':20,'disk-bw':100}}",
+    };
+    Sim *sim = client->sim;
+    if (!sim_add_image(sim, "demo", error)) {
+        return false;
+    }
+    for (guint i = 0; i < G_N_ELEMENTS(sizes); i++) {
+        json_t *made = sim_ask_text(sim, "POST", "/v1/sizes", sizes[i], error);
+        if (made == NULL) {
+            return false;
+        }
+        json_decref(made);
+    }
+    json_t *lan = sim_ask_text(sim, "POST", "/v1/networks", "{'name':'lan'}", error);
+    json_t *dmz =
+        lan != NULL ? sim_ask_text(sim, "POST", "/v1/networks", "{'name':'dmz'}", error) : NULL;
+    json_decref(lan);
+    json_decref(dmz);
+    return dmz != NULL;
+}
+
+static void forget_name(GPtrArray *names, const char *name)
+{
+    guint index;
+    if (g_ptr_array_find_with_equal_func(names, name, g_str_equal, &index)) {
+        g_ptr_array_remove_index_fast(names, index);
+    }
+}
+
+static void take_created(SimClient *client, const Errand *errand, const SimReply *reply)
+{
+    bool app = errand->purpose == CREATE_APP;
+    if (reply->status != 0 && reply->error != NULL) {
+        client->figures.no_capacity +=
+            g_error_matches(reply->error, BERTH_ERROR, BERTH_ERROR_NO_CAPACITY);
+        return;
+    }
+    g_ptr_array_add(app ? client->apps : client->vms, g_strdup(errand->name));
+    const json_t *subject = json_object_get(reply->body, "subject");
+    const char *id = json_string_value(json_object_get(subject, "id"));
+    if (id != NULL) {
+        client->figures.created++;
+        g_hash_table_insert(app ? client->owed_apps : client->owed_vms, g_strdup(id),
+                            g_strdup(errand->name));
+    }
+}
+
+static void take_reply(void *owner, const SimReply *reply)
+{
+    Errand *errand = owner;
+    SimClient *client = errand->client;
+    client->figures.accepted += reply->status != 0 && reply->status < 400;
+    client->figures.refused += reply->status >= 400;
+    client->figures.unanswered += reply->status == 0;
+    bool absent = g_error_matches(reply->error, BERTH_ERROR, BERTH_ERROR_NOT_FOUND);
+    if (errand->purpose == CREATE_VM || errand->purpose == CREATE_APP) {
+        take_created(client, errand, reply);
+    } else if (absent || (errand->purpose == DELETE_VM && reply->error == NULL && reply->status)) {
+        forget_name(client->vms, errand->name);
+    }
+    if (errand->purpose == DELETE_APP && (absent || (reply->error == NULL && reply->status))) {
+        forget_name(client->apps, errand->name);
+    }
+    g_free(errand->name);
+    g_free(errand);
+}
+
+static void ask(SimClient *client, Purpose purpose, const char *name, const char *method,
+                const char *path, json_t *body)
+{
+    Errand *errand = g_new(Errand, 1);
+    *errand = (Errand){client, purpose, g_strdup(name)};
+    client->figures.asked++;
+    sim_log(client->sim->world, "client %s %s", method, path);
+    uint64_t id = sim_manager_ask(client->sim->manager, method, path, body, -1, take_reply, errand);
+    (void)id;
+    json_decref(body);
+}
+
+static uint64_t pick(SimClient *client, uint64_t bound)
+{
+    return berth_rng_below(&client->sim->world->rng, bound);
+}
+
+static const char *pick_of(SimClient *client, const char *const *of)
+{
+    return of[pick(client, g_strv_length((char **)of))];
+}
+
+/* A VM that exists, or may: one by itself, or one of an app. NULL: none. g_free it. */
+static char *pick_vm(SimClient *client)
+{
+    guint n = client->vms->len + client->apps->len;
+    if (n == 0) {
+        return NULL;
+    }
+    guint i = pick(client, n);
+    if (i < client->vms->len) {
+        return g_strdup(client->vms->pdata[i]);
+    }
+    const char *app = client->apps->pdata[i - client->vms->len];
+    return g_strdup_printf("%s-%" G_GUINT64_FORMAT, app, pick(client, 4) + 1);
+}
+
+static json_t *new_body(SimClient *client, const char *name)
+{
+    static const char *const sizes[] = {"small", "small", "medium", "large", NULL};
+    static const char *const restarts[] = {"always", "always", "on-failure", "never", NULL};
+    static const char *const policies[] = {"most-free", "least-free", "first-fit", NULL};
+    static const char *const powers[] = {"on", "on", "on", "off", NULL};
+    static const char *const networks[] = {"lan", "dmz", NULL};
+    json_t *body =
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "name", name, "size", pick_of(client, sizes),
+                  "image", "demo", "restart", pick_of(client, restarts), "policy",
+                  pick_of(client, policies), "power", pick_of(client, powers));
+    if (pick(client, 3) > 0) {
+        json_object_set_new(body, "networks", json_pack("[s]", pick_of(client, networks)));
+    }
+    return body;
+}
+
+/* "" or a query that waits. */
+static char *with_wait(SimClient *client, const char *path)
+{
+    return pick(client, 5) == 0
+               ? g_strdup_printf("%s?wait=%" G_GUINT64_FORMAT, path, pick(client, 120) + 1)
+               : g_strdup(path);
+}
+
+static void create_vm(SimClient *client)
+{
+    g_autofree char *name = g_strdup_printf("vm%" G_GUINT64_FORMAT, ++client->named);
+    g_autofree char *path = with_wait(client, "/v1/vms");
+    ask(client, CREATE_VM, name, "POST", path, new_body(client, name));
+}
+
+static void create_app(SimClient *client)
+{
+    g_autofree char *name = g_strdup_printf("app%" G_GUINT64_FORMAT, ++client->named);
+    json_t *body = new_body(client, name);
+    json_object_set_new(body, "size", json_string(pick(client, 2) == 0 ? "small" : "medium"));
+    json_object_set_new(body, "count", json_integer((json_int_t)pick(client, 5)));
+    g_autofree char *path = with_wait(client, "/v1/apps");
+    ask(client, CREATE_APP, name, "POST", path, body);
+}
+
+static gboolean has_name(void *id, void *name, void *wanted)
+{
+    return strcmp(name, wanted) == 0;
+}
+
+static void delete_one(SimClient *client)
+{
+    if (client->apps->len > 0 && pick(client, 4) == 0) {
+        g_autofree char *name = g_strdup(client->apps->pdata[pick(client, client->apps->len)]);
+        g_hash_table_foreach_remove(client->owed_apps, has_name, name);
+        g_autofree char *plain = g_strconcat("/v1/apps/", name, NULL);
+        g_autofree char *path = with_wait(client, plain);
+        ask(client, DELETE_APP, name, "DELETE", path, NULL);
+        return;
+    }
+    g_autofree char *name = pick_vm(client);
+    if (name != NULL) {
+        g_hash_table_foreach_remove(client->owed_vms, has_name, name);
+        g_autofree char *plain = g_strconcat("/v1/vms/", name, NULL);
+        g_autofree char *path = with_wait(client, plain);
+        ask(client, DELETE_VM, name, "DELETE", path, NULL);
+    }
+}
+
+static void resize(SimClient *client)
+{
+    static const int64_t cpus[] = {250, 500, 1000, 2000, 4000};
+    static const int64_t memories[] = {256, 512, 768, 1024, 2048, 4096};
+    g_autofree char *name = pick_vm(client);
+    if (name == NULL) {
+        return;
+    }
+    json_t *body = json_object();
+    if (pick(client, 2) == 0) {
+        json_object_set_new(body, "cpu", json_integer(cpus[pick(client, G_N_ELEMENTS(cpus))]));
+    }
+    if (pick(client, 2) == 0) {
+        json_object_set_new(body, "memory",
+                            json_integer(memories[pick(client, G_N_ELEMENTS(memories))]));
+    }
+    if (pick(client, 4) == 0) {
+        json_object_set_new(body, "net-bw", json_integer((json_int_t)pick(client, 200)));
+    }
+    g_autofree char *plain = g_strdup_printf("/v1/vms/%s/resize", name);
+    g_autofree char *path = with_wait(client, plain);
+    ask(client, CHANGE, name, "POST", path, body);
+}
+
+static void resize_app(SimClient *client)
+{
+    if (client->apps->len == 0) {
+        return;
+    }
+    const char *name = client->apps->pdata[pick(client, client->apps->len)];
+    g_autofree char *plain = g_strconcat("/v1/apps/", name, NULL);
+    g_autofree char *path = with_wait(client, plain);
+    ask(client, LOOK, name, "PATCH", path, json_pack("{s:i}", "count", (int)pick(client, 6)));
+}
+
+static void update(SimClient *client)
+{
+    static const char *const restarts[] = {"always", "on-failure", "never", NULL};
+    g_autofree char *name = pick_vm(client);
+    if (name == NULL) {
+        return;
+    }
+    json_t *body = pick(client, 4) == 0
+                       ? json_pack("{s:s}", "restart", pick_of(client, restarts))
+                       : json_pack("{s:s}", "power", pick(client, 2) == 0 ? "on" : "off");
+    g_autofree char *plain = g_strconcat("/v1/vms/", name, NULL);
+    g_autofree char *path = with_wait(client, plain);
+    ask(client, CHANGE, name, "PATCH", path, body);
+}
+
+static void look(SimClient *client)
+{
+    static const char *const paths[] = {
+        "/v1/vms",     "/v1/hosts",           "/v1/apps",     "/v1/top",   "/v1/operations",
+        "/v1/cluster", "/v1/events?limit=20", "/v1/networks", "/v1/sizes", NULL};
+    g_autofree char *name = pick_vm(client);
+    g_autofree char *explain =
+        name != NULL ? g_strdup_printf("/v1/vms/%s/explain", name) : g_strdup("/v1/images");
+    ask(client, LOOK, "", "GET", pick(client, 3) == 0 ? explain : pick_of(client, paths), NULL);
+}
+
+static void cordon(SimClient *client)
+{
+    const SimAgent *agent = client->sim->agents->pdata[pick(client, client->sim->agents->len)];
+    g_autofree char *path = g_strconcat("/v1/hosts/", sim_agent_machine(agent)->name, NULL);
+    ask(client, LOOK, "", "PATCH", path, json_pack("{s:b}", "cordoned", pick(client, 4) == 0));
+}
+
+void sim_client_act(SimClient *client)
+{
+    static const struct {
+        uint64_t weight;
+        void (*act)(SimClient *client);
+    } acts[] = {{26, create_vm}, {6, create_app}, {20, resize}, {4, resize_app},
+                {16, update},    {10, look},      {2, cordon},  {12, delete_one}};
+    bool full = client->vms->len + 2 * client->apps->len > client->vms_wanted;
+    if (full && pick(client, 2) == 0) {
+        delete_one(client);
+        return;
+    }
+    uint64_t total = 0;
+    for (guint i = 0; i < G_N_ELEMENTS(acts); i++) {
+        total += acts[i].weight;
+    }
+    uint64_t at = pick(client, total);
+    for (guint i = 0; i < G_N_ELEMENTS(acts); i++) {
+        if (at < acts[i].weight) {
+            acts[i].act(client);
+            return;
+        }
+        at -= acts[i].weight;
+    }
+}
+
+static void check_owed(SimClient *client, GHashTable *owed, const char *kind)
+{
+    GHashTableIter iter;
+    void *id, *name;
+    g_hash_table_iter_init(&iter, owed);
+    while (g_hash_table_iter_next(&iter, &id, &name)) {
+        g_autofree char *key = g_strdup_printf("%s/default/%s/spec", kind, (char *)id);
+        if (sim_disk_get(sim_manager_disk(client->sim->manager), key) == NULL) {
+            sim_broken(client->sim->world, "%s %s was acknowledged and is lost", kind,
+                       (char *)name);
+        }
+    }
+}
+
+void sim_client_check(SimClient *client)
+{
+    check_owed(client, client->owed_vms, "vm");
+    check_owed(client, client->owed_apps, "app");
+}
+
+const SimClientFigures *sim_client_figures(const SimClient *client)
+{
+    return &client->figures;
+}

@@ -1,0 +1,196 @@
+#include "sim/faults.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "base/error.h"
+#include "sim/chaos.h"
+#include "sim/client.h"
+#include "sim/rules.h"
+
+#define HOUR_MS INT64_C(3600000)
+#define CALM_AFTER_HOURS 23
+#define VMS_PER_HOST 4
+
+typedef struct {
+    const FaultsOptions *options;
+    Sim *sim;
+    SimClient *client;
+    SimChaos *chaos;
+    bool calm;
+    uint64_t rests;
+} Run;
+
+static void on_action(void *owner, void *data)
+{
+    Run *run = owner;
+    if (run->calm) {
+        return;
+    }
+    if (sim_chance(run->sim->world, 0.6)) {
+        sim_client_act(run->client);
+    } else {
+        sim_chaos_strike(run->chaos);
+    }
+}
+
+static void on_burst(void *owner, void *data)
+{
+    Run *run = owner;
+    if (run->calm) {
+        return;
+    }
+    SimWorld *world = run->sim->world;
+    int64_t actions = sim_between(world, 1, 7);
+    int64_t span_ms = sim_chance(world, 0.5) ? 200 : 10000;
+    for (int64_t i = 0; i < actions; i++) {
+        sim_after(world, sim_between(world, 0, span_ms), on_action, run, NULL, NULL);
+    }
+    double per_hour = run->options->bursts_per_host_hour * run->options->hosts;
+    int64_t mean_ms = (int64_t)((double)HOUR_MS / per_hour);
+    sim_after(world, sim_between(world, 1, 2 * mean_ms), on_burst, run, NULL, NULL);
+}
+
+static Resources *host_capacity(int index)
+{
+    Resources *r = resources_new();
+    r->cpu = index % 3 == 0 ? 12000 : 8000;
+    r->memory = index % 3 == 0 ? 12288 : 8192;
+    r->disk = 200;
+    r->disk_bw = 400;
+    r->net_bw = 1000;
+    return r;
+}
+
+static Resources *host_reserve(void)
+{
+    Resources *r = resources_new();
+    r->cpu = 500;
+    r->memory = 1024;
+    return r;
+}
+
+static bool set_up(Run *run, GError **error)
+{
+    for (int i = 0; i < run->options->hosts; i++) {
+        g_autofree char *name = g_strdup_printf("h%d", i + 1);
+        if (sim_add_host(run->sim, name, host_capacity(i), host_reserve(), error) == NULL) {
+            return false;
+        }
+    }
+    return sim_client_prepare(run->client, error);
+}
+
+/* Faults off; the cluster comes to rest within an hour, or never. */
+static void rest(Run *run)
+{
+    SimWorld *world = run->sim->world;
+    run->calm = true;
+    sim_log(world, "calm");
+    sim_chaos_mend(run->chaos);
+    if (sim_run_until(world, world->now_ms + HOUR_MS)) {
+        sim_check_rest(run->sim);
+        sim_client_check(run->client);
+        run->rests++;
+    }
+    run->calm = false;
+}
+
+static void live(Run *run)
+{
+    SimWorld *world = run->sim->world;
+    int64_t hours = run->options->hours;
+    while (hours > 0 && world->broken == NULL) {
+        int64_t wild = MIN(hours, CALM_AFTER_HOURS);
+        sim_chaos_begin(run->chaos);
+        sim_after(world, 0, on_burst, run, NULL, NULL);
+        if (sim_run_until(world, world->now_ms + wild * HOUR_MS)) {
+            rest(run);
+        }
+        hours -= wild + 1;
+    }
+}
+
+static double processor_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static uint64_t host_steps(const Sim *sim)
+{
+    uint64_t steps = 0;
+    for (guint i = 0; i < sim->agents->len; i++) {
+        steps += sim_agent_steps(sim->agents->pdata[i]);
+    }
+    return steps;
+}
+
+static void print_figures(const Run *run, double seconds)
+{
+    const SimClientFigures *c = sim_client_figures(run->client);
+    const SimWorld *world = run->sim->world;
+    int64_t host_hours = run->options->hours * run->options->hosts;
+    const char *format =
+        run->options->json
+            ? "{\"seed\":%" PRIu64 ",\"broken\":%s,\"host-hours\":%" PRId64 ",\"events\":%" PRIu64
+              ",\"manager-steps\":%" PRIu64 ",\"host-steps\":%" PRIu64 ",\"requests\":%" PRIu64
+              ",\"created\":%" PRIu64 ",\"starts\":%" PRIu64 ",\"faults\":%" PRIu64
+              ",\"rests\":%" PRIu64 ",\"processor-seconds\":%.2f,\"host-hours-per-second\":%.0f"
+              ",\"digest\":\"%016" PRIx64 "\"}\n"
+            : "seed %" PRIu64 ", broken rule: %s\n%" PRId64 " host-hours, %" PRIu64
+              " events: %" PRIu64 " steps of the manager's core, %" PRIu64
+              " of the hosts'\n%" PRIu64 " requests, %" PRIu64 " VMs and apps created, %" PRIu64
+              " starts of QEMU, %" PRIu64 " faults, at rest %" PRIu64
+              " times\n%.2f s of processor time, %.0f host-hours a second, digest %016" PRIx64 "\n";
+    const char *verdict = world->broken != NULL ? "true" : "false";
+    if (!run->options->json) {
+        verdict = world->broken != NULL ? world->broken->message : "none";
+    }
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    printf(format, run->options->seed, verdict, host_hours, world->fired,
+           sim_manager_steps(run->sim->manager), host_steps(run->sim), c->asked, c->created,
+           run->sim->fleet->launches, sim_chaos_strikes(run->chaos), run->rests, seconds,
+           (double)host_hours / MAX(seconds, 0.001), world->digest);
+#pragma GCC diagnostic pop
+}
+
+static void print_broken(const Run *run)
+{
+    const SimWorld *world = run->sim->world;
+    g_autofree char *recent = sim_recent(world);
+    fprintf(stderr,
+            "berth-sim faults --hours %" PRId64 " --seed %" PRIu64 " --hosts %d: at %" PRId64
+            " ms of virtual time a rule is broken:\n%s\n"
+            "the last events:\n%s",
+            run->options->hours, run->options->seed, run->options->hosts, world->now_ms,
+            world->broken->message, recent);
+}
+
+bool faults_run(const FaultsOptions *options)
+{
+    ClusterConfig config = {.events_kept = 200, .operations_kept = 100, .tombstones_kept = 500};
+    double from = processor_seconds();
+    g_autoptr(Sim) sim = sim_new(options->seed, &config);
+    sim->world->trace = options->trace;
+    Run run = {.options = options, .sim = sim};
+    run.client = sim_client_new(sim, (guint)options->hosts * VMS_PER_HOST);
+    run.chaos = sim_chaos_new(sim);
+    g_autoptr(GError) error = NULL;
+    if (!set_up(&run, &error)) {
+        sim_broken(sim->world, "the cluster cannot be set up: %s", error->message);
+    }
+    live(&run);
+    print_figures(&run, processor_seconds() - from);
+    if (sim->world->broken != NULL) {
+        print_broken(&run);
+    }
+    bool sound = sim->world->broken == NULL;
+    sim_chaos_free(run.chaos);
+    sim_manager_crash(sim->manager); /* those who wait for an answer hear of the end */
+    sim_client_free(run.client);
+    return sound;
+}

@@ -1,0 +1,25 @@
+/*
+ * `berth-sim faults`: a cluster that is used at random while everything goes wrong that may, in
+ * virtual time, held against the rules of the design.
+ *
+ * Requests and faults come in bursts, since what breaks a cluster manager is what happens at once.
+ * Once a day the faults stop, everything is mended, an hour passes, and the cluster must be at rest
+ * as rules.h has it; then they begin again.
+ */
+#pragma once
+
+#include "sim/world.h"
+
+typedef struct {
+    int64_t hours; /* of the cluster; host-hours are these times hosts */
+    uint64_t seed;
+    int hosts;
+    double bursts_per_host_hour;
+    bool json, trace;
+} FaultsOptions;
+
+#define FAULTS_HOSTS 5
+#define FAULTS_BURSTS_PER_HOST_HOUR 0.4
+
+/* Prints what came of it to standard output. False: a rule is broken. */
+bool faults_run(const FaultsOptions *options);

@@ -1,0 +1,436 @@
+#include "sim/machine.h"
+
+#include <string.h>
+
+#include "base/error.h"
+
+#define OVERHEAD_MIB 128
+#define GUEST_OBEYS_PERCENT 85
+#define GUEST_BOOT_MS 8000
+#define GUEST_SHUTDOWN_MS 5000
+
+SimFleet *sim_fleet_new(void)
+{
+    SimFleet *fleet = g_new0(SimFleet, 1);
+    fleet->running = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    return fleet;
+}
+
+void sim_fleet_free(SimFleet *fleet)
+{
+    if (fleet != NULL) {
+        g_hash_table_unref(fleet->running);
+        g_free(fleet);
+    }
+}
+
+static void qemu_free(void *data)
+{
+    SimQemu *qemu = data;
+    keeper_exit_free(qemu->exit);
+    resources_free(qemu->limits);
+    g_free(qemu->vm);
+    g_free(qemu);
+}
+
+static int compare_ids(const void *a, const void *b, void *data)
+{
+    return strcmp(a, b);
+}
+
+static void new_boot_id(SimMachine *machine)
+{
+    g_free(machine->boot_id);
+    machine->boot_id =
+        g_strdup_printf("%s-boot-%" G_GUINT64_FORMAT, machine->name, ++machine->boots);
+}
+
+SimMachine *sim_machine_new(SimWorld *world, SimFleet *fleet, const char *name, const char *id,
+                            Resources *capacity, Resources *reserve)
+{
+    SimMachine *machine = g_new0(SimMachine, 1);
+    machine->world = world;
+    machine->fleet = fleet;
+    machine->name = g_strdup(name);
+    machine->id = g_strdup(id);
+    machine->capacity = capacity;
+    machine->reserve = reserve;
+    machine->overhead = OVERHEAD_MIB;
+    machine->guest_obeys_percent = GUEST_OBEYS_PERCENT;
+    machine->kept = g_tree_new_full(compare_ids, NULL, g_free, (GDestroyNotify)kept_vm_free);
+    machine->qemus = g_tree_new_full(compare_ids, NULL, NULL, qemu_free);
+    machine->prepared = g_tree_new_full(compare_ids, NULL, g_free, g_free);
+    machine->clock_from_ms = world->now_ms;
+    machine->up = true;
+    new_boot_id(machine);
+    return machine;
+}
+
+void sim_machine_free(SimMachine *machine)
+{
+    if (machine == NULL) {
+        return;
+    }
+    g_tree_unref(machine->kept);
+    g_tree_unref(machine->qemus);
+    g_tree_unref(machine->prepared);
+    resources_free(machine->capacity);
+    resources_free(machine->reserve);
+    g_free(machine->boot_id);
+    g_free(machine->name);
+    g_free(machine->id);
+    g_free(machine);
+}
+
+static int64_t drifted(const SimMachine *machine, int64_t span_ms)
+{
+    return span_ms + span_ms * machine->drift_ppm / 1000000;
+}
+
+int64_t sim_machine_clock(const SimMachine *machine)
+{
+    int64_t span = machine->world->now_ms - machine->clock_from_ms;
+    return machine->clock_from_ms + machine->clock_offset_ms + drifted(machine, span);
+}
+
+int64_t sim_machine_wait(const SimMachine *machine, int64_t clock_ms)
+{
+    int64_t span = clock_ms - sim_machine_clock(machine);
+    return span <= 0 ? 0 : span * 1000000 / (1000000 + machine->drift_ppm) + 1;
+}
+
+void sim_machine_set_clock(SimMachine *machine, int64_t step_ms, int64_t drift_ppm)
+{
+    int64_t shows = sim_machine_clock(machine) + step_ms;
+    machine->clock_from_ms = machine->world->now_ms;
+    machine->clock_offset_ms = shows - machine->clock_from_ms;
+    machine->drift_ppm = drift_ppm;
+}
+
+SimQemu *sim_machine_qemu(const SimMachine *machine, const char *vm)
+{
+    return g_tree_lookup(machine->qemus, vm);
+}
+
+static SimQemu *living(const SimMachine *machine, const char *vm, GError **error)
+{
+    SimQemu *qemu = sim_machine_qemu(machine, vm);
+    if (qemu == NULL || qemu->exit != NULL) {
+        berth_error_set(error, BERTH_ERROR_CONFLICT, "vm", vm, NULL, "its QEMU does not run");
+        return NULL;
+    }
+    return qemu;
+}
+
+bool sim_machine_persist(SimMachine *machine, const char *vm, const Assignment *assignment,
+                         const VmRecord *record, int64_t tombstone, GError **error)
+{
+    if (machine->disk_full) {
+        return berth_error_set(error, BERTH_ERROR_UNAVAILABLE, NULL, NULL, "make room",
+                               "the host's disk is full");
+    }
+    KeptVm *kept = kept_vm_new();
+    kept->id = g_strdup(vm);
+    kept->assignment = assignment_copy(assignment);
+    kept->record = vm_record_copy(record);
+    kept->tombstone = tombstone;
+    g_tree_replace(machine->kept, g_strdup(vm), kept);
+    return true;
+}
+
+bool sim_machine_prepare(SimMachine *machine, const Assignment *assignment, GError **error)
+{
+    if (machine->disk_full) {
+        return berth_error_set(error, BERTH_ERROR_UNAVAILABLE, NULL, NULL, "make room",
+                               "no room for the VM's disk on the host");
+    }
+    SimPrepared *prepared = g_new0(SimPrepared, 1);
+    prepared->kernel = true;
+    for (guint i = 0; i < assignment->disks->len; i++) {
+        prepared->disk += ((AssignedDisk *)assignment->disks->pdata[i])->size;
+    }
+    g_tree_replace(machine->prepared, g_strdup(assignment->id), prepared);
+    return true;
+}
+
+typedef struct {
+    int64_t qemus, cpu, memory, disk_bw, net_bw;
+} Load;
+
+static gboolean add_load(void *key, void *value, void *data)
+{
+    const SimQemu *qemu = value;
+    Load *load = data;
+    if (qemu->exit == NULL) {
+        load->qemus++;
+        load->cpu += qemu->limits->cpu;
+        load->memory += qemu->limits->memory;
+        load->disk_bw += qemu->limits->disk_bw;
+        load->net_bw += qemu->limits->net_bw;
+    }
+    return FALSE;
+}
+
+/* No floor is overdrawn: what runs fits beside the host's own need. */
+static void check_floors(const SimMachine *machine)
+{
+    static const Resources none;
+    const Resources *reserve = machine->reserve != NULL ? machine->reserve : &none;
+    Load load = {0};
+    g_tree_foreach(machine->qemus, add_load, &load);
+    load.memory += load.qemus * machine->overhead;
+    const struct {
+        const char *name;
+        int64_t load, room;
+    } rows[] = {
+        {"cpu", load.cpu, machine->capacity->cpu - reserve->cpu},
+        {"memory", load.memory, machine->capacity->memory - reserve->memory},
+        {"disk-bw", load.disk_bw, machine->capacity->disk_bw - reserve->disk_bw},
+        {"net-bw", load.net_bw, machine->capacity->net_bw - reserve->net_bw},
+    };
+    for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
+        if (rows[i].load > 0 && rows[i].load > rows[i].room) {
+            sim_broken(machine->world,
+                       "what runs on %s takes %" G_GINT64_FORMAT " of %s, and there is room for "
+                       "%" G_GINT64_FORMAT,
+                       machine->name, rows[i].load, rows[i].name, rows[i].room);
+        }
+    }
+}
+
+static void check_runs_once(const SimMachine *machine, const char *vm)
+{
+    const SimMachine *other = g_hash_table_lookup(machine->fleet->running, vm);
+    if (other != NULL) {
+        sim_broken(machine->world, "VM %s is started on %s while it runs on %s", vm, machine->name,
+                   other->name);
+    }
+}
+
+bool sim_machine_launch(SimMachine *machine, const Assignment *assignment, GError **error)
+{
+    check_runs_once(machine, assignment->id);
+    const SimPrepared *prepared = g_tree_lookup(machine->prepared, assignment->id);
+    if (prepared == NULL || !prepared->kernel) {
+        sim_broken(machine->world, "VM %s is started on %s with nothing prepared", assignment->id,
+                   machine->name);
+        return true;
+    }
+    if (sim_machine_qemu(machine, assignment->id) != NULL) {
+        sim_broken(machine->world, "VM %s is started on %s before its last QEMU is released",
+                   assignment->id, machine->name);
+        return true;
+    }
+    SimQemu *qemu = g_new0(SimQemu, 1);
+    qemu->vm = g_strdup(assignment->id);
+    qemu->epoch = assignment->epoch;
+    qemu->instance = ++machine->fleet->last_instance;
+    qemu->limits = resources_copy(assignment->resources);
+    qemu->vcpus_online = assignment->hardware->vcpus;
+    machine->fleet->launches++;
+    g_tree_replace(machine->qemus, qemu->vm, qemu);
+    g_hash_table_insert(machine->fleet->running, g_strdup(qemu->vm), machine);
+    check_floors(machine);
+    return true;
+}
+
+bool sim_machine_tune(SimMachine *machine, const Assignment *assignment, GError **error)
+{
+    SimQemu *qemu = living(machine, assignment->id, error);
+    if (qemu == NULL) {
+        return false;
+    }
+    resources_free(qemu->limits);
+    qemu->limits = resources_copy(assignment->resources);
+    qemu->vcpus_online = qemu->guest_agent ? assignment->vcpus : qemu->vcpus_online;
+    check_floors(machine);
+    return true;
+}
+
+typedef struct {
+    char *vm;
+    uint64_t instance;
+    HostGuestEvent event;
+} Intent; /* of a guest, carried out later if it is the same one */
+
+static void intent_free(void *data)
+{
+    Intent *intent = data;
+    g_free(intent->vm);
+    g_free(intent);
+}
+
+static void on_intent(void *owner, void *data)
+{
+    SimMachine *machine = owner;
+    const Intent *intent = data;
+    SimQemu *qemu = sim_machine_qemu(machine, intent->vm);
+    if (qemu != NULL && qemu->instance == intent->instance && qemu->exit == NULL) {
+        sim_machine_guest_does(machine, qemu, intent->event);
+    }
+}
+
+static void guest_intends(SimMachine *machine, const SimQemu *qemu, HostGuestEvent event,
+                          int64_t delay_ms)
+{
+    Intent *intent = g_new(Intent, 1);
+    *intent = (Intent){g_strdup(qemu->vm), qemu->instance, event};
+    sim_after(machine->world, delay_ms, on_intent, machine, intent, intent_free);
+}
+
+bool sim_machine_resume(SimMachine *machine, const char *vm, GError **error)
+{
+    SimQemu *qemu = living(machine, vm, error);
+    if (qemu == NULL) {
+        return false;
+    }
+    if (qemu->guest == SIM_GUEST_POWEROFF || qemu->guest == SIM_GUEST_PANIC) {
+        return berth_error_set(error, BERTH_ERROR_CONFLICT, "vm", vm, NULL,
+                               "the guest has ended and does not run on without a reset");
+    }
+    if (qemu->guest == SIM_GUEST_NEW) {
+        guest_intends(machine, qemu, HOST_GUEST_AGENT_UP, sim_delay(machine->world, GUEST_BOOT_MS));
+    }
+    qemu->guest = SIM_GUEST_RUNNING;
+    return true;
+}
+
+bool sim_machine_powerdown(SimMachine *machine, const char *vm, GError **error)
+{
+    SimQemu *qemu = living(machine, vm, error);
+    if (qemu == NULL) {
+        return false;
+    }
+    if (sim_between(machine->world, 1, 100) <= machine->guest_obeys_percent) {
+        guest_intends(machine, qemu, HOST_GUEST_POWEROFF,
+                      sim_delay(machine->world, GUEST_SHUTDOWN_MS));
+    }
+    return true;
+}
+
+void sim_machine_qemu_ends(SimMachine *machine, SimQemu *qemu, KeeperExitKind kind, int signal,
+                           bool oom)
+{
+    if (qemu->exit != NULL) {
+        return;
+    }
+    qemu->exit = keeper_exit_new();
+    qemu->exit->kind = kind;
+    qemu->exit->has_signal = signal != 0;
+    qemu->exit->signal = signal;
+    qemu->exit->oom_killed = oom;
+    qemu->exit->at_ms = sim_machine_clock(machine);
+    qemu->exit->message = g_strdup(signal == 0 ? "qemu: terminating" : NULL);
+    qemu->attached = false;
+    g_hash_table_remove(machine->fleet->running, qemu->vm);
+    if (machine->agent != NULL) {
+        machine->watch.exited(machine->agent, qemu);
+    }
+}
+
+bool sim_machine_kill(SimMachine *machine, const char *vm, GError **error)
+{
+    SimQemu *qemu = sim_machine_qemu(machine, vm);
+    if (qemu != NULL && qemu->exit == NULL) {
+        sim_machine_qemu_ends(machine, qemu, KEEPER_EXIT_KIND_SIGNALED, 9, false);
+    }
+    return true;
+}
+
+bool sim_machine_release(SimMachine *machine, const char *vm, GError **error)
+{
+    const SimQemu *qemu = sim_machine_qemu(machine, vm);
+    if (qemu != NULL && qemu->exit == NULL) {
+        sim_broken(machine->world, "VM %s is released on %s while its QEMU lives", vm,
+                   machine->name);
+        return true;
+    }
+    g_tree_remove(machine->qemus, vm);
+    SimPrepared *prepared = g_tree_lookup(machine->prepared, vm);
+    if (prepared != NULL) {
+        prepared->kernel = false;
+    }
+    return true;
+}
+
+bool sim_machine_clean(SimMachine *machine, const char *vm, GError **error)
+{
+    if (sim_machine_qemu(machine, vm) != NULL) {
+        sim_broken(machine->world, "VM %s is cleaned on %s before it is released", vm,
+                   machine->name);
+        return true;
+    }
+    g_tree_remove(machine->prepared, vm);
+    KeptVm *kept = g_tree_lookup(machine->kept, vm);
+    if (kept != NULL) {
+        g_clear_pointer(&kept->assignment, assignment_free);
+        g_clear_pointer(&kept->record, vm_record_free);
+    }
+    return true;
+}
+
+static bool take_guest_event(SimQemu *qemu, HostGuestEvent event)
+{
+    bool runs = qemu->guest == SIM_GUEST_RUNNING;
+    switch (event) {
+    case HOST_GUEST_POWEROFF:
+        qemu->guest = runs ? SIM_GUEST_POWEROFF : qemu->guest;
+        break;
+    case HOST_GUEST_PANIC:
+        qemu->guest = runs ? SIM_GUEST_PANIC : qemu->guest;
+        break;
+    case HOST_GUEST_STOPPED:
+        qemu->guest = runs ? SIM_GUEST_STOPPED : qemu->guest;
+        break;
+    case HOST_GUEST_IO_ERROR:
+        qemu->guest = runs ? SIM_GUEST_IO_ERROR : qemu->guest;
+        break;
+    case HOST_GUEST_RESUMED:
+        runs = qemu->guest == SIM_GUEST_STOPPED;
+        qemu->guest = runs ? SIM_GUEST_RUNNING : qemu->guest;
+        break;
+    case HOST_GUEST_AGENT_UP:
+        qemu->guest_agent = runs;
+        break;
+    case HOST_GUEST_RESET:
+        qemu->guest_agent = runs ? false : qemu->guest_agent;
+        break;
+    }
+    return runs;
+}
+
+bool sim_machine_guest_does(SimMachine *machine, SimQemu *qemu, HostGuestEvent event)
+{
+    if (!take_guest_event(qemu, event)) {
+        return false;
+    }
+    sim_log(machine->world, "%s guest %s does %d", machine->name, qemu->vm, event);
+    if (event == HOST_GUEST_RESET) {
+        guest_intends(machine, qemu, HOST_GUEST_AGENT_UP, sim_delay(machine->world, GUEST_BOOT_MS));
+    }
+    if (machine->agent != NULL && qemu->attached) {
+        machine->watch.guest(machine->agent, qemu, event);
+    }
+    return true;
+}
+
+void sim_machine_crash(SimMachine *machine)
+{
+    machine->up = false;
+    for (GTreeNode *n = g_tree_node_first(machine->qemus); n != NULL; n = g_tree_node_next(n)) {
+        const SimQemu *qemu = g_tree_node_value(n);
+        if (qemu->exit == NULL) {
+            g_hash_table_remove(machine->fleet->running, qemu->vm);
+        }
+    }
+    g_tree_remove_all(machine->qemus);
+    for (GTreeNode *n = g_tree_node_first(machine->prepared); n != NULL; n = g_tree_node_next(n)) {
+        ((SimPrepared *)g_tree_node_value(n))->kernel = false;
+    }
+}
+
+void sim_machine_boot(SimMachine *machine)
+{
+    machine->up = true;
+    new_boot_id(machine);
+}

@@ -1,0 +1,59 @@
+/*
+ * berth-sim: Berth's own cores in virtual time.
+ *
+ *     berth-sim faults --hours H --seed S    random use and random faults against the invariants
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "sim/faults.h"
+
+static int usage(void)
+{
+    fprintf(stderr, "usage: berth-sim faults --hours H --seed S [--hosts N] [--bursts B] [--json] "
+                    "[--trace]\n");
+    return 2;
+}
+
+static int faults(int argc, char **argv)
+{
+    FaultsOptions options = {.hours = 100,
+                             .seed = 1,
+                             .hosts = FAULTS_HOSTS,
+                             .bursts_per_host_hour = FAULTS_BURSTS_PER_HOST_HOUR};
+    int64_t seed = 1;
+    gboolean json = FALSE, trace = FALSE;
+    const GOptionEntry entries[] = {
+        {"hours", 0, 0, G_OPTION_ARG_INT64, &options.hours, "Virtual hours of the cluster", "H"},
+        {"seed", 0, 0, G_OPTION_ARG_INT64, &seed, "Reproduces a run", "S"},
+        {"hosts", 0, 0, G_OPTION_ARG_INT, &options.hosts, "Hosts of the cluster", "N"},
+        {"bursts", 0, 0, G_OPTION_ARG_DOUBLE, &options.bursts_per_host_hour,
+         "Bursts of requests and faults, for each host in an hour", "B"},
+        {"json", 0, 0, G_OPTION_ARG_NONE, &json, "Figures as JSON", NULL},
+        {"trace", 0, 0, G_OPTION_ARG_NONE, &trace, "Every event to standard error", NULL},
+        {NULL},
+    };
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GOptionContext) context = g_option_context_new("- random use and random faults");
+    g_option_context_add_main_entries(context, entries, NULL);
+    if (!g_option_context_parse(context, &argc, &argv, &error)) {
+        fprintf(stderr, "berth-sim: %s\n", error->message);
+        return 2;
+    }
+    if (argc > 1 || options.hours < 1 || options.hosts < 1 || options.hosts > 1000 ||
+        !(options.bursts_per_host_hour > 0 && options.bursts_per_host_hour <= 1000)) {
+        return usage();
+    }
+    options.seed = (uint64_t)seed;
+    options.json = json;
+    options.trace = trace;
+    return faults_run(&options) ? 0 : 1;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc >= 2 && strcmp(argv[1], "faults") == 0) {
+        return faults(argc - 1, argv + 1);
+    }
+    return usage();
+}

@@ -1,0 +1,190 @@
+#include "sim/rules.h"
+
+#include <string.h>
+
+#include "base/codec.h"
+#include "base/error.h"
+
+/* A VM as the store has it. */
+typedef struct {
+    VmSpec *spec;
+    VmPlacement *placement;
+    VmStatus *status;
+} Stored;
+
+typedef struct {
+    Sim *sim;
+    GTree *vms; /* id → Stored */
+} Rest;
+
+static void stored_free(void *data)
+{
+    Stored *stored = data;
+    vm_spec_free(stored->spec);
+    vm_placement_free(stored->placement);
+    vm_status_free(stored->status);
+    g_free(stored);
+}
+
+static int compare_ids(const void *a, const void *b, void *data)
+{
+    return strcmp(a, b);
+}
+
+static json_t *parse(GBytes *value)
+{
+    return json_loadb(g_bytes_get_data(value, NULL), g_bytes_get_size(value), 0, NULL);
+}
+
+/* vm/TENANT/ID/spec, …/placement, …/status */
+static void read_vm_key(const char *key, GBytes *value, void *data)
+{
+    Rest *rest = data;
+    g_auto(GStrv) path = g_strsplit(key, "/", -1);
+    Stored *stored = g_tree_lookup(rest->vms, path[2]);
+    if (stored == NULL) {
+        stored = g_new0(Stored, 1);
+        g_tree_insert(rest->vms, g_strdup(path[2]), stored);
+    }
+    json_t *json = parse(value);
+    if (strcmp(path[3], "spec") == 0) {
+        stored->spec = vm_spec_decode(json, CODEC_TOLERANT, NULL);
+    } else if (strcmp(path[3], "placement") == 0) {
+        stored->placement = vm_placement_decode(json, CODEC_TOLERANT, NULL);
+    } else {
+        stored->status = vm_status_decode(json, CODEC_TOLERANT, NULL);
+    }
+    json_decref(json);
+}
+
+static SimAgent *host_by_id(const Sim *sim, const char *id)
+{
+    for (guint i = 0; i < sim->agents->len; i++) {
+        SimAgent *agent = sim->agents->pdata[i];
+        if (strcmp(sim_agent_machine(agent)->id, id) == 0) {
+            return agent;
+        }
+    }
+    return NULL;
+}
+
+static void check_assignment(SimWorld *world, const char *id, const Stored *vm,
+                             const Assignment *has)
+{
+    if (has == NULL || has->generation != vm->spec->generation ||
+        has->epoch != vm->placement->epoch || has->power != vm->spec->power ||
+        !resources_equal(has->resources, vm->spec->resources)) {
+        sim_broken(world, "VM %s: its host was not told generation %" G_GINT64_FORMAT, id,
+                   vm->spec->generation);
+    }
+}
+
+/* The store's status is the host's. */
+static void check_status(SimWorld *world, const char *id, const Stored *vm, const HostCore *core)
+{
+    g_autoptr(VmStatus) is = host_core_status(core, id);
+    if (is == NULL || vm->status == NULL || !vm_status_equal(is, vm->status)) {
+        json_t *there = is != NULL ? vm_status_encode(is) : NULL;
+        json_t *here = vm->status != NULL ? vm_status_encode(vm->status) : NULL;
+        g_autofree char *a = there != NULL ? codec_dump(there) : g_strdup("nothing");
+        g_autofree char *b = here != NULL ? codec_dump(here) : g_strdup("nothing");
+        sim_broken(world, "VM %s is %s and the store says %s", id, a, b);
+        json_decref(there);
+        json_decref(here);
+    }
+}
+
+static void check_process(SimWorld *world, const char *id, const Stored *vm,
+                          const SimMachine *machine)
+{
+    const SimQemu *qemu = sim_machine_qemu(machine, id);
+    const SimPrepared *prepared = g_tree_lookup(machine->prepared, id);
+    const KeptVm *kept = g_tree_lookup(machine->kept, id);
+    bool ended = kept != NULL && kept->record != NULL && kept->record->ended;
+    bool should_run = vm->spec->power == POWER_WANTED_ON && !ended;
+    bool runs = qemu != NULL && qemu->exit == NULL && qemu->guest == SIM_GUEST_RUNNING;
+    if (should_run != runs) {
+        sim_broken(world, "VM %s should %srun on %s and does%s", id, should_run ? "" : "not ",
+                   machine->name, runs ? "" : " not");
+    } else if (!runs && qemu != NULL) {
+        sim_broken(world, "VM %s should not run on %s and its QEMU is there", id, machine->name);
+    } else if (runs && !resources_equal(qemu->limits, vm->spec->resources)) {
+        sim_broken(world, "VM %s has limits on %s that nobody wants", id, machine->name);
+    } else if (!runs && prepared != NULL && prepared->kernel) {
+        sim_broken(world, "VM %s does not run on %s and its taps and groups are there", id,
+                   machine->name);
+    }
+}
+
+static gboolean check_vm(void *key, void *value, void *data)
+{
+    const Rest *rest = data;
+    const Stored *vm = value;
+    SimWorld *world = rest->sim->world;
+    if (vm->spec == NULL || vm->placement == NULL) {
+        sim_broken(world, "the store has a part of VM %s", (char *)key);
+        return TRUE;
+    }
+    const SimAgent *agent = host_by_id(rest->sim, vm->placement->host);
+    const HostCore *core = agent != NULL ? sim_agent_core(agent) : NULL;
+    if (core == NULL) {
+        sim_broken(world, "VM %s is placed where there is no host", (char *)key);
+    } else if (vm->spec->removing) {
+        sim_broken(world, "VM %s is still being removed", (char *)key);
+    } else {
+        check_assignment(world, key, vm, host_core_assignment(core, key));
+        check_process(world, key, vm, sim_agent_machine(agent));
+        check_status(world, key, vm, core);
+    }
+    return world->broken != NULL;
+}
+
+static void leftover(const Rest *rest, const char *id, const SimMachine *machine, const char *what)
+{
+    const Stored *vm = g_tree_lookup(rest->vms, id);
+    if (vm == NULL || vm->placement == NULL || strcmp(vm->placement->host, machine->id) != 0) {
+        sim_broken(rest->sim->world, "%s is left on %s of VM %s, which is not there", what,
+                   machine->name, id);
+    }
+}
+
+static void check_leftovers(const Rest *rest, const SimMachine *machine)
+{
+    for (GTreeNode *n = g_tree_node_first(machine->kept); n != NULL; n = g_tree_node_next(n)) {
+        if (((KeptVm *)g_tree_node_value(n))->assignment != NULL) {
+            leftover(rest, g_tree_node_key(n), machine, "a record");
+        }
+    }
+    for (GTreeNode *n = g_tree_node_first(machine->qemus); n != NULL; n = g_tree_node_next(n)) {
+        leftover(rest, g_tree_node_key(n), machine, "a QEMU");
+    }
+    for (GTreeNode *n = g_tree_node_first(machine->prepared); n != NULL; n = g_tree_node_next(n)) {
+        leftover(rest, g_tree_node_key(n), machine, "a disk");
+    }
+}
+
+static void check_operation(const char *key, GBytes *value, void *data)
+{
+    Rest *rest = data;
+    json_t *json = parse(value);
+    g_autoptr(Operation) operation = operation_decode(json, CODEC_TOLERANT, NULL);
+    json_decref(json);
+    if (operation == NULL || operation->state == OPERATION_STATE_RUNNING) {
+        sim_broken(rest->sim->world, "operation %s (%s of %s) never ends", key,
+                   operation != NULL ? operation->kind : "unreadable",
+                   operation != NULL && operation->subject != NULL ? operation->subject->name : "");
+    }
+}
+
+void sim_check_rest(Sim *sim)
+{
+    SimDisk *disk = sim_manager_disk(sim->manager);
+    Rest rest = {sim, g_tree_new_full(compare_ids, NULL, g_free, stored_free)};
+    sim_disk_each(disk, "vm/", read_vm_key, &rest);
+    g_tree_foreach(rest.vms, check_vm, &rest);
+    for (guint i = 0; i < sim->agents->len; i++) {
+        check_leftovers(&rest, sim_agent_machine(sim->agents->pdata[i]));
+    }
+    sim_disk_each(disk, "operation/", check_operation, &rest);
+    g_tree_unref(rest.vms);
+}
