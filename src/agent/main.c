@@ -109,9 +109,7 @@ static void vm_value_free(gpointer vm)
 
 static bool agent_prepare(Agent *agent, GError **error)
 {
-    HostConfig host = {.powerdown_grace_ms = agent->config->powerdown_grace_ms};
     agent->main = g_main_loop_new(NULL, FALSE);
-    agent->core = host_core_new(&host);
     agent->vms = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, vm_value_free);
     if (!make_directories(agent, error) || !open_kernel(agent, error)) {
         return false;
@@ -120,6 +118,9 @@ static bool agent_prepare(Agent *agent, GError **error)
     if (agent->facts == NULL) {
         return false;
     }
+    HostConfig host = {.powerdown_grace_ms = agent->config->powerdown_grace_ms,
+                       .boot_id = agent->boot_id};
+    agent->core = host_core_new(&host);
     agent->loop = rpc_loop_new(NULL);
     agent->files = work_new(4);
     agent->kernel = work_new(1);

@@ -78,7 +78,6 @@ static void restore_one(Agent *agent, const char *id)
     event.restore.assignment = kept != NULL ? kept->assignment : NULL;
     event.restore.tombstone = kept != NULL ? kept->tombstone : 0;
     event.restore.record = kept != NULL ? kept->record : NULL;
-    event.restore.boot_id = agent->boot_id;
     event.restore.process = HOST_PROCESS_NONE;
     if (launch != NULL && is_alive(launch)) {
         event.restore.process = HOST_PROCESS_LAUNCHED;

@@ -31,7 +31,6 @@ static void vm_free(void *data)
     vm_status_free(vm->reported);
     g_free(vm->note);
     g_free(vm->message);
-    g_free(vm->boot_id);
     g_free(vm->id);
     g_free(vm);
 }
@@ -48,6 +47,8 @@ HostCore *host_core_new(const HostConfig *config)
 {
     HostCore *core = g_new0(HostCore, 1);
     core->config = config != NULL ? *config : (HostConfig){0};
+    core->boot_id = g_strdup(core->config.boot_id);
+    core->config.boot_id = NULL;
     DEFAULT(powerdown_grace_ms, 30000);
     DEFAULT(backoff_first_ms, 1000);
     DEFAULT(backoff_max_ms, 300000);
@@ -62,6 +63,7 @@ void host_core_free(HostCore *core)
 {
     if (core != NULL) {
         g_tree_unref(core->vms);
+        g_free(core->boot_id);
         g_free(core);
     }
 }
@@ -132,7 +134,7 @@ static void restore_start(HostCore *core, HostVm *vm)
     bool lives_on =
         record->cause == POWER_CAUSE_UNSET || record->cause == POWER_CAUSE_IO_ERROR;
     bool was_started = record->last_start_ms > 0 && lives_on;
-    bool same_boot = g_strcmp0(record->boot_id, vm->boot_id) == 0;
+    bool same_boot = g_strcmp0(record->boot_id, core->boot_id) == 0;
     if (vm->process != HOST_PROCESS_NONE) {
         vm->armed = was_started;
         vm->end_counted = vm->kill_wanted = vm->wanted != NULL && !lives_on;
@@ -154,7 +156,6 @@ static void on_restore(HostCore *core, const HostEvent *event)
         vm_record_free(vm->record);
         vm->record = vm_record_copy(event->restore.record);
     }
-    vm->boot_id = g_strdup(event->restore.boot_id);
     vm->process = event->restore.process;
     vm->process_epoch = event->restore.epoch;
     vm->restored = vm->process == HOST_PROCESS_LAUNCHED;

@@ -56,6 +56,7 @@ typedef struct {
     int64_t backoff_forgive_ms;  /* a VM that ran this long starts with a clean record [600000] */
     int on_failure_max_restarts; /* in a row, under on-failure; then it is crashed [10] */
     int64_t effect_deadline_ms;  /* an effect unanswered so long counts as failed [600000] */
+    const char *boot_id;         /* of the host now; copied */
 } HostConfig;
 
 typedef enum {
@@ -118,7 +119,6 @@ typedef struct {
             HostProcess process;          /* NONE, LAUNCHED or ENDED */
             int64_t epoch;                /* of the running process; 0: none */
             const KeeperExit *exit;       /* for ENDED */
-            const char *boot_id;          /* of the host now */
         } restore;
         struct {
             const Assignment *assignment;

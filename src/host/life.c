@@ -27,7 +27,7 @@ static void arm(HostCore *core, HostVm *vm)
     record->cause = POWER_CAUSE_UNSET;
     g_clear_pointer(&record->message, g_free);
     g_free(record->boot_id);
-    record->boot_id = g_strdup(vm->boot_id);
+    record->boot_id = g_strdup(core->boot_id);
     vm->armed = true;
     vm->dirty = true;
 }

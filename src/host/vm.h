@@ -25,7 +25,6 @@ typedef struct {
     Assignment *wanted; /* NULL: runs, and nobody knows what it should be */
     int64_t tombstone;  /* epoch; 0: none */
     VmRecord *record;
-    char *boot_id; /* of the host now */
 
     bool dirty; /* something of the above is not on disk */
     Lane persist, effect;
@@ -67,6 +66,7 @@ typedef struct {
 
 struct HostCore {
     HostConfig config;
+    char *boot_id;
     GTree *vms; /* id → HostVm, owned */
     bool ready;
     int64_t now_ms;

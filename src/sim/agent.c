@@ -354,7 +354,6 @@ static void restore(SimAgent *agent, const char *vm)
         event.restore.epoch = qemu->epoch;
         event.restore.exit = qemu->exit;
     }
-    event.restore.boot_id = agent->machine->boot_id;
     sim_agent_step(agent, &event);
 }
 
@@ -381,7 +380,8 @@ void sim_agent_start(SimAgent *agent)
         return;
     }
     sim_log(agent->world, "%s agent starts", agent->machine->name);
-    agent->core = host_core_new(NULL);
+    HostConfig config = {.boot_id = agent->machine->boot_id};
+    agent->core = host_core_new(&config);
     agent->machine->agent = agent;
     agent->tick_ms = INT64_MAX;
     sweep(agent);

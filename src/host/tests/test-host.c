@@ -410,7 +410,7 @@ static void test_failed_start_is_tried_again(void)
 }
 
 static void restore(World *world, const Assignment *wanted, const VmRecord *record,
-                    HostProcess process, const KeeperExit *exit, const char *boot)
+                    HostProcess process, const KeeperExit *exit)
 {
     HostEvent event = event_of(HOST_EVENT_RESTORE);
     event.restore.assignment = wanted;
@@ -418,7 +418,6 @@ static void restore(World *world, const Assignment *wanted, const VmRecord *reco
     event.restore.process = process;
     event.restore.epoch = process != HOST_PROCESS_NONE ? 1 : 0;
     event.restore.exit = exit;
-    event.restore.boot_id = boot;
     world_step(world, &event);
 }
 
@@ -426,14 +425,15 @@ static World *restored_world(const Assignment *wanted, HostProcess process, cons
                              const char *boot)
 {
     World *world = g_new0(World, 1);
-    world->core = host_core_new(NULL);
+    HostConfig config = {.boot_id = boot};
+    world->core = host_core_new(&config);
     world->now = 2000000;
     world->effects = g_string_new("");
     world->pending = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(VmRecord) record = vm_record_new();
     record->last_start_ms = 1000000;
     record->boot_id = g_strdup("boot-1");
-    restore(world, wanted, record, process, exit, boot);
+    restore(world, wanted, record, process, exit);
     took(world, "");
     HostEvent ready = {.kind = HOST_EVENT_READY};
     world_step(world, &ready);
