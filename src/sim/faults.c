@@ -11,7 +11,7 @@
 
 #define HOUR_MS INT64_C(3600000)
 #define CALM_AFTER_HOURS 23
-#define VMS_PER_HOST 4
+#define VMS_PER_HOST 6
 
 typedef struct {
     const FaultsOptions *options;
@@ -137,12 +137,14 @@ static void print_figures(const Run *run, double seconds)
         run->options->json
             ? "{\"seed\":%" PRIu64 ",\"broken\":%s,\"host-hours\":%" PRId64 ",\"events\":%" PRIu64
               ",\"manager-steps\":%" PRIu64 ",\"host-steps\":%" PRIu64 ",\"requests\":%" PRIu64
+              ",\"refused\":%" PRIu64 ",\"no-capacity\":%" PRIu64 ",\"unanswered\":%" PRIu64
               ",\"created\":%" PRIu64 ",\"starts\":%" PRIu64 ",\"faults\":%" PRIu64
               ",\"rests\":%" PRIu64 ",\"processor-seconds\":%.2f,\"host-hours-per-second\":%.0f"
               ",\"digest\":\"%016" PRIx64 "\"}\n"
             : "seed %" PRIu64 ", broken rule: %s\n%" PRId64 " host-hours, %" PRIu64
               " events: %" PRIu64 " steps of the manager's core, %" PRIu64
-              " of the hosts'\n%" PRIu64 " requests, %" PRIu64 " VMs and apps created, %" PRIu64
+              " of the hosts'\n%" PRIu64 " requests (%" PRIu64 " refused, %" PRIu64
+              " for capacity; %" PRIu64 " unanswered), %" PRIu64 " VMs and apps created, %" PRIu64
               " starts of QEMU, %" PRIu64 " faults, at rest %" PRIu64
               " times\n%.2f s of processor time, %.0f host-hours a second, digest %016" PRIx64 "\n";
     const char *verdict = world->broken != NULL ? "true" : "false";
@@ -152,8 +154,9 @@ static void print_figures(const Run *run, double seconds)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
     printf(format, run->options->seed, verdict, host_hours, world->fired,
-           sim_manager_steps(run->sim->manager), host_steps(run->sim), c->asked, c->created,
-           run->sim->fleet->launches, sim_chaos_strikes(run->chaos), run->rests, seconds,
+           sim_manager_steps(run->sim->manager), host_steps(run->sim), c->asked, c->refused,
+           c->no_capacity, c->unanswered, c->created, run->sim->fleet->launches,
+           sim_chaos_strikes(run->chaos), run->rests, seconds,
            (double)host_hours / MAX(seconds, 0.001), world->digest);
 #pragma GCC diagnostic pop
 }
