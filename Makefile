@@ -1,14 +1,21 @@
 # Targets only call scripts and Meson.
 BUILD ?= build
+ROUNDS ?= 10
+SEED ?=
 
-.PHONY: help build check lint format clean
+.PHONY: help demo build check check-long check-recovery bench install lint format clean
 
 help:
-	@echo "make build    compile into $(BUILD)/"
-	@echo "make check    install what is needed, compile, run all tests"
-	@echo "make format   clang-format in place"
-	@echo "make lint     house rules and shellcheck"
-	@echo "make clean    remove $(BUILD)/"
+	@echo "make demo            install what is needed, compile, show a cluster of three hosts with real guests"
+	@echo "make check           install what is needed, compile, run all tests (under 10 minutes)"
+	@echo "make check-long      the longer suites"
+	@echo "make check-recovery  kill programs in a loop: ROUNDS=n SEED=s"
+	@echo "make build           compile into $(BUILD)/"
+	@echo "make bench           print figures, each beside what it is compared with"
+	@echo "make install         install programs, as meson install does (DESTDIR)"
+	@echo "make format          clang-format in place"
+	@echo "make lint            house rules and shellcheck"
+	@echo "make clean           remove $(BUILD)/"
 
 $(BUILD)/build.ninja:
 	tools/install-deps --build
@@ -17,15 +24,36 @@ $(BUILD)/build.ninja:
 build: $(BUILD)/build.ninja
 	ninja -C $(BUILD)
 
+demo:
+	tools/install-deps --build --run
+	$(MAKE) build
+	tools/demo $(BUILD)
+
 check:
 	tools/install-deps --all
 	$(MAKE) build
 	tools/check-floors
 	tools/run-tests $(BUILD)
 
+check-long:
+	tools/install-deps --all
+	$(MAKE) build
+	tools/run-tests $(BUILD) long
+
+check-recovery:
+	tools/install-deps --build --run
+	$(MAKE) build
+	tests/recovery/check_recovery.py $(BUILD) --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
+
+bench: build
+	tools/bench $(BUILD)
+
+install: build
+	meson install -C $(BUILD) --no-rebuild
+
 lint:
 	tools/check-floors
-	shellcheck tools/install-deps tools/run-tests .ci/run
+	shellcheck tools/install-deps tools/run-tests tools/demo .ci/run
 
 format:
 	git ls-files '*.c' '*.h' | xargs clang-format -i

@@ -77,7 +77,7 @@ VmStatus *status_of(const HostVm *vm, int64_t now_ms)
                                                    : ended);
     bool crashed = status->power == POWER_IS_CRASHED;
     bool stuck = is_stuck(vm, now_ms);
-    bool short_of = vm->note != NULL && status->power == POWER_IS_RUNNING;
+    bool short_of = vm->note != NULL && vm->guest_agent && status->power == POWER_IS_RUNNING;
     status->settled = wanted != NULL && (status->transition == TRANSITION_NONE || stuck);
     status->failed = status->settled && (crashed || stuck || short_of);
     return status;
