@@ -17,7 +17,6 @@ typedef struct {
     StoreResult result;
     GError *error;
     GPtrArray *changes; /* of StoreEntry; NULL where there are none */
-    bool waited_for;    /* by store_commit_sync, which owns it */
     bool finished;      /* under the store's lock */
 } Pending;
 
@@ -29,11 +28,14 @@ typedef struct {
                   GPtrArray *entries, int64_t *ret_revision, GError **error);
     void (*submit)(gpointer backend, Pending *pending);
     bool (*backup)(gpointer backend, const char *path, GError **error);
-    /* Carries out what was submitted, then frees. */
+    /* Carries out what was submitted; nothing is submitted after it, but reads may come. */
+    void (*stop)(gpointer backend);
     void (*free)(gpointer backend);
 } BackendOps;
 
-Store *store_new(const BackendOps *ops, int64_t revision, int64_t history_revisions);
+/* Zeros take the defaults of store.h. */
+Store *store_new(const BackendOps *ops, int64_t revision, int64_t history_revisions,
+                 int64_t history_mib);
 /* The back end is ready. */
 void store_set_backend(Store *store, gpointer backend);
 

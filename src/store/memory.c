@@ -95,6 +95,10 @@ static bool backup(gpointer backend, const char *path, GError **error)
                            "a store in memory has nothing to copy");
 }
 
+static void stop(gpointer backend)
+{
+}
+
 static void memory_free(gpointer backend)
 {
     Memory *memory = backend;
@@ -102,13 +106,14 @@ static void memory_free(gpointer backend)
     g_free(memory);
 }
 
-static const BackendOps ops = {get, range, submit, backup, memory_free};
+static const BackendOps ops = {get, range, submit, backup, stop, memory_free};
 
 Store *store_memory_new(const StoreMemoryOptions *options)
 {
     Memory *memory = g_new0(Memory, 1);
     memory->entries = g_tree_new_full(compare_keys, NULL, NULL, entry_free);
-    memory->store = store_new(&ops, 0, options != NULL ? options->history_revisions : 0);
+    StoreMemoryOptions o = options != NULL ? *options : (StoreMemoryOptions){0};
+    memory->store = store_new(&ops, 0, o.history_revisions, o.history_mib);
     store_set_backend(memory->store, memory);
     return memory->store;
 }

@@ -2,26 +2,23 @@
  * The default back end: one SQLite file in WAL mode with synchronous=FULL.
  *
  * One thread writes. It takes all transactions that wait, carries them out in one SQLite
- * transaction, each behind a savepoint, and commits: one fsync for all of them. Reads go over a
- * connection of their own in the owner's thread, which sees whole commits only and never waits for
- * one.
+ * transaction and commits: one fsync for all of them. No savepoints: a transaction whose compares
+ * fail has written nothing, and any other failure is the database's, which ends the whole batch.
+ * Reads go over a connection of their own in the owner's thread, which sees whole commits only and
+ * never waits for one.
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <sqlite3.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/file.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "store/backend.h"
+#include "store/sqlite_file.h"
 #include "store/sqlite_table.h"
 
 #define DEFAULT_PROBE_MS 1000
 #define DEFAULT_FREE_KIB 8192
 #define BATCH_MAX 1024
+#define BATCH_MAX_BYTES (8 * 1024 * 1024)
 
 typedef struct {
     Store *store;
@@ -30,13 +27,15 @@ typedef struct {
     SqliteTable *writer;
     SqliteTable *reader;
     GThread *thread;
-    GAsyncQueue *queue; /* of Pending; `stop` ends */
-    Pending stop;
+    GAsyncQueue *queue; /* of Pending; `stop` ends, `wake` only wakes */
+    Pending stop, wake;
     StoreSqliteOptions options;
+    int read_damage; /* atomic: a read found the file damaged */
     /* Of the writer's thread. */
     int64_t revision;
     GError *health; /* NULL: writing works */
     bool damaged;
+    int64_t next_probe_us; /* while there is health */
 } Sqlite;
 
 static GError *unwritable(const Sqlite *sqlite, const GError *cause)
@@ -56,6 +55,7 @@ static void set_health(Sqlite *sqlite, GError *health)
 {
     g_clear_error(&sqlite->health);
     sqlite->health = health;
+    sqlite->next_probe_us = g_get_monotonic_time() + sqlite->options.probe_interval_ms * 1000;
     store_health_changed(sqlite->store, health != NULL ? g_error_copy(health) : NULL);
 }
 
@@ -67,8 +67,7 @@ static void fail(Pending *pending, const GError *error)
     g_clear_pointer(&pending->changes, g_ptr_array_unref);
 }
 
-/* One transaction behind its savepoint. False only when the database fails, which ends the batch.
- */
+/* False only when the database fails, which ends the batch. */
 static bool apply_one(Sqlite *sqlite, Pending *pending, int64_t *revision, GError **error)
 {
     if (pending->error != NULL) {
@@ -144,31 +143,53 @@ static bool probe(Sqlite *sqlite, GError **error)
 
 static void try_again(Sqlite *sqlite)
 {
+    sqlite->next_probe_us = g_get_monotonic_time() + sqlite->options.probe_interval_ms * 1000;
     if (!sqlite->damaged && has_room(sqlite) && probe(sqlite, NULL)) {
         set_health(sqlite, NULL);
     }
 }
 
-/* The next batch; NULL when it is time to try again. `ret_stop` when the store closes after it. */
-static GPtrArray *take_batch(Sqlite *sqlite, bool *ret_stop)
+/* NULL when it is time to try again, however many transactions wait to be refused. */
+static Pending *take_one(Sqlite *sqlite)
 {
-    Pending *first = sqlite->health == NULL
-                         ? g_async_queue_pop(sqlite->queue)
-                         : g_async_queue_timeout_pop(
-                               sqlite->queue, (guint64)sqlite->options.probe_interval_ms * 1000);
-    if (first == NULL) {
-        return NULL;
+    if (sqlite->health == NULL) {
+        return g_async_queue_pop(sqlite->queue);
     }
+    int64_t left = sqlite->next_probe_us - g_get_monotonic_time();
+    return left > 0 ? g_async_queue_timeout_pop(sqlite->queue, (guint64)left) : NULL;
+}
+
+/* The next batch, which may be empty. `ret_stop` when the store closes after it. */
+static GPtrArray *take_batch(Sqlite *sqlite, Pending *first, bool *ret_stop)
+{
     GPtrArray *batch = g_ptr_array_new();
+    size_t bytes = 0;
     for (Pending *next = first; next != NULL;
-         next = batch->len < BATCH_MAX ? g_async_queue_try_pop(sqlite->queue) : NULL) {
+         next = batch->len < BATCH_MAX && bytes < BATCH_MAX_BYTES
+                    ? g_async_queue_try_pop(sqlite->queue)
+                    : NULL) {
         if (next == &sqlite->stop) {
             *ret_stop = true;
             break;
         }
-        g_ptr_array_add(batch, next);
+        if (next != &sqlite->wake) {
+            bytes += store_txn_bytes(next->txn);
+            g_ptr_array_add(batch, next);
+        }
     }
     return batch;
+}
+
+/* The writer may never touch the page that a read found damaged, but must not build upon it. */
+static void heed_read_damage(Sqlite *sqlite)
+{
+    if (g_atomic_int_get(&sqlite->read_damage) != 0 && !sqlite->damaged) {
+        g_autoptr(GError) cause = NULL;
+        berth_error_set(&cause, BERTH_ERROR_UNAVAILABLE, NULL, NULL, NULL,
+                        "a read found its file damaged");
+        sqlite->damaged = true;
+        set_health(sqlite, unwritable(sqlite, cause));
+    }
 }
 
 static gpointer write_loop(gpointer data)
@@ -176,10 +197,14 @@ static gpointer write_loop(gpointer data)
     Sqlite *sqlite = data;
     bool stop = false;
     while (!stop) {
-        GPtrArray *batch = take_batch(sqlite, &stop);
-        if (batch == NULL) {
+        Pending *first = take_one(sqlite);
+        if (first == NULL) {
             try_again(sqlite);
-        } else if (batch->len > 0) {
+            continue;
+        }
+        GPtrArray *batch = take_batch(sqlite, first, &stop);
+        heed_read_damage(sqlite);
+        if (batch->len > 0) {
             run_batch(sqlite, batch);
         } else {
             g_ptr_array_unref(batch);
@@ -188,30 +213,38 @@ static gpointer write_loop(gpointer data)
     return NULL;
 }
 
+static bool end_read(Sqlite *sqlite, bool read)
+{
+    sqlite_table_exec(sqlite->reader, "COMMIT", NULL);
+    if (!read && sqlite_table_is_damaged(sqlite->reader) &&
+        g_atomic_int_compare_and_exchange(&sqlite->read_damage, 0, 1)) {
+        g_async_queue_push(sqlite->queue, &sqlite->wake);
+    }
+    return read;
+}
+
 static bool get(gpointer backend, const char *key, StoreEntry **ret_entry, int64_t *ret_revision,
                 GError **error)
 {
-    const Sqlite *sqlite = backend;
+    Sqlite *sqlite = backend;
     if (!sqlite_table_exec(sqlite->reader, "BEGIN", error)) {
         return false;
     }
     bool read = sqlite_table_revision(sqlite->reader, ret_revision, error) &&
                 sqlite_table_ops()->lookup(sqlite->reader, key, true, ret_entry, error);
-    sqlite_table_exec(sqlite->reader, "COMMIT", NULL);
-    return read;
+    return end_read(sqlite, read);
 }
 
 static bool range(gpointer backend, const char *prefix, const char *after, unsigned limit,
                   GPtrArray *entries, int64_t *ret_revision, GError **error)
 {
-    const Sqlite *sqlite = backend;
+    Sqlite *sqlite = backend;
     if (!sqlite_table_exec(sqlite->reader, "BEGIN", error)) {
         return false;
     }
     bool read = sqlite_table_revision(sqlite->reader, ret_revision, error) &&
                 sqlite_table_range(sqlite->reader, prefix, after, limit, entries, error);
-    sqlite_table_exec(sqlite->reader, "COMMIT", NULL);
-    return read;
+    return end_read(sqlite, read);
 }
 
 static void submit(gpointer backend, Pending *pending)
@@ -219,45 +252,21 @@ static void submit(gpointer backend, Pending *pending)
     g_async_queue_push(((Sqlite *)backend)->queue, pending);
 }
 
-static bool sync_path(const char *path)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    bool synced = fd >= 0 && fsync(fd) == 0;
-    if (fd >= 0) {
-        close(fd);
-    }
-    return synced;
-}
-
 static bool backup(gpointer backend, const char *path, GError **error)
 {
-    const Sqlite *sqlite = backend;
-    if (access(path, F_OK) == 0) {
-        return berth_error_set(error, BERTH_ERROR_EXISTS, "path", path, "name a new file",
-                               "there is something already");
-    }
-    g_autofree char *directory = g_path_get_dirname(path);
-    if (!sqlite_table_copy(sqlite->path, path, error)) {
-        unlink(path);
-        return false;
-    }
-    if (!sync_path(path) || !sync_path(directory)) {
-        int number = errno;
-        unlink(path);
-        return berth_error_set(error, BERTH_ERROR_UNAVAILABLE, "path", path,
-                               "make room on its file system",
-                               "the copy cannot be made durable: %s", g_strerror(number));
-    }
-    return true;
+    return sqlite_file_copy(((const Sqlite *)backend)->path, path, error);
+}
+
+static void stop(gpointer backend)
+{
+    Sqlite *sqlite = backend;
+    g_async_queue_push(sqlite->queue, &sqlite->stop);
+    g_thread_join(sqlite->thread);
 }
 
 static void sqlite_free(gpointer backend)
 {
     Sqlite *sqlite = backend;
-    if (sqlite->thread != NULL) {
-        g_async_queue_push(sqlite->queue, &sqlite->stop);
-        g_thread_join(sqlite->thread);
-    }
     sqlite_table_close(sqlite->reader);
     sqlite_table_close(sqlite->writer);
     g_async_queue_unref(sqlite->queue);
@@ -269,34 +278,7 @@ static void sqlite_free(gpointer backend)
     g_free(sqlite);
 }
 
-static const BackendOps ops = {get, range, submit, backup, sqlite_free};
-
-/* Held while the store is open; the kernel lets go of it, whatever ends the process. */
-static int take_lock(const char *path, GError **error)
-{
-    g_autofree char *name = g_strconcat(path, ".lock", NULL);
-    int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd < 0) {
-        berth_error_set(error, BERTH_ERROR_UNAVAILABLE, "path", name,
-                        "see that its directory exists and can be written",
-                        "cannot open the lock: %s", g_strerror(errno));
-        return -1;
-    }
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        char pid[32] = "?";
-        ssize_t n = read(fd, pid, sizeof pid - 1);
-        pid[MAX(n, 0)] = '\0';
-        close(fd);
-        berth_error_set(error, BERTH_ERROR_CONFLICT, "path", path, "end that process first",
-                        "process %s has this store open", g_strstrip(pid));
-        return -1;
-    }
-    if (ftruncate(fd, 0) != 0 || dprintf(fd, "%d\n", (int)getpid()) < 0) {
-        /* A full disk: the lock holds all the same, it only does not say by whom. */
-        g_debug("the lock %s does not say who holds it", name);
-    }
-    return fd;
-}
+static const BackendOps ops = {get, range, submit, backup, stop, sqlite_free};
 
 static StoreSqliteOptions with_defaults(const StoreSqliteOptions *options)
 {
@@ -308,8 +290,8 @@ static StoreSqliteOptions with_defaults(const StoreSqliteOptions *options)
 
 static bool open_all(Sqlite *sqlite, GError **error)
 {
-    sqlite->lock_fd = take_lock(sqlite->path, error);
-    if (sqlite->lock_fd < 0) {
+    sqlite->lock_fd = sqlite_file_lock(sqlite->path, error);
+    if (sqlite->lock_fd < 0 || !sqlite_file_create_if_absent(sqlite->path, error)) {
         return false;
     }
     sqlite->writer = sqlite_table_open(sqlite->path, sqlite->options.max_pages, error);
@@ -329,7 +311,8 @@ Store *store_sqlite_open(const char *path, const StoreSqliteOptions *options, GE
         sqlite_free(sqlite);
         return NULL;
     }
-    Store *store = store_new(&ops, sqlite->revision, sqlite->options.history_revisions);
+    Store *store = store_new(&ops, sqlite->revision, sqlite->options.history_revisions,
+                             sqlite->options.history_mib);
     sqlite->store = store;
     g_autoptr(GError) cause = NULL;
     if (!probe(sqlite, &cause)) {

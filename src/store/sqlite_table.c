@@ -34,7 +34,8 @@ static const char *const sql_text[N_SQL] = {
     [SQL_GET] = "SELECT value, create_revision, mod_revision, version FROM entries WHERE key = ?1",
     [SQL_GET_META] =
         "SELECT NULL, create_revision, mod_revision, version FROM entries WHERE key = ?1",
-    [SQL_PUT] = "INSERT OR REPLACE INTO entries VALUES(?1, ?2, ?3, ?4, ?5)",
+    [SQL_PUT] = "INSERT INTO entries VALUES(?1, ?2, ?3, ?4, ?5) ON CONFLICT(key) DO UPDATE SET"
+                " value = ?2, create_revision = ?3, mod_revision = ?4, version = ?5",
     [SQL_DELETE] = "DELETE FROM entries WHERE key = ?1",
     [SQL_LIST] = "SELECT key FROM entries WHERE key >= ?1 AND key < ?2 ORDER BY key",
     [SQL_RANGE] = "SELECT key, value, create_revision, mod_revision, version FROM entries"
@@ -50,16 +51,18 @@ struct SqliteTable {
     int last_error;
 };
 
-static bool failed(SqliteTable *table, const char *what, GError **error)
-{
-    table->last_error = sqlite3_errcode(table->db);
-    return berth_error_set(error, BERTH_ERROR_UNAVAILABLE, NULL, NULL, NULL, "%s: %s", what,
-                           sqlite3_errmsg(table->db));
-}
-
 bool sqlite_table_is_damaged(const SqliteTable *table)
 {
     return table->last_error == SQLITE_CORRUPT || table->last_error == SQLITE_NOTADB;
+}
+
+static bool failed(SqliteTable *table, const char *what, GError **error)
+{
+    if (!sqlite_table_is_damaged(table)) {
+        table->last_error = sqlite3_errcode(table->db);
+    }
+    return berth_error_set(error, BERTH_ERROR_UNAVAILABLE, NULL, NULL, NULL, "%s: %s", what,
+                           sqlite3_errmsg(table->db));
 }
 
 bool sqlite_table_exec(SqliteTable *table, const char *sql, GError **error)
@@ -94,13 +97,12 @@ static bool pragma_integer(SqliteTable *table, const char *sql, int64_t *ret_val
 
 static bool check_ours(SqliteTable *table, const char *path, int64_t *ret_format, GError **error)
 {
-    int64_t id = 0, pages = 0;
+    int64_t id = 0;
     if (!pragma_integer(table, "PRAGMA application_id", &id, error) ||
-        !pragma_integer(table, "PRAGMA user_version", ret_format, error) ||
-        !pragma_integer(table, "PRAGMA page_count", &pages, error)) {
+        !pragma_integer(table, "PRAGMA user_version", ret_format, error)) {
         return false;
     }
-    if (pages > 0 && id != APPLICATION_ID) {
+    if (id != APPLICATION_ID) {
         return berth_error_set(error, BERTH_ERROR_INVALID, "path", path,
                                "name the store's own file, or a new one",
                                "this is an SQLite file, but no store of Berth");
@@ -163,6 +165,13 @@ static SqliteTable *open_file(const char *path, int flags, GError **error)
         return NULL;
     }
     sqlite3_busy_timeout(table->db, BUSY_MS);
+    if (sqlite3_db_readonly(table->db, "main") != 0) {
+        berth_error_set(error, BERTH_ERROR_UNAVAILABLE, "path", path,
+                        "make the file and its file system writable",
+                        "cannot open the store: it is read-only");
+        sqlite_table_close(table);
+        return NULL;
+    }
     return table;
 }
 
@@ -189,9 +198,19 @@ static bool set_up(SqliteTable *table, const char *path, int64_t max_pages, GErr
     return sqlite_table_exec(table, settings, error) && migrate(table, format, error);
 }
 
+/* With a rollback journal, so that the file is whole in itself when it is closed. */
+bool sqlite_table_fill_new(const char *path, GError **error)
+{
+    SqliteTable *table = open_file(path, SQLITE_OPEN_READWRITE, error);
+    bool filled = table != NULL && sqlite_table_exec(table, "PRAGMA synchronous = FULL", error) &&
+                  migrate(table, 0, error);
+    sqlite_table_close(table);
+    return filled;
+}
+
 SqliteTable *sqlite_table_open(const char *path, int64_t max_pages, GError **error)
 {
-    SqliteTable *table = open_file(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, error);
+    SqliteTable *table = open_file(path, SQLITE_OPEN_READWRITE, error);
     if (table != NULL && (!set_up(table, path, max_pages, error) || !prepare_all(table, error))) {
         g_clear_pointer(&table, sqlite_table_close);
     }
@@ -362,8 +381,7 @@ bool sqlite_table_probe(SqliteTable *table, GError **error)
 bool sqlite_table_copy(const char *from, const char *to, GError **error)
 {
     SqliteTable *source = sqlite_table_open_reader(from, error);
-    SqliteTable *target =
-        source != NULL ? open_file(to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, error) : NULL;
+    SqliteTable *target = source != NULL ? open_file(to, SQLITE_OPEN_READWRITE, error) : NULL;
     bool copied = false;
     if (target != NULL) {
         sqlite3_backup *backup = sqlite3_backup_init(target->db, "main", source->db, "main");

@@ -29,5 +29,7 @@ bool sqlite_table_probe(SqliteTable *table, GError **error);
 /* The last error said that the file is damaged. */
 bool sqlite_table_is_damaged(const SqliteTable *table);
 
-/* A checked copy of the file as it is at one commit. */
+/* Makes an empty file a store of the current format. */
+bool sqlite_table_fill_new(const char *path, GError **error);
+/* Makes the empty file `to` a checked copy of `from` as it is at one commit. */
 bool sqlite_table_copy(const char *from, const char *to, GError **error);

@@ -3,11 +3,13 @@
 #include "base/error.h"
 #include "store/backend.h"
 
-#define DEFAULT_HISTORY 10000
+#define DEFAULT_HISTORY_REVISIONS 10000
+#define DEFAULT_HISTORY_MIB 16
 
 /* What one revision changed. */
 typedef struct {
     int64_t revision;
+    size_t bytes;
     GPtrArray *changes;
 } Step;
 
@@ -15,11 +17,14 @@ struct Store {
     const BackendOps *ops;
     gpointer backend;
     GMainContext *context;
-    int64_t revision; /* durable, and told */
+    int64_t told; /* the revision that callbacks have reached */
     int64_t history_revisions;
+    size_t history_max_bytes;
+    size_t history_bytes;
     GQueue history; /* of Step, oldest first */
     int64_t oldest; /* revision from which a watch can start */
     GPtrArray *watches;
+    unsigned telling; /* callbacks of watches are running: none is freed meanwhile */
     bool closing;
     StoreHealthFunc health_func;
     gpointer health_data;
@@ -27,6 +32,7 @@ struct Store {
 
     GMutex lock;
     GCond finished;
+    int64_t durable;    /* revision */
     GQueue done;        /* of GPtrArray of Pending, to be told */
     GError *new_health; /* to be told */
     bool health_is_new;
@@ -39,7 +45,7 @@ struct StoreWatch {
     int64_t next; /* revision */
     StoreWatchFunc callback;
     gpointer data;
-    bool silent, cancelled;
+    bool cancelled;
     GQueue past;          /* of Step: told before anything newer */
     GSource *past_source; /* NULL: nothing is due */
 };
@@ -71,14 +77,19 @@ static void watch_free(gpointer data)
     g_free(watch);
 }
 
-Store *store_new(const BackendOps *ops, int64_t revision, int64_t history_revisions)
+Store *store_new(const BackendOps *ops, int64_t revision, int64_t history_revisions,
+                 int64_t history_mib)
 {
     Store *store = g_new0(Store, 1);
     store->ops = ops;
     store->context = g_main_context_ref_thread_default();
-    store->revision = revision;
+    store->told = revision;
+    store->durable = revision;
     store->oldest = revision + 1;
-    store->history_revisions = history_revisions > 0 ? history_revisions : DEFAULT_HISTORY;
+    store->history_revisions =
+        history_revisions > 0 ? history_revisions : DEFAULT_HISTORY_REVISIONS;
+    store->history_max_bytes =
+        (size_t)(history_mib > 0 ? history_mib : DEFAULT_HISTORY_MIB) * 1024 * 1024;
     store->watches = g_ptr_array_new_with_free_func(watch_free);
     g_mutex_init(&store->lock);
     g_cond_init(&store->finished);
@@ -104,7 +115,7 @@ static GPtrArray *changes_under(const GPtrArray *changes, const char *prefix)
 
 static void watch_tell(StoreWatch *watch, const Step *step)
 {
-    if (watch->cancelled || watch->silent || step->revision < watch->next) {
+    if (watch->cancelled || step->revision < watch->next) {
         return;
     }
     watch->next = step->revision + 1;
@@ -117,7 +128,7 @@ static void watch_tell(StoreWatch *watch, const Step *step)
 static void put_off(StoreWatch *watch, const Step *step)
 {
     Step *copy = g_new(Step, 1);
-    *copy = (Step){step->revision, g_ptr_array_ref(step->changes)};
+    *copy = (Step){step->revision, step->bytes, g_ptr_array_ref(step->changes)};
     g_queue_push_tail(&watch->past, copy);
 }
 
@@ -136,37 +147,52 @@ static void tell_watches(Store *store, const Step *step)
 
 static void drop_cancelled(Store *store)
 {
-    for (guint i = store->watches->len; i > 0; i--) {
+    for (guint i = store->watches->len; store->telling == 0 && i > 0; i--) {
         if (((StoreWatch *)store->watches->pdata[i - 1])->cancelled) {
             g_ptr_array_remove_index(store->watches, i - 1);
         }
     }
 }
 
-static void remember(Store *store, Step *step)
+static size_t bytes_of(const GPtrArray *changes)
 {
+    size_t bytes = 0;
+    for (guint i = 0; i < changes->len; i++) {
+        bytes += store_entry_bytes(changes->pdata[i]);
+    }
+    return bytes;
+}
+
+static Step *remember(Store *store, int64_t revision, GPtrArray *changes)
+{
+    Step *step = g_new(Step, 1);
+    *step = (Step){revision, bytes_of(changes), changes};
     g_queue_push_tail(&store->history, step);
-    while ((int64_t)store->history.length > store->history_revisions) {
-        step_free(g_queue_pop_head(&store->history));
+    store->history_bytes += step->bytes;
+    while (store->history.length > 1 &&
+           ((int64_t)store->history.length > store->history_revisions ||
+            store->history_bytes > store->history_max_bytes)) {
+        Step *oldest = g_queue_pop_head(&store->history);
+        store->history_bytes -= oldest->bytes;
+        step_free(oldest);
     }
     store->oldest = ((Step *)g_queue_peek_head(&store->history))->revision;
+    return step;
 }
 
 static void tell_one(Store *store, Pending *pending)
 {
-    bool changed = pending->error == NULL && pending->result.succeeded && pending->changes != NULL;
-    if (pending->error == NULL) {
-        store->revision = MAX(store->revision, pending->result.revision);
+    bool changed = pending->error == NULL && pending->result.revision > store->told;
+    if (changed) {
+        store->told = pending->result.revision;
     }
     if (pending->callback != NULL) {
         pending->callback(pending->error == NULL ? &pending->result : NULL, pending->error,
                           pending->data);
     }
     if (changed) {
-        Step *step = g_new(Step, 1);
-        *step = (Step){pending->result.revision, g_steal_pointer(&pending->changes)};
-        remember(store, step);
-        tell_watches(store, step);
+        tell_watches(store,
+                     remember(store, pending->result.revision, g_steal_pointer(&pending->changes)));
     }
 }
 
@@ -181,14 +207,13 @@ static void tell_health(Store *store, GError *health)
 
 static void tell_batch(Store *store, GPtrArray *batch)
 {
+    store->telling++;
     for (guint i = 0; i < batch->len; i++) {
-        Pending *pending = batch->pdata[i];
-        tell_one(store, pending);
-        if (!pending->waited_for) {
-            pending_free(pending);
-        }
+        tell_one(store, batch->pdata[i]);
+        pending_free(batch->pdata[i]);
     }
     g_ptr_array_unref(batch);
+    store->telling--;
     drop_cancelled(store);
 }
 
@@ -236,7 +261,11 @@ void store_finished(Store *store, GPtrArray *done)
 {
     g_mutex_lock(&store->lock);
     for (guint i = 0; i < done->len; i++) {
-        ((Pending *)done->pdata[i])->finished = true;
+        Pending *pending = done->pdata[i];
+        pending->finished = true;
+        if (pending->error == NULL) {
+            store->durable = MAX(store->durable, pending->result.revision);
+        }
     }
     g_queue_push_tail(&store->done, done);
     g_cond_broadcast(&store->finished);
@@ -266,10 +295,9 @@ void store_free(Store *store)
         g_clear_pointer(&store->source, g_source_unref);
     }
     g_mutex_unlock(&store->lock);
-    if (store->backend != NULL) {
-        store->ops->free(store->backend);
-    }
+    store->ops->stop(store->backend);
     tell_all(store);
+    store->ops->free(store->backend);
     g_queue_clear_full(&store->history, step_free);
     g_ptr_array_unref(store->watches);
     g_clear_error(&store->health);
@@ -281,7 +309,10 @@ void store_free(Store *store)
 
 int64_t store_revision(Store *store)
 {
-    return store->revision;
+    g_mutex_lock(&store->lock);
+    int64_t durable = store->durable;
+    g_mutex_unlock(&store->lock);
+    return durable;
 }
 
 bool store_get(Store *store, const char *key, StoreEntry **ret_entry, int64_t *ret_revision,
@@ -319,47 +350,52 @@ bool store_range(Store *store, const char *prefix, const char *after, unsigned l
     return true;
 }
 
-static Pending *submit(Store *store, StoreTxn *txn, StoreCommitFunc callback, gpointer data,
-                       bool waited_for)
+static Pending *submit(Store *store, StoreTxn *txn, StoreCommitFunc callback, gpointer data)
 {
     Pending *pending = g_new0(Pending, 1);
-    *pending = (Pending){.txn = txn, .callback = callback, .data = data, .waited_for = waited_for};
-    txn_check(txn, &pending->error);
-    store->ops->submit(store->backend, pending);
+    *pending = (Pending){.txn = txn, .callback = callback, .data = data};
+    if (!store->closing) {
+        txn_check(txn, &pending->error);
+        store->ops->submit(store->backend, pending);
+        return pending;
+    }
+    GPtrArray *refused = g_ptr_array_new();
+    berth_error_set(&pending->error, BERTH_ERROR_UNAVAILABLE, NULL, NULL,
+                    "try again when it is open", "the store is being closed");
+    g_ptr_array_add(refused, pending);
+    store_finished(store, refused);
     return pending;
 }
 
 void store_commit(Store *store, StoreTxn *txn, StoreCommitFunc callback, gpointer user_data)
 {
-    submit(store, txn, callback, user_data, false);
+    submit(store, txn, callback, user_data);
 }
 
+/* It lives until it is told, which is this thread's work too. */
 bool store_commit_sync(Store *store, StoreTxn *txn, StoreResult *ret_result, GError **error)
 {
-    Pending *pending = submit(store, txn, NULL, NULL, true);
+    Pending *pending = submit(store, txn, NULL, NULL);
     g_mutex_lock(&store->lock);
     while (!pending->finished) {
         g_cond_wait(&store->finished, &store->lock);
     }
     g_mutex_unlock(&store->lock);
-    bool worked = pending->error == NULL;
-    if (worked && ret_result != NULL) {
+    if (pending->error != NULL) {
+        g_propagate_error(error, g_error_copy(pending->error));
+        return false;
+    }
+    if (ret_result != NULL) {
         *ret_result = pending->result;
     }
-    if (!worked) {
-        g_propagate_error(error, g_error_copy(pending->error));
-    }
-    g_mutex_lock(&store->lock);
-    pending->waited_for = false; /* freed when it is told */
-    g_mutex_unlock(&store->lock);
-    return worked;
+    return true;
 }
 
 static bool watch_start(StoreWatch *watch, int64_t from, GError **error)
 {
     Store *store = watch->store;
-    if (from <= 0) {
-        watch->next = store->revision + 1;
+    if (from == 0) {
+        watch->next = store_revision(store) + 1;
         return true;
     }
     if (from < store->oldest) {
@@ -376,13 +412,16 @@ static bool watch_start(StoreWatch *watch, int64_t from, GError **error)
 static gboolean tell_past(gpointer data)
 {
     StoreWatch *watch = data;
+    Store *store = watch->store;
     Step *step;
+    store->telling++;
     while (!watch->cancelled && (step = g_queue_pop_head(&watch->past)) != NULL) {
         watch_tell(watch, step);
         step_free(step);
     }
+    store->telling--;
     g_clear_pointer(&watch->past_source, g_source_unref);
-    drop_cancelled(watch->store);
+    drop_cancelled(store);
     return G_SOURCE_REMOVE;
 }
 
@@ -415,7 +454,7 @@ StoreWatch *store_watch(Store *store, const char *prefix, int64_t from_revision,
         return NULL;
     }
     g_ptr_array_add(store->watches, watch);
-    if (watch->next <= store->revision) {
+    if (watch->next <= store->told) {
         schedule_past(watch);
     }
     return watch;
@@ -424,6 +463,7 @@ StoreWatch *store_watch(Store *store, const char *prefix, int64_t from_revision,
 void store_watch_cancel(StoreWatch *watch)
 {
     watch->cancelled = true;
+    drop_cancelled(watch->store);
 }
 
 int64_t store_oldest_revision(Store *store)

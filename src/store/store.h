@@ -106,6 +106,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(StoreEntry, store_entry_free)
 
 typedef struct {
     int64_t history_revisions; /* kept for watches [10000] */
+    int64_t history_mib;       /* and at most so much of keys and values, in memory [16] */
 } StoreMemoryOptions;
 
 /* Zeros and a NULL `options` take the default in brackets. Never fails. */
@@ -113,24 +114,26 @@ Store *store_memory_new(const StoreMemoryOptions *options);
 
 typedef struct {
     int64_t history_revisions; /* kept for watches [10000] */
+    int64_t history_mib;       /* and at most so much of keys and values, in memory [16] */
     int64_t probe_interval_ms; /* between attempts to write again after a failure [1000] */
     int64_t probe_free_kib; /* room that the file system must have before such an attempt [8192] */
     int64_t max_pages;      /* caps the file, in pages of 4 KiB, as a full disk would [no cap] */
 } StoreSqliteOptions;
 
 /*
- * Opens the database at `path`, which is created if absent (its directory is not); checks it and
- * brings it to the current format. `path`.lock beside it holds the pid of the process that has it
- * open.
+ * Opens the database at `path`, which is created if absent (its directory is not), readable by its
+ * owner alone; checks it and brings it to the current format. `path`.lock beside it holds the pid
+ * of the process that has it open. A file of no bytes is a damaged store, never a new one.
  *
- * Errors: CONFLICT, another process has it open (named); INVALID, not a store of ours, or one that
- * a newer release wrote; UNAVAILABLE, damaged, not accessible or not writable. A disk that is full
- * does not stop it: the store opens, answers reads and says through its health that it can't write.
+ * Errors: CONFLICT, another process has it open (named); INVALID, a database that is not a store of
+ * ours, or one that a newer release wrote; UNAVAILABLE, damaged, not accessible or not writable. A
+ * disk that is full does not stop it, as long as 64 KiB are left for SQLite's index: the store
+ * opens, answers reads and says through its health that it can't write.
  */
 Store *store_sqlite_open(const char *path, const StoreSqliteOptions *options, GError **error);
 
 /* Carries out what was submitted, runs the callbacks that are still due, here and now, drops the
- * watches and closes. */
+ * watches and closes. Such a callback may read; what it commits is refused with UNAVAILABLE. */
 void store_free(Store *store);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Store, store_free)
 
@@ -206,7 +209,8 @@ bool store_commit_sync(Store *store, StoreTxn *txn, StoreResult *ret_result, GEr
 /*
  * What one revision changed under the prefix (`changes`: StoreEntry, at least one, in the order of
  * the operations; a prefix that was deleted in the order of keys). Or an `error`, after which the
- * watch is silent: the history that it still had to read was dropped meanwhile.
+ * watch is silent: history that it still had to read was dropped meanwhile, which can happen in a
+ * store that others write too (etcd), not in those of today.
  */
 typedef void (*StoreWatchFunc)(int64_t revision, const GPtrArray *changes, const GError *error,
                                gpointer user_data);
@@ -216,8 +220,8 @@ typedef void (*StoreWatchFunc)(int64_t revision, const GPtrArray *changes, const
  * one included, in order, none twice and none left out. 0 means from now on. To follow a picture
  * taken by store_range, watch from its revision + 1.
  *
- * The history is bounded (history_revisions) and begins when the store is opened. Errors:
- * NOT_FOUND, `from_revision` is not kept; INVALID, the prefix.
+ * The history is bounded (history_revisions, history_mib) and begins when the store is opened.
+ * Errors: NOT_FOUND, `from_revision` is not kept; INVALID, the prefix.
  *
  * The watch lives until store_watch_cancel, also after an error, or until store_free.
  */
