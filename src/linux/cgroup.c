@@ -21,6 +21,7 @@
 #define WEIGHT_MAX 10000
 #define WEIGHT_UNIT 100  /* v2's weight of one … */
 #define SHARES_UNIT 1024 /* … and v1's */
+#define PARENT_WEIGHT 1000
 
 #define REMOVE_POLL_MAX_MS 32
 
@@ -131,6 +132,31 @@ static bool make_bases_v1(CgroupHost *host, GError **error)
     return true;
 }
 
+static bool write_number(const char *directory, const char *file, int64_t number, GError **error)
+{
+    g_autofree char *text = g_strdup_printf("%" G_GINT64_FORMAT, number);
+
+    return cgroup_write(directory, file, text, NULL, error);
+}
+
+static bool write_weight(const CgroupHost *host, const char *directory, int weight, GError **error)
+{
+    return host->version == 2
+               ? write_number(directory, "cpu.weight", weight, error)
+               : write_number(directory, "cpu.shares",
+                              MAX((int64_t)weight * SHARES_UNIT / WEIGHT_UNIT, 2), error);
+}
+
+/* VMs are what a host is for: all of them together weigh ten times as much as one group beside
+ * them. Where that cannot be written the default does too. */
+static void favour_vms(const CgroupHost *host)
+{
+    const char *base = host->base[cgroup_tree(host, TREE_CPU)];
+    g_autofree char *parent = g_path_get_dirname(base);
+
+    write_weight(host, parent, PARENT_WEIGHT, NULL);
+}
+
 CgroupHost *cgroup_host_new(const char *name, const CgroupPlace *place, GError **error)
 {
     g_autoptr(CgroupHost) host = g_new0(CgroupHost, 1);
@@ -153,10 +179,17 @@ CgroupHost *cgroup_host_new(const char *name, const CgroupPlace *place, GError *
         return NULL;
     }
     if (host->version == 1) {
-        return make_bases_v1(host, error) ? g_steal_pointer(&host) : NULL;
+        if (!make_bases_v1(host, error)) {
+            return NULL;
+        }
+    } else {
+        host->base[TREE_UNIFIED] = make_base(host, host->root, "+cpu +memory", error);
+        if (host->base[TREE_UNIFIED] == NULL) {
+            return NULL;
+        }
     }
-    host->base[TREE_UNIFIED] = make_base(host, host->root, "+cpu +memory", error);
-    return host->base[TREE_UNIFIED] != NULL ? g_steal_pointer(&host) : NULL;
+    favour_vms(host);
+    return g_steal_pointer(&host);
 }
 
 void cgroup_host_free(CgroupHost *host)
@@ -374,13 +407,6 @@ static bool check_cpu(int64_t quota_millicores, int weight, GError **error)
     return true;
 }
 
-static bool write_number(const char *directory, const char *file, int64_t number, GError **error)
-{
-    g_autofree char *text = g_strdup_printf("%" G_GINT64_FORMAT, number);
-
-    return cgroup_write(directory, file, text, NULL, error);
-}
-
 static bool write_quota(const CgroupHost *host, const char *directory, int64_t millicores,
                         GError **error)
 {
@@ -399,14 +425,6 @@ static bool write_quota(const CgroupHost *host, const char *directory, int64_t m
     }
     text = g_strdup_printf("%" G_GINT64_FORMAT " %" G_GINT64_FORMAT, quota, period);
     return cgroup_write(directory, "cpu.max", text, NULL, error);
-}
-
-static bool write_weight(const CgroupHost *host, const char *directory, int weight, GError **error)
-{
-    return host->version == 2
-               ? write_number(directory, "cpu.weight", weight, error)
-               : write_number(directory, "cpu.shares",
-                              MAX((int64_t)weight * SHARES_UNIT / WEIGHT_UNIT, 2), error);
 }
 
 bool cgroup_vm_set_cpu(CgroupVm *vm, int64_t quota_millicores, int weight, GError **error)
