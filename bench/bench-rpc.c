@@ -3,13 +3,15 @@
  * connection, send a report of 510 bytes a second as a call. Printed are the processor time that
  * the server's process takes for them and how long an answer takes as the agents see it, beside the
  * same frames echoed over plain TCP through the same event loop, without JSON and TLS, in the same
- * run.
+ * run. At the end the server's process is killed, and the time until all agents are back is
+ * printed.
  *
  *     bench-rpc [--agents 10000] [--seconds 5]
  */
 #include <arpa/inet.h>
 #include <gio/gio.h>
 #include <glib-unix.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -21,6 +23,7 @@
 #include <unistd.h>
 
 #include "rpc/ca.h"
+#include "rpc/client.h"
 #include "rpc/frame.h"
 #include "rpc/listener.h"
 #include "rpc/loop_private.h"
@@ -319,11 +322,13 @@ static void on_bare_accept(void *owner, uint32_t events)
 
 /* The server's side of a measurement. */
 
+/* Port 0: the kernel's choice. */
 static int listen_tcp(guint16 *ret_port)
 {
-    struct sockaddr_in address = loopback(0);
+    struct sockaddr_in address = loopback(*ret_port);
     socklen_t size = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     require(fd >= 0 && bind(fd, (struct sockaddr *)&address, size) == 0 && listen(fd, 4096) == 0 &&
                 getsockname(fd, (struct sockaddr *)&address, &size) == 0,
             "cannot listen");
@@ -401,7 +406,7 @@ static pid_t fork_agents(int *ret_control, void (*dial)(guint16), void (*send)(i
 
 static double bench_bare(void)
 {
-    guint16 port;
+    guint16 port = 0;
     int control, fd = listen_tcp(&port);
     json_t *call = rpc_message_call(1000000, "agent.report", report);
     bare_frame = g_byte_array_new();
@@ -426,7 +431,7 @@ static void bench_channel(const char *name, double bare_share)
     const RpcHandlers handlers = {.call = on_report};
     RpcOptions options = {.hello = hello, .tls = server_tls, .open_timeout_ms = 120000};
     const RpcListenerOptions limits = {.grace_ms = 120000};
-    guint16 port;
+    guint16 port = 0;
     int control, fd = listen_tcp(&port);
     pid_t child = fork_agents(&control, dial_channel, send_report, port);
     RpcLoop *loop = rpc_loop_new(NULL);
@@ -436,6 +441,94 @@ static void bench_channel(const char *name, double bare_share)
     measure(name, control, child, bare_share);
     rpc_listener_free(listener);
     rpc_loop_free(loop);
+}
+
+/* The server's process is killed and another one starts: when are all agents back? */
+
+static int storm_control, n_up;
+
+static void on_client_up(RpcClient *client, void *data)
+{
+    if (++n_up == n_agents) {
+        require(write(storm_control, "u", 1) == 1, "no parent");
+    }
+}
+
+static void on_client_down(RpcClient *client, const GError *reason, void *data)
+{
+    n_up--;
+}
+
+static void run_clients(guint16 port)
+{
+    const RpcClientHandlers handlers = {.up = on_client_up, .down = on_client_down};
+    const RpcOptions options = {.hello = hello, .tls = agent_tls, .server_name = "manager"};
+    RpcLoop *loop = rpc_loop_new(NULL);
+    g_autofree char *address = g_strdup_printf("127.0.0.1:%u", port);
+    for (int i = 0; i < n_agents; i++) {
+        require(rpc_client_new(loop, address, &options, NULL, &handlers, NULL, NULL) != NULL,
+                "cannot make a client");
+    }
+    g_main_loop_run(g_main_loop_new(NULL, FALSE));
+}
+
+static void run_server(guint16 port)
+{
+    const RpcHandlers handlers = {.call = on_report};
+    const RpcOptions options = {.hello = hello, .tls = server_tls};
+    int fd = listen_tcp(&port);
+    RpcLoop *loop = rpc_loop_new(NULL);
+    require(rpc_listener_new(loop, fd, &options, NULL, &handlers, NULL, NULL) != NULL,
+            "cannot listen");
+    g_main_loop_run(g_main_loop_new(NULL, FALSE));
+}
+
+static pid_t fork_running(void (*run)(guint16 port), guint16 port)
+{
+    pid_t child = fork();
+    require(child >= 0, "cannot fork");
+    if (child == 0) {
+        run(port);
+        _exit(0);
+    }
+    return child;
+}
+
+static double seconds_until_all_up(int control, int64_t since_us)
+{
+    char up;
+    require(read(control, &up, 1) == 1, "the agents' process has ended early");
+    return (double)(rpc_now_us() - since_us) / 1e6;
+}
+
+static void end(pid_t child)
+{
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+}
+
+static void bench_storm(void)
+{
+    int fds[2];
+    guint16 port = 0;
+    close(listen_tcp(&port));
+    require(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0, "no socket pair");
+    storm_control = fds[1];
+    pid_t server = fork_running(run_server, port);
+    int64_t since_us = rpc_now_us();
+    pid_t clients = fork_running(run_clients, port);
+    close(fds[1]);
+    double first_s = seconds_until_all_up(fds[0], since_us);
+    since_us = rpc_now_us();
+    end(server);
+    server = fork_running(run_server, port);
+    double again_s = seconds_until_all_up(fds[0], since_us);
+    printf("\nclients that reconnect: all up after %.1f s, all back %.1f s after the server's "
+           "kill -9\n",
+           first_s, again_s);
+    end(clients);
+    end(server);
+    close(fds[0]);
 }
 
 static void make_certificates(void)
@@ -489,5 +582,6 @@ int main(int argc, char **argv)
     bench_channel("channel, plain", bare_share);
     make_certificates();
     bench_channel("channel, TLS 1.3", bare_share);
+    bench_storm();
     return 0;
 }

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -16,8 +17,10 @@
 #define GOODBYE "rpc.goodbye"
 
 #define DRAIN_US G_USEC_PER_SEC /* the peer has so long to take our last words */
-#define KEEP_BYTES 4096         /* an idle connection keeps an output buffer up to this size */
-#define SHIFT_BYTES (64 << 10)  /* what is sent is cut off the buffer in steps of this size */
+#define LATE_US                                                                                    \
+    G_USEC_PER_SEC      /* a deadline waits so long for what has come but is not yet served */
+#define KEEP_BYTES 4096 /* an idle connection keeps an output buffer up to this size */
+#define SHIFT_BYTES (64 << 10) /* what is sent is cut off the buffer in steps of this size */
 
 RpcConfig *rpc_config_new(const RpcOptions *options)
 {
@@ -515,6 +518,15 @@ static void ready(void *owner, uint32_t events)
     update_interest(conn);
 }
 
+bool rpc_connection_is_unserved(const RpcConnection *conn)
+{
+    struct pollfd poll_fd = {
+        .fd = conn->fd,
+        .events = conn->state == RPC_CONNECTING ? POLLOUT : POLLIN,
+    };
+    return poll(&poll_fd, 1, 0) > 0;
+}
+
 static void keep_alive(RpcConnection *conn)
 {
     const RpcConfig *config = conn->config;
@@ -531,6 +543,10 @@ static void keep_alive(RpcConnection *conn)
         rpc_timer_arm(conn->loop, &conn->timer, now_us + patience_us);
         return;
     }
+    if (rpc_connection_is_unserved(conn)) {
+        rpc_timer_arm(conn->loop, &conn->timer, now_us + LATE_US);
+        return;
+    }
     rpc_connection_end(conn,
                        new_error(BERTH_ERROR_TIMEOUT,
                                  "check the network, and that the peer is not stopped",
@@ -541,6 +557,10 @@ static void keep_alive(RpcConnection *conn)
 
 static void opening_took_too_long(RpcConnection *conn)
 {
+    if (rpc_connection_is_unserved(conn)) {
+        rpc_timer_arm(conn->loop, &conn->timer, rpc_now_us() + LATE_US);
+        return;
+    }
     static const char *const wanting[] = {"the connection", "the TLS handshake", "the hello"};
     rpc_connection_end(conn,
                        new_error(BERTH_ERROR_TIMEOUT, NULL,

@@ -52,5 +52,8 @@ RpcConnection *rpc_connection_dial_with(RpcLoop *loop, GSocketAddress *address, 
  * more except `closed`. */
 void rpc_connection_disown(RpcConnection *connection, const GError *reason);
 
+/* Something has come that we have not served yet: whoever waits is not to blame. */
+bool rpc_connection_is_unserved(const RpcConnection *connection);
+
 /* Closes the socket at once, with no callback but `settled`. */
 void rpc_connection_drop(RpcConnection *connection, const GError *reason);

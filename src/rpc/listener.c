@@ -11,6 +11,7 @@
 #include "rpc/loop_private.h"
 
 #define ACCEPT_BATCH 512         /* at a turn: cheap, and the kernel's queue is short */
+#define UNSERVED_US (50 * 1000)  /* until we look again at one whom we have not served yet */
 #define SHORTAGE_US (500 * 1000) /* pause when the system has no descriptor or memory left */
 
 struct RpcListener {
@@ -96,6 +97,9 @@ static bool make_place(RpcListener *listener, GQueue *queue, int64_t *ret_due_us
     int64_t now_us = rpc_now_us(), grace_us = 1000LL * listener->limits.grace_ms;
     RpcConnection *oldest = g_queue_peek_head(queue);
     int64_t due_us = (oldest != NULL ? rpc_connection_place(oldest)->since_us : now_us) + grace_us;
+    if (due_us <= now_us && rpc_connection_is_unserved(oldest)) {
+        due_us = now_us + UNSERVED_US;
+    }
     if (due_us > now_us) {
         *ret_due_us = due_us;
         return false;
@@ -203,7 +207,7 @@ RpcListener *rpc_listener_new(RpcLoop *loop, int fd, const RpcOptions *options,
         listener->limits.max_handshakes = 256;
     }
     if (listener->limits.grace_ms <= 0) {
-        listener->limits.grace_ms = 1000;
+        listener->limits.grace_ms = 3000;
     }
     listener->handlers = *handlers;
     listener->data = data;

@@ -23,7 +23,7 @@ typedef struct RpcListener RpcListener;
 typedef struct {
     unsigned max_unauthenticated; /* [8,192] */
     unsigned max_handshakes;      /* [256] */
-    int grace_ms;                 /* [1,000] */
+    int grace_ms;                 /* [3,000] */
     /* `address` may be NULL. */
     void (*refused)(RpcListener *listener, const char *address, const GError *reason, void *data);
 } RpcListenerOptions;

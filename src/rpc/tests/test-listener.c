@@ -115,6 +115,35 @@ static void test_peer_gives_up_while_it_waits(void)
     side_clear(&client);
 }
 
+/* Deadlines pass while this process is busy with something else, though everybody did his part. */
+static void test_late_are_we_not_they(void)
+{
+    enum { PEERS = 200 };
+    World world;
+    int fds[PEERS];
+    RpcOptions options = {.open_timeout_ms = 500};
+    world_start(&world, NULL, &options, NULL);
+    for (int i = 0; i < PEERS; i++) {
+        fds[i] = connect_blocking(world.port);
+    }
+    RUN_UNTIL(rpc_listener_unauthenticated(world.listener) == PEERS);
+    g_autoptr(GByteArray) hello = g_byte_array_new();
+    g_autoptr(RpcHello) ours = hello_of(1, 0);
+    json_t *message = rpc_hello_message(ours);
+    rpc_message_frame(hello, message, 0, NULL);
+    json_decref(message);
+    for (int i = 0; i < PEERS; i++) {
+        g_assert_cmpint(write(fds[i], hello->data, hello->len), ==, hello->len);
+    }
+    g_usleep(600 * 1000);
+    RUN_UNTIL(world.server.opened + world.n_refused == PEERS);
+    g_assert_cmpint(world.n_refused, ==, 0);
+    for (int i = 0; i < PEERS; i++) {
+        close(fds[i]);
+    }
+    world_stop(&world);
+}
+
 static void test_open_connections_outlive_the_listener(void)
 {
     World world;
@@ -186,6 +215,7 @@ int main(int argc, char **argv)
     g_test_add_func("/rpc/listener/storm-of-honest-peers", test_storm_of_honest_peers);
     g_test_add_func("/rpc/listener/peer-gives-up-while-it-waits",
                     test_peer_gives_up_while_it_waits);
+    g_test_add_func("/rpc/listener/late-are-we-not-they", test_late_are_we_not_they);
     g_test_add_func("/rpc/listener/open-connections-outlive-the-listener",
                     test_open_connections_outlive_the_listener);
     g_test_add_func("/rpc/listener/new-certificate-for-new-connections",
