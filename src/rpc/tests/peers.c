@@ -74,6 +74,20 @@ void reply_clear(Reply *reply)
     g_clear_error(&reply->error);
 }
 
+static gboolean tick(gpointer data)
+{
+    return G_SOURCE_CONTINUE;
+}
+
+void run_once(void)
+{
+    static guint source;
+    if (source == 0) {
+        source = g_timeout_add_seconds(1, tick, NULL);
+    }
+    g_main_context_iteration(NULL, TRUE);
+}
+
 void run_idle(void)
 {
     while (g_main_context_iteration(NULL, FALSE)) {

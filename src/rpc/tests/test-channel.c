@@ -283,6 +283,10 @@ static void test_too_many_unanswered_calls_are_refused(void)
     answer_held();
     RUN_UNTIL(replies[3].n == 1);
     g_assert_no_error(replies[3].error);
+    world.server.on_call = NULL;
+    rpc_connection_call(connection, "quick", NULL, 0, reply_answer, &replies[4]);
+    RUN_UNTIL(replies[4].n == 2);
+    g_assert_no_error(replies[4].error);
     for (int i = 0; i < 5; i++) {
         reply_clear(&replies[i]);
     }
