@@ -56,33 +56,56 @@ bool sqlite_table_is_damaged(const SqliteTable *table)
     return table->last_error == SQLITE_CORRUPT || table->last_error == SQLITE_NOTADB;
 }
 
+static const char *remedy_for(int code)
+{
+    switch (code) {
+    case SQLITE_FULL:
+    case SQLITE_IOERR:
+        return "make room on its file system, and see in the kernel's log that the disk is sound";
+    case SQLITE_READONLY:
+    case SQLITE_CANTOPEN:
+    case SQLITE_PERM:
+        return "make the file, its directory and its file system writable";
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        return "restore the file from a backup; keep the damaged one for an inquiry";
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return "end the other program that has the file open";
+    default:
+        return NULL;
+    }
+}
+
 static bool failed(SqliteTable *table, const char *what, GError **error)
 {
+    const char *path = sqlite3_db_filename(table->db, "main");
+    int code = sqlite3_errcode(table->db);
     if (!sqlite_table_is_damaged(table)) {
-        table->last_error = sqlite3_errcode(table->db);
+        table->last_error = code;
     }
-    return berth_error_set(error, BERTH_ERROR_UNAVAILABLE, NULL, NULL, NULL, "%s: %s", what,
-                           sqlite3_errmsg(table->db));
+    return berth_error_set(error, BERTH_ERROR_UNAVAILABLE, "path", path, remedy_for(code), "%s: %s",
+                           what, sqlite3_errmsg(table->db));
 }
 
 bool sqlite_table_exec(SqliteTable *table, const char *sql, GError **error)
 {
     return sqlite3_exec(table->db, sql, NULL, NULL, NULL) == SQLITE_OK ||
-           failed(table, "cannot write", error);
+           failed(table, "cannot write to the store", error);
 }
 
 static bool pragma_value(SqliteTable *table, const char *sql, char **ret_text, GError **error)
 {
     sqlite3_stmt *statement = NULL;
     if (sqlite3_prepare_v2(table->db, sql, -1, &statement, NULL) != SQLITE_OK) {
-        return failed(table, "cannot read", error);
+        return failed(table, "cannot read the store", error);
     }
     int step = sqlite3_step(statement);
     if (step == SQLITE_ROW) {
         *ret_text = g_strdup((const char *)sqlite3_column_text(statement, 0));
     }
     sqlite3_finalize(statement);
-    return step == SQLITE_ROW || failed(table, "cannot read", error);
+    return step == SQLITE_ROW || failed(table, "cannot read the store", error);
 }
 
 static bool pragma_integer(SqliteTable *table, const char *sql, int64_t *ret_value, GError **error)
@@ -148,7 +171,7 @@ static bool prepare_all(SqliteTable *table, GError **error)
     for (int i = 0; i < N_SQL; i++) {
         if (sqlite3_prepare_v3(table->db, sql_text[i], -1, SQLITE_PREPARE_PERSISTENT,
                                &table->statements[i], NULL) != SQLITE_OK) {
-            return failed(table, "cannot read", error);
+            return failed(table, "cannot read the store", error);
         }
     }
     return true;
@@ -253,7 +276,7 @@ static GBytes *column_bytes(sqlite3_stmt *s, int column)
 static bool run(SqliteTable *table, sqlite3_stmt *s, GError **error)
 {
     int step = sqlite3_step(s);
-    bool done = step == SQLITE_DONE || failed(table, "cannot write", error);
+    bool done = step == SQLITE_DONE || failed(table, "cannot write to the store", error);
     sqlite3_reset(s);
     sqlite3_clear_bindings(s);
     return done;
@@ -266,7 +289,8 @@ static bool lookup(gpointer data, const char *key, bool with_value, StoreEntry *
     sqlite3_stmt *s = table->statements[with_value ? SQL_GET : SQL_GET_META];
     bind_text(s, 1, key);
     int step = sqlite3_step(s);
-    bool read = step == SQLITE_ROW || step == SQLITE_DONE || failed(table, "cannot read", error);
+    bool read =
+        step == SQLITE_ROW || step == SQLITE_DONE || failed(table, "cannot read the store", error);
     if (read) {
         g_autoptr(GBytes) value = step == SQLITE_ROW && with_value ? column_bytes(s, 0) : NULL;
         *ret_entry = step == SQLITE_ROW
@@ -321,7 +345,7 @@ static bool list(gpointer data, const char *prefix, GPtrArray *keys, GError **er
     while ((step = sqlite3_step(s)) == SQLITE_ROW) {
         g_ptr_array_add(keys, g_strdup((const char *)sqlite3_column_text(s, 0)));
     }
-    bool read = step == SQLITE_DONE || failed(table, "cannot read", error);
+    bool read = step == SQLITE_DONE || failed(table, "cannot read the store", error);
     sqlite3_reset(s);
     sqlite3_clear_bindings(s);
     return read;
@@ -350,7 +374,7 @@ bool sqlite_table_range(SqliteTable *table, const char *prefix, const char *afte
                                         sqlite3_column_int64(s, 2), sqlite3_column_int64(s, 3),
                                         sqlite3_column_int64(s, 4)));
     }
-    bool read = step == SQLITE_DONE || failed(table, "cannot read", error);
+    bool read = step == SQLITE_DONE || failed(table, "cannot read the store", error);
     sqlite3_reset(s);
     sqlite3_clear_bindings(s);
     return read;
@@ -359,7 +383,7 @@ bool sqlite_table_range(SqliteTable *table, const char *prefix, const char *afte
 bool sqlite_table_revision(SqliteTable *table, int64_t *ret_revision, GError **error)
 {
     sqlite3_stmt *s = table->statements[SQL_REVISION];
-    bool read = sqlite3_step(s) == SQLITE_ROW || failed(table, "cannot read", error);
+    bool read = sqlite3_step(s) == SQLITE_ROW || failed(table, "cannot read the store", error);
     if (read) {
         *ret_revision = sqlite3_column_int64(s, 0);
     }
@@ -387,7 +411,7 @@ bool sqlite_table_copy(const char *from, const char *to, GError **error)
         sqlite3_backup *backup = sqlite3_backup_init(target->db, "main", source->db, "main");
         int step = backup != NULL ? sqlite3_backup_step(backup, -1) : SQLITE_ERROR;
         sqlite3_backup_finish(backup);
-        copied = (step == SQLITE_DONE || failed(target, "cannot copy", error)) &&
+        copied = (step == SQLITE_DONE || failed(target, "cannot copy the store", error)) &&
                  sqlite_table_exec(target, "PRAGMA journal_mode = DELETE", error) &&
                  check_whole(target, to, error);
     }
