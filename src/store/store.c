@@ -217,23 +217,26 @@ static void tell_batch(Store *store, GPtrArray *batch)
     drop_cancelled(store);
 }
 
-static void tell_all(Store *store)
+/* What is due now; what comes of it waits for the next turn, so that other sources have theirs.
+ * False if there was nothing. */
+static bool tell_due(Store *store)
 {
-    for (;;) {
-        g_mutex_lock(&store->lock);
-        GPtrArray *batch = g_queue_pop_head(&store->done);
-        bool health_is_new = batch == NULL && store->health_is_new;
-        GError *health = health_is_new ? g_steal_pointer(&store->new_health) : NULL;
-        store->health_is_new = store->health_is_new && !health_is_new;
-        g_mutex_unlock(&store->lock);
-        if (batch != NULL) {
-            tell_batch(store, batch);
-        } else if (health_is_new) {
-            tell_health(store, health);
-        } else {
-            return;
-        }
+    g_mutex_lock(&store->lock);
+    GQueue due = store->done;
+    g_queue_init(&store->done);
+    bool health_is_new = store->health_is_new;
+    GError *health = g_steal_pointer(&store->new_health);
+    store->health_is_new = false;
+    g_mutex_unlock(&store->lock);
+    bool any = health_is_new || due.length > 0;
+    GPtrArray *batch;
+    while ((batch = g_queue_pop_head(&due)) != NULL) {
+        tell_batch(store, batch);
     }
+    if (health_is_new) {
+        tell_health(store, health);
+    }
+    return any;
 }
 
 static gboolean on_source(gpointer data)
@@ -242,7 +245,7 @@ static gboolean on_source(gpointer data)
     g_mutex_lock(&store->lock);
     g_clear_pointer(&store->source, g_source_unref);
     g_mutex_unlock(&store->lock);
-    tell_all(store);
+    tell_due(store);
     return G_SOURCE_REMOVE;
 }
 
@@ -283,11 +286,8 @@ void store_health_changed(Store *store, GError *health)
     g_mutex_unlock(&store->lock);
 }
 
-void store_free(Store *store)
+static void stop(Store *store)
 {
-    if (store == NULL) {
-        return;
-    }
     g_mutex_lock(&store->lock);
     store->closing = true;
     if (store->source != NULL) {
@@ -296,7 +296,43 @@ void store_free(Store *store)
     }
     g_mutex_unlock(&store->lock);
     store->ops->stop(store->backend);
-    tell_all(store);
+}
+
+static void tell_past(StoreWatch *watch)
+{
+    Step *step;
+    while (!watch->cancelled && (step = g_queue_pop_head(&watch->past)) != NULL) {
+        watch_tell(watch, step);
+        step_free(step);
+    }
+    g_source_destroy(watch->past_source);
+    g_clear_pointer(&watch->past_source, g_source_unref);
+}
+
+static bool tell_pasts(Store *store)
+{
+    bool any = false;
+    store->telling++;
+    for (guint i = 0; i < store->watches->len; i++) {
+        StoreWatch *watch = store->watches->pdata[i];
+        if (watch->past_source != NULL) {
+            any = true;
+            tell_past(watch);
+        }
+    }
+    store->telling--;
+    drop_cancelled(store);
+    return any;
+}
+
+void store_free(Store *store)
+{
+    if (store == NULL) {
+        return;
+    }
+    stop(store);
+    while (tell_due(store) || tell_pasts(store)) {
+    }
     store->ops->free(store->backend);
     g_queue_clear_full(&store->history, step_free);
     g_ptr_array_unref(store->watches);
@@ -409,18 +445,13 @@ static bool watch_start(StoreWatch *watch, int64_t from, GError **error)
     return true;
 }
 
-static gboolean tell_past(gpointer data)
+static gboolean on_past(gpointer data)
 {
     StoreWatch *watch = data;
     Store *store = watch->store;
-    Step *step;
     store->telling++;
-    while (!watch->cancelled && (step = g_queue_pop_head(&watch->past)) != NULL) {
-        watch_tell(watch, step);
-        step_free(step);
-    }
+    tell_past(watch);
     store->telling--;
-    g_clear_pointer(&watch->past_source, g_source_unref);
     drop_cancelled(store);
     return G_SOURCE_REMOVE;
 }
@@ -436,7 +467,7 @@ static void schedule_past(StoreWatch *watch)
     }
     watch->past_source = g_idle_source_new();
     g_source_set_priority(watch->past_source, G_PRIORITY_DEFAULT);
-    g_source_set_callback(watch->past_source, tell_past, watch, NULL);
+    g_source_set_callback(watch->past_source, on_past, watch, NULL);
     g_source_attach(watch->past_source, watch->store->context);
 }
 

@@ -6,10 +6,10 @@
  * =============
  *
  * Keys are UTF-8 strings of 1 to 512 bytes without control characters, ordered by their bytes.
- * Values are bytes, up to 1 MiB. The store has one revision, an integer that starts at 0 and rises
- * by one with each transaction that succeeds and has at least one operation (also if it finds
- * nothing to delete), and with nothing else; so whoever is the only writer knows the revision of a
- * change before it is written. Each key has
+ * Values are bytes, as many as a transaction holds beside the longest key. The store has one
+ * revision, an integer that starts at 0 and rises by one with each transaction that succeeds and
+ * has at least one operation (also if it finds nothing to delete), and with nothing else; so
+ * whoever is the only writer knows the revision of a change before it is written. Each key has
  *
  *     create_revision   of the transaction that made it, since it was last absent
  *     mod_revision      of the transaction that wrote it last
@@ -80,9 +80,9 @@
 #include <stdint.h>
 
 #define STORE_KEY_MAX_BYTES 512
-#define STORE_VALUE_MAX_BYTES (1024 * 1024)
 #define STORE_TXN_MAX_OPS 128             /* and as many compares */
 #define STORE_TXN_MAX_BYTES (1024 * 1024) /* keys and values of all operations and compares */
+#define STORE_VALUE_MAX_BYTES (STORE_TXN_MAX_BYTES - STORE_KEY_MAX_BYTES)
 
 typedef struct Store Store;
 typedef struct StoreTxn StoreTxn;

@@ -102,14 +102,14 @@ bool txn_check_prefix(const char *prefix, const char *field, GError **error)
 {
     size_t length = strlen(prefix);
 
+    if (!g_utf8_validate_len(prefix, length, NULL)) {
+        return berth_error_set(error, BERTH_ERROR_INVALID, field, prefix, "write the key in UTF-8",
+                               "the store's keys are UTF-8, and this one is not");
+    }
     if (length > STORE_KEY_MAX_BYTES) {
         return berth_error_set(
             error, BERTH_ERROR_INVALID, field, prefix, "use shorter names in the key",
             "a key of %zu bytes is over the store's cap of %d", length, STORE_KEY_MAX_BYTES);
-    }
-    if (!g_utf8_validate_len(prefix, length, NULL)) {
-        return berth_error_set(error, BERTH_ERROR_INVALID, field, NULL, "write the key in UTF-8",
-                               "the store's keys are UTF-8, and this one is not");
     }
     if (has_control_character(prefix)) {
         return berth_error_set(error, BERTH_ERROR_INVALID, field, NULL,
@@ -122,8 +122,8 @@ bool txn_check_prefix(const char *prefix, const char *field, GError **error)
 bool txn_check_key(const char *key, const char *field, GError **error)
 {
     if (*key == '\0') {
-        return berth_error_set(error, BERTH_ERROR_INVALID, field, "", "name a key",
-                               "the store has no empty key");
+        return berth_error_set(error, BERTH_ERROR_INVALID, field, "", "name at least a key's start",
+                               "an empty %s stands for no key", field);
     }
     return txn_check_prefix(key, field, error);
 }
@@ -131,9 +131,11 @@ bool txn_check_key(const char *key, const char *field, GError **error)
 static bool check_value(const char *key, GBytes *value, GError **error)
 {
     if (g_bytes_get_size(value) > STORE_VALUE_MAX_BYTES) {
-        return berth_error_set(error, BERTH_ERROR_TOO_LARGE, "value", key, "store a smaller value",
-                               "a value of %zu bytes is over the store's cap of %d",
-                               g_bytes_get_size(value), STORE_VALUE_MAX_BYTES);
+        g_autofree char *size = g_strdup_printf("%zu bytes", g_bytes_get_size(value));
+
+        return berth_error_set(error, BERTH_ERROR_TOO_LARGE, "value", size, "store a smaller value",
+                               "the value of key '%s' is over the store's cap of %d bytes", key,
+                               STORE_VALUE_MAX_BYTES);
     }
     return true;
 }
@@ -141,7 +143,9 @@ static bool check_value(const char *key, GBytes *value, GError **error)
 static bool check_count(unsigned count, const char *what, GError **error)
 {
     if (count >= STORE_TXN_MAX_OPS) {
-        return berth_error_set(error, BERTH_ERROR_TOO_LARGE, what, NULL,
+        g_autofree char *text = g_strdup_printf("%u", count + 1);
+
+        return berth_error_set(error, BERTH_ERROR_TOO_LARGE, what, text,
                                "split the work into several transactions",
                                "a transaction carries at most %d %s", STORE_TXN_MAX_OPS, what);
     }
@@ -150,13 +154,16 @@ static bool check_count(unsigned count, const char *what, GError **error)
 
 static bool count_bytes(StoreTxn *txn, const char *key, GBytes *value, GError **error)
 {
-    txn->bytes += strlen(key) + (value != NULL ? g_bytes_get_size(value) : 0);
-    if (txn->bytes > STORE_TXN_MAX_BYTES) {
-        return berth_error_set(error, BERTH_ERROR_TOO_LARGE, "transaction", NULL,
+    size_t total = txn->bytes + strlen(key) + (value != NULL ? g_bytes_get_size(value) : 0);
+
+    if (total > STORE_TXN_MAX_BYTES) {
+        g_autofree char *text = g_strdup_printf("%zu bytes", total);
+
+        return berth_error_set(error, BERTH_ERROR_TOO_LARGE, "transaction", text,
                                "split the work into several transactions",
-                               "a transaction of %zu bytes is over the store's cap of %d",
-                               txn->bytes, STORE_TXN_MAX_BYTES);
+                               "a transaction carries at most %d bytes", STORE_TXN_MAX_BYTES);
     }
+    txn->bytes = total;
     return true;
 }
 
@@ -267,8 +274,11 @@ bool txn_check(const StoreTxn *txn, GError **error)
         const TxnOp *a = &g_array_index(txn->ops, TxnOp, i);
 
         for (unsigned j = i + 1; j < txn->ops->len; j++) {
-            if (overlap(a, &g_array_index(txn->ops, TxnOp, j))) {
-                return berth_error_set(error, BERTH_ERROR_INVALID, "key", a->key,
+            const TxnOp *b = &g_array_index(txn->ops, TxnOp, j);
+
+            if (overlap(a, b)) {
+                return berth_error_set(error, BERTH_ERROR_INVALID, "key",
+                                       a->kind == TXN_PUT ? a->key : b->key,
                                        "write each key once in a transaction",
                                        "two operations of a transaction write the same key");
             }

@@ -51,9 +51,9 @@ static void values_are_bytes(Store *store)
     static const char binary[] = "a\0b\xff\n";
     g_autoptr(GBytes) empty = g_bytes_new(NULL, 0);
     g_autoptr(GBytes) bytes = g_bytes_new(binary, sizeof binary);
-    char *large = g_malloc(STORE_TXN_MAX_BYTES - 5);
-    memset(large, 7, STORE_TXN_MAX_BYTES - 5);
-    g_autoptr(GBytes) big = g_bytes_new_take(large, STORE_TXN_MAX_BYTES - 5);
+    char *large = g_malloc(STORE_VALUE_MAX_BYTES);
+    memset(large, 7, STORE_VALUE_MAX_BYTES);
+    g_autoptr(GBytes) big = g_bytes_new_take(large, STORE_VALUE_MAX_BYTES);
     StoreTxn *txn = store_txn_new();
     store_txn_put(txn, "empty", empty);
     store_txn_put(txn, "binary", bytes);
@@ -302,6 +302,59 @@ static void refuses_too_much(Store *store)
     g_assert_cmpint(store_revision(store), ==, 1);
 }
 
+static void refuses_naming(Store *store, StoreTxn *txn, const char *field, const char *value,
+                           const char *remedy)
+{
+    g_autoptr(GError) error = NULL;
+    g_assert_false(store_commit_sync(store, txn, NULL, &error));
+    g_assert_cmpstr(berth_error_field(error), ==, field);
+    g_assert_cmpstr(berth_error_value(error), ==, value);
+    g_assert_cmpstr(berth_error_remedy(error), ==, remedy);
+}
+
+static void put_zeros(StoreTxn *txn, const char *key, size_t size)
+{
+    g_autoptr(GBytes) value = g_bytes_new_take(g_malloc0(size), size);
+    store_txn_put(txn, key, value);
+}
+
+/* The errors of bounds name what was over and by how much; the bounds themselves are allowed. */
+static void names_what_is_over(Store *store)
+{
+    static const char split[] = "split the work into several transactions";
+    StoreTxn *value = store_txn_new(), *bytes = store_txn_new(), *ops = store_txn_new();
+    put_zeros(value, "key", STORE_VALUE_MAX_BYTES + 1);
+    refuses_naming(store, value, "value", "1048065 bytes", "store a smaller value");
+    put_zeros(bytes, "a", STORE_TXN_MAX_BYTES / 2 - 1);
+    put_zeros(bytes, "b", STORE_TXN_MAX_BYTES / 2 - 1);
+    g_assert_cmpuint(store_txn_bytes(bytes), ==, STORE_TXN_MAX_BYTES);
+    store_txn_compare_absent(bytes, "c");
+    refuses_naming(store, bytes, "transaction", "1048577 bytes", split);
+    for (int i = 0; i <= STORE_TXN_MAX_OPS; i++) {
+        g_autofree char *key = g_strdup_printf("key/%d", i);
+        put(ops, key);
+    }
+    refuses_naming(store, ops, "operations", "129", split);
+    StoreTxn *under = store_txn_new();
+    store_txn_delete_prefix(under, "ke");
+    put(under, "key");
+    refuses_naming(store, under, "key", "key", "write each key once in a transaction");
+}
+
+/* The largest value goes with any key. */
+static void takes_what_just_fits(Store *store)
+{
+    g_autofree char *longest = g_strnfill(STORE_KEY_MAX_BYTES, 'k');
+    StoreTxn *value = store_txn_new(), *bytes = store_txn_new();
+    put_zeros(value, longest, STORE_VALUE_MAX_BYTES);
+    must_commit(store, value);
+    put_zeros(bytes, "a", STORE_TXN_MAX_BYTES / 2 - 1);
+    put_zeros(bytes, "b", STORE_TXN_MAX_BYTES / 2 - 1);
+    must_commit(store, bytes);
+    g_autoptr(StoreEntry) entry = entry_of(store, longest);
+    g_assert_cmpuint(g_bytes_get_size(entry->value), ==, STORE_VALUE_MAX_BYTES);
+}
+
 static void refuses_contradictions(Store *store)
 {
     StoreTxn *twice = txn_put("key", "a");
@@ -380,6 +433,43 @@ static void callbacks_may_commit(Store *store)
     Order order = {.store = store};
     store_commit(store, txn_put("key", "x"), on_chained, &order);
     turn_until(&order.told, 20);
+}
+
+typedef struct {
+    Store *store;
+    int left;
+    bool others_ran;
+} Endless;
+
+static void on_endless(const StoreResult *result, const GError *error, gpointer data)
+{
+    Endless *endless = data;
+    g_assert_no_error(error);
+    if (--endless->left > 0) {
+        store_commit(endless->store, txn_put("key", "x"), on_endless, endless);
+    }
+}
+
+static gboolean on_others(gpointer data)
+{
+    ((Endless *)data)->others_ran = true;
+    return G_SOURCE_REMOVE;
+}
+
+/* Whoever commits again in each callback leaves the main loop to other sources. */
+static void callbacks_let_others_run(Store *store)
+{
+    Endless endless = {store, 50, false};
+    store_commit(store, txn_put("key", "x"), on_endless, &endless);
+    guint id = g_timeout_add_full(G_PRIORITY_DEFAULT, 0, on_others, &endless, NULL);
+    g_assert_cmpuint(id, >, 0);
+    while (!endless.others_ran) {
+        g_main_context_iteration(NULL, TRUE);
+    }
+    g_assert_cmpint(endless.left, >, 40);
+    while (endless.left > 0) {
+        g_main_context_iteration(NULL, TRUE);
+    }
 }
 
 /* A generator of transactions and a table that is nothing but a sorted list. */
@@ -514,9 +604,12 @@ static const struct {
     {"prefixes-are-deleted", prefixes_are_deleted},
     {"refuses-bad-keys", refuses_bad_keys},
     {"refuses-too-much", refuses_too_much},
+    {"names-what-is-over", names_what_is_over},
+    {"takes-what-just-fits", takes_what_just_fits},
     {"refuses-contradictions", refuses_contradictions},
     {"acknowledges-in-order", acknowledges_in_order},
     {"callbacks-may-commit", callbacks_may_commit},
+    {"callbacks-let-others-run", callbacks_let_others_run},
     {"equals-a-plain-table", equals_a_plain_table},
 };
 

@@ -243,6 +243,20 @@ static void run_case(gconstpointer data)
     fixture_close(&fixture);
 }
 
+/* Closing tells what a watch still has to read, in its order. */
+static void closing_tells_the_past(gconstpointer data)
+{
+    Fixture fixture;
+    Log log;
+    fixture_open(&fixture, data, 0);
+    commit_values(fixture.store, "a", 1, 2);
+    turn();
+    log_start(&log, fixture.store, "a", 1);
+    store_commit(fixture.store, txn_put("a", "3"), NULL, NULL);
+    fixture_close(&fixture);
+    log_expect(&log, "1:a=1 2:a=2 3:a=3");
+}
+
 void conformance_add_watches(const Backend *backend)
 {
     static const struct {
@@ -267,4 +281,7 @@ void conformance_add_watches(const Backend *backend)
         *c = (Case){backend, cases[i].history, cases[i].run};
         g_test_add_data_func_full(path, c, run_case, g_free);
     }
+    g_autofree char *path =
+        g_strdup_printf("/store/%s/watch/closing-tells-the-past", backend->name);
+    g_test_add_data_func(path, backend, closing_tells_the_past);
 }
