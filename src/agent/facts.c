@@ -15,6 +15,8 @@
 /* Kept for the agent, the kernel and all that is not a VM. */
 #define RESERVE_MIN_MIB 512
 #define RESERVE_PER_CENT 5
+/* Of the machine, not of one agent: several share it. */
+#define PROBE_FILE "/run/berth/probe.json"
 
 /* The address from which the manager is reached: no packet is sent. */
 static char *address_towards(const char *manager, int port, GError **error)
@@ -70,7 +72,8 @@ static void remember(const char *path, const char *key, const QemuProbe *probe)
                              "machine", probe->machine, "reason", probe->reason, "overhead",
                              (json_int_t)probe->overhead_mib);
     g_autoptr(GError) error = NULL;
-    if (!json_file_write(path, json, &error)) {
+    g_autofree char *directory = g_path_get_dirname(path);
+    if (!directory_make(directory, 0755, &error) || !json_file_write(path, json, &error)) {
         g_warning("what QEMU can do is not remembered: %s", error->message);
     }
     json_decref(json);
@@ -84,7 +87,7 @@ static QemuProbe *probe(const Agent *agent, GError **error)
         [ACCELERATOR_CHOICE_KVM] = QEMU_PROBE_KVM,
         [ACCELERATOR_CHOICE_TCG] = QEMU_PROBE_TCG,
     };
-    g_autofree char *path = g_build_filename(agent->state, "probe.json", NULL);
+    const char *path = PROBE_FILE;
     g_autofree char *key = probe_key(agent);
     QemuProbe *known = recall(path, key);
     if (known != NULL) {

@@ -3,13 +3,14 @@
  *
  *     STATE/agent.json                  configuration (AgentConfig)
  *     STATE/ca.pem host.pem host-key.pem
- *     STATE/probe.json                  what a run of QEMU has shown, for this boot
  *     STATE/vms/ID.json                 KeptVm: assignment, tombstone, record
  *     STATE/networks/ID.json            NetworkAssignment
  *     STATE/images/SHA256               content of image files
  *     STATE/disks/VM/DISK.qcow2
  *     RUN/vms/ID/                       the keeper's directory of a VM (keep/rundir.h)
  *     RUN/dhcp/NETWORK/                 dnsmasq's
+ *     /run/berth/probe.json             what a run of QEMU has shown, on this machine and for this
+ * boot
  *
  * STATE outlives a reboot, RUN does not. Ids are ULIDs, checked before they become part of a path.
  *

@@ -122,31 +122,42 @@ static char *share(const Lab *lab, GError **error)
                            MAX(free_gib * DISK_SHARE_PER_CENT / 100 / n, 1));
 }
 
-static bool start_agent(Lab *lab, int i, const char *capacity, GError **error)
+/* One host's joining, in a thread of its own: most of it is waiting for keys and the manager's
+ * disk. */
+typedef struct {
+    const Lab *lab;
+    const char *capacity;
+    int host;
+    GThread *thread;
+    GError *error;
+} Join;
+
+static gpointer join(gpointer data)
 {
+    Join *self = data;
+    int i = self->host;
     g_autofree char *agent = program("berth-agent", "agent");
     g_autofree char *name = g_strdup_printf("host-%d", i);
     g_autofree char *state = g_strdup_printf(LAB_STATE "/%s", name);
-    g_autofree char *run = g_strdup_printf(LAB_RUN "/%s", name);
     g_autofree char *namespace = lab_namespace(i);
     g_autofree char *address = lab_host_address(i);
-    g_autofree char *url = url_of(lab);
+    g_autofree char *url = url_of(self->lab);
     g_autofree char *uid = g_strdup_printf("%d", 70000 + i * 1000);
-    g_autofree char *grace = g_strdup_printf("%d", lab->options.grace_ms);
-    const char *join[] = {agent,
+    g_autofree char *grace = g_strdup_printf("%d", self->lab->options.grace_ms);
+    const char *argv[] = {agent,
                           "join",
                           "--state",
                           state,
                           "--manager",
                           url,
                           "--token",
-                          lab->token,
+                          self->lab->token,
                           "--name",
                           name,
                           "--address",
                           address,
                           "--capacity",
-                          capacity,
+                          self->capacity,
                           "--reserve",
                           "memory=64MiB",
                           "--uid-first",
@@ -156,11 +167,41 @@ static bool start_agent(Lab *lab, int i, const char *capacity, GError **error)
                           "--powerdown-grace-ms",
                           grace,
                           NULL};
-    const char *argv[] = {agent, "run", "--state", state, "--run", run, NULL};
-    if (!lab_process_run(join, namespace, error)) {
-        g_prefix_error(error, "%s does not join: ", name);
-        return false;
+    if (!lab_process_run(argv, namespace, &self->error)) {
+        g_prefix_error(&self->error, "%s does not join: ", name);
     }
+    return NULL;
+}
+
+static bool join_all(const Lab *lab, const char *capacity, GError **error)
+{
+    Join joins[LAB_HOSTS_MAX + 1] = {0};
+    for (int i = 1; i <= lab->options.hosts; i++) {
+        joins[i] = (Join){.lab = lab, .capacity = capacity, .host = i};
+        joins[i].thread = g_thread_new("join", join, &joins[i]);
+    }
+    GError *first = NULL;
+    for (int i = 1; i <= lab->options.hosts; i++) {
+        g_thread_join(joins[i].thread);
+        if (first == NULL) {
+            first = g_steal_pointer(&joins[i].error);
+        }
+        g_clear_error(&joins[i].error);
+    }
+    if (first != NULL) {
+        g_propagate_error(error, first);
+    }
+    return first == NULL;
+}
+
+static bool start_agent(Lab *lab, int i, GError **error)
+{
+    g_autofree char *agent = program("berth-agent", "agent");
+    g_autofree char *name = g_strdup_printf("host-%d", i);
+    g_autofree char *state = g_strdup_printf(LAB_STATE "/%s", name);
+    g_autofree char *run = g_strdup_printf(LAB_RUN "/%s", name);
+    g_autofree char *namespace = lab_namespace(i);
+    const char *argv[] = {agent, "run", "--state", state, "--run", run, NULL};
     lab->agents[i] = lab_process_start(name, argv, namespace, error);
     return lab->agents[i] != NULL;
 }
@@ -202,11 +243,11 @@ static bool begin(Lab *lab, GError **error)
 {
     g_autofree char *capacity = share(lab, error);
     if (capacity == NULL || !make_directories(error) || !lab_net_make(lab->options.hosts, error) ||
-        !start_manager(lab, error) || !get_token(lab, error)) {
+        !start_manager(lab, error) || !get_token(lab, error) || !join_all(lab, capacity, error)) {
         return false;
     }
     for (int i = 1; i <= lab->options.hosts; i++) {
-        if (!start_agent(lab, i, capacity, error)) {
+        if (!start_agent(lab, i, error)) {
             return false;
         }
     }
