@@ -49,7 +49,6 @@ static void fail_later(Pending *pending, GError *error)
 static void time_out(void *owner)
 {
     Pending *pending = owner;
-    g_autoptr(RpcConnection) conn = rpc_connection_ref(pending->connection);
     settle(pending);
     g_autoptr(GError) error = NULL;
     berth_error_set(&error, BERTH_ERROR_TIMEOUT, "method", pending->method,
