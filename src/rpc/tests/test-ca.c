@@ -9,17 +9,26 @@
 #define NOW 1800000000
 #define DAY 86400
 
-static RpcCa *ca_new(RpcIdentity **ret_identity)
+static RpcIdentity *identity_new(void)
 {
     g_autoptr(GError) error = NULL;
-    g_autoptr(RpcIdentity) identity = rpc_ca_make("berth test", NOW, &error);
+    RpcIdentity *identity = rpc_ca_make("berth test", NOW, &error);
     g_assert_no_error(error);
+    return identity;
+}
+
+static RpcCa *ca_of(const RpcIdentity *identity)
+{
+    g_autoptr(GError) error = NULL;
     RpcCa *ca = rpc_ca_new(identity, &error);
     g_assert_no_error(error);
-    if (ret_identity != NULL) {
-        *ret_identity = g_steal_pointer(&identity);
-    }
     return ca;
+}
+
+static RpcCa *ca_new(void)
+{
+    g_autoptr(RpcIdentity) identity = identity_new();
+    return ca_of(identity);
 }
 
 static gnutls_x509_crt_t import(const char *pem)
@@ -53,8 +62,7 @@ static unsigned verify(const char *ca_pem, const char *pem, const char *purpose,
 
 static void test_ca_is_one_for_ten_years(void)
 {
-    RpcIdentity *identity = NULL;
-    g_autoptr(RpcCa) ca = ca_new(&identity);
+    g_autoptr(RpcIdentity) identity = identity_new();
     g_autoptr(RpcCertificateInfo) info = rpc_certificate_read(identity->certificate, NULL);
     g_assert_cmpstr(info->name, ==, "berth test");
     g_assert_cmpint(info->valid_from, ==, NOW - 3600);
@@ -67,13 +75,12 @@ static void test_ca_is_one_for_ten_years(void)
     g_assert_cmpint(gnutls_x509_crt_get_signature_algorithm(certificate), ==,
                     GNUTLS_SIGN_ECDSA_SHA256);
     gnutls_x509_crt_deinit(certificate);
-    rpc_identity_free(identity);
 }
 
 static void test_client_is_good_for_clients_only(void)
 {
-    RpcIdentity *identity = NULL;
-    g_autoptr(RpcCa) ca = ca_new(&identity);
+    g_autoptr(RpcIdentity) identity = identity_new();
+    g_autoptr(RpcCa) ca = ca_of(identity);
     g_autoptr(RpcIdentity) client = rpc_ca_issue_client(ca, "host-7", NOW, 30, NULL);
     g_autoptr(RpcCertificateInfo) info = rpc_certificate_read(client->certificate, NULL);
     g_assert_cmpstr(info->name, ==, "host-7");
@@ -82,13 +89,12 @@ static void test_client_is_good_for_clients_only(void)
     const char *ca_pem = identity->certificate, *pem = client->certificate;
     g_assert_cmpuint(verify(ca_pem, pem, GNUTLS_KP_TLS_WWW_CLIENT, NULL), ==, 0);
     g_assert_cmpuint(verify(ca_pem, pem, GNUTLS_KP_TLS_WWW_SERVER, NULL), !=, 0);
-    rpc_identity_free(identity);
 }
 
 static void test_server_has_its_names(void)
 {
-    RpcIdentity *identity = NULL;
-    g_autoptr(RpcCa) ca = ca_new(&identity);
+    g_autoptr(RpcIdentity) identity = identity_new();
+    g_autoptr(RpcCa) ca = ca_of(identity);
     const char *const names[] = {"manager.example", "10.1.2.3", "fd00::7", NULL};
     g_autoptr(RpcIdentity) server = rpc_ca_issue_server(ca, names, NOW, 30, NULL);
     for (int i = 0; names[i] != NULL; i++) {
@@ -101,23 +107,20 @@ static void test_server_has_its_names(void)
         !=, 0);
     g_assert_cmpuint(
         verify(identity->certificate, server->certificate, GNUTLS_KP_TLS_WWW_CLIENT, NULL), !=, 0);
-    rpc_identity_free(identity);
 }
 
 static void test_other_ca_did_not_sign_it(void)
 {
-    RpcIdentity *other = NULL;
-    g_autoptr(RpcCa) ca = ca_new(NULL);
-    g_autoptr(RpcCa) other_ca = ca_new(&other);
+    g_autoptr(RpcIdentity) other = identity_new();
+    g_autoptr(RpcCa) ca = ca_new();
     g_autoptr(RpcIdentity) client = rpc_ca_issue_client(ca, "h", NOW, 1, NULL);
     g_assert_cmpuint(
         verify(other->certificate, client->certificate, GNUTLS_KP_TLS_WWW_CLIENT, NULL), !=, 0);
-    rpc_identity_free(other);
 }
 
 static void test_every_certificate_is_its_own(void)
 {
-    g_autoptr(RpcCa) ca = ca_new(NULL);
+    g_autoptr(RpcCa) ca = ca_new();
     g_autoptr(RpcIdentity) a = rpc_ca_issue_client(ca, "h", NOW, 1, NULL);
     g_autoptr(RpcIdentity) b = rpc_ca_issue_client(ca, "h", NOW, 1, NULL);
     g_autoptr(RpcCertificateInfo) of_a = rpc_certificate_read(a->certificate, NULL);
@@ -129,8 +132,8 @@ static void test_every_certificate_is_its_own(void)
 
 static void test_request_is_signed_under_the_given_name(void)
 {
-    RpcIdentity *identity = NULL;
-    g_autoptr(RpcCa) ca = ca_new(&identity);
+    g_autoptr(RpcIdentity) identity = identity_new();
+    g_autoptr(RpcCa) ca = ca_of(identity);
     g_autoptr(GError) error = NULL;
     g_autoptr(RpcIdentity) request = rpc_request_new("i-say-root", &error);
     g_assert_no_error(error);
@@ -139,12 +142,11 @@ static void test_request_is_signed_under_the_given_name(void)
     g_autoptr(RpcCertificateInfo) info = rpc_certificate_read(pem, NULL);
     g_assert_cmpstr(info->name, ==, "host-9");
     g_assert_cmpuint(verify(identity->certificate, pem, GNUTLS_KP_TLS_WWW_CLIENT, NULL), ==, 0);
-    rpc_identity_free(identity);
 }
 
 static void test_forged_request_is_refused(void)
 {
-    g_autoptr(RpcCa) ca = ca_new(NULL);
+    g_autoptr(RpcCa) ca = ca_new();
     g_autoptr(GError) error = NULL;
     g_assert_null(rpc_ca_sign_client(ca, "no request", "h", NOW, 1, &error));
     g_assert_error(error, BERTH_ERROR, BERTH_ERROR_INVALID);
@@ -162,7 +164,7 @@ static void test_forged_request_is_refused(void)
 
 static void test_bad_ids_are_refused(void)
 {
-    g_autoptr(RpcCa) ca = ca_new(NULL);
+    g_autoptr(RpcCa) ca = ca_new();
     g_autofree char *long_id = g_strnfill(65, 'x');
     const char *const ids[] = {"", "\xff", long_id};
     for (guint i = 0; i < G_N_ELEMENTS(ids); i++) {
@@ -175,9 +177,9 @@ static void test_bad_ids_are_refused(void)
 
 static void test_only_a_ca_with_its_own_key_can_sign(void)
 {
-    RpcIdentity *first = NULL, *second = NULL;
-    g_autoptr(RpcCa) ca = ca_new(&first);
-    g_autoptr(RpcCa) other = ca_new(&second);
+    g_autoptr(RpcIdentity) first = identity_new();
+    g_autoptr(RpcIdentity) second = identity_new();
+    g_autoptr(RpcCa) ca = ca_of(first);
     g_autoptr(GError) error = NULL;
     g_autoptr(RpcIdentity) client = rpc_ca_issue_client(ca, "h", NOW, 1, NULL);
     g_assert_null(rpc_ca_new(client, &error));
@@ -191,8 +193,6 @@ static void test_only_a_ca_with_its_own_key_can_sign(void)
     g_assert_null(rpc_ca_new(&garbage, &error));
     g_assert_error(error, BERTH_ERROR, BERTH_ERROR_INVALID);
     g_assert_cmpstr(berth_error_field(error), ==, "key");
-    rpc_identity_free(first);
-    rpc_identity_free(second);
 }
 
 static void test_files_keep_the_key_private(void)
@@ -202,8 +202,7 @@ static void test_files_keep_the_key_private(void)
     g_assert_no_error(error);
     g_autofree char *certificate = g_build_filename(directory, "ca.pem", NULL);
     g_autofree char *key = g_build_filename(directory, "ca.key", NULL);
-    RpcIdentity *identity = NULL;
-    g_autoptr(RpcCa) ca = ca_new(&identity);
+    g_autoptr(RpcIdentity) identity = identity_new();
     /* A file that stood there with a wider mode does not lend it to the key. */
     g_assert_true(g_file_set_contents_full(key, "old", -1, G_FILE_SET_CONTENTS_NONE, 0644, NULL));
     g_assert_true(rpc_identity_save(identity, certificate, key, &error));
@@ -221,7 +220,6 @@ static void test_files_keep_the_key_private(void)
     g_assert_nonnull(strstr(error->message, key));
     g_remove(certificate);
     g_rmdir(directory);
-    rpc_identity_free(identity);
 }
 
 int main(int argc, char **argv)
