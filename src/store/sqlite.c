@@ -43,10 +43,9 @@ static GError *unwritable(const Sqlite *sqlite, const GError *cause)
     GError *error = NULL;
     const char *remedy =
         sqlite->damaged
-            ? "stop the manager, restore the file from a backup (berth-manager --help), start it "
-              "again"
+            ? SQLITE_TABLE_RESTORE
             : "make room on its file system, or make it writable; writing is tried again by itself";
-    berth_error_set(&error, BERTH_ERROR_UNAVAILABLE, NULL, NULL, remedy,
+    berth_error_set(&error, BERTH_ERROR_UNAVAILABLE, "path", sqlite->path, remedy,
                     "the store %s takes no writes: %s", sqlite->path, cause->message);
     return error;
 }
@@ -123,8 +122,13 @@ static void run_batch(Sqlite *sqlite, GPtrArray *batch)
 static bool has_room(const Sqlite *sqlite)
 {
     struct statvfs vfs;
-    return statvfs(sqlite->path, &vfs) != 0 ||
-           (int64_t)(vfs.f_bavail * (vfs.f_frsize / 1024)) >= sqlite->options.probe_free_kib;
+    if (statvfs(sqlite->path, &vfs) != 0) {
+        return true;
+    }
+    double unit_kib = (double)vfs.f_frsize / 1024;
+    double wanted =
+        MIN((double)sqlite->options.probe_free_kib, (double)vfs.f_blocks * unit_kib / 8);
+    return (double)vfs.f_bavail * unit_kib >= wanted;
 }
 
 /* A write of nothing new. */
@@ -303,7 +307,7 @@ static bool open_all(Sqlite *sqlite, GError **error)
 Store *store_sqlite_open(const char *path, const StoreSqliteOptions *options, GError **error)
 {
     Sqlite *sqlite = g_new0(Sqlite, 1);
-    sqlite->path = g_strdup(path);
+    sqlite->path = sqlite_file_resolve(path);
     sqlite->lock_fd = -1;
     sqlite->queue = g_async_queue_new();
     sqlite->options = with_defaults(options);

@@ -2,13 +2,46 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "store/sqlite_table.h"
+
+char *sqlite_file_resolve(const char *path)
+{
+    char real[PATH_MAX];
+    return g_strdup(realpath(path, real) != NULL ? real : path);
+}
+
+/* "process 17", or what can be said of one that found no room to write its pid down. */
+static char *holder(int fd)
+{
+    char pid[32] = "";
+    ssize_t n = pread(fd, pid, sizeof pid - 1, 0);
+    pid[MAX(n, 0)] = '\0';
+    g_strstrip(pid);
+    return pid[0] != '\0' ? g_strconcat("process ", pid, NULL) : g_strdup("another process");
+}
+
+static bool locked(int fd, const char *path, GError **error)
+{
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+        return true;
+    }
+    if (errno != EWOULDBLOCK) {
+        return berth_error_set(error, BERTH_ERROR_UNAVAILABLE, "path", path,
+                               "put the store on a local file system", "cannot lock the store: %s",
+                               g_strerror(errno));
+    }
+    g_autofree char *who = holder(fd);
+    return berth_error_set(error, BERTH_ERROR_CONFLICT, "path", path, "end that process first",
+                           "%s has this store open", who);
+}
 
 int sqlite_file_lock(const char *path, GError **error)
 {
@@ -20,13 +53,8 @@ int sqlite_file_lock(const char *path, GError **error)
                         "cannot open the store's lock: %s", g_strerror(errno));
         return -1;
     }
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        char pid[32] = "?";
-        ssize_t n = read(fd, pid, sizeof pid - 1);
-        pid[MAX(n, 0)] = '\0';
+    if (!locked(fd, path, error)) {
         close(fd);
-        berth_error_set(error, BERTH_ERROR_CONFLICT, "path", path, "end that process first",
-                        "process %s has this store open", g_strstrip(pid));
         return -1;
     }
     if (ftruncate(fd, 0) != 0 || dprintf(fd, "%d\n", (int)getpid()) < 0) {

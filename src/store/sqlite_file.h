@@ -11,6 +11,9 @@
 #include <glib.h>
 #include <stdbool.h>
 
+/* The file's true name, past symbolic links, so that all who open it meet at one lock. */
+char *sqlite_file_resolve(const char *path);
+
 /* Takes `path`.lock, which is held until the descriptor returned is closed; the kernel lets go of
  * it too, whatever ends the process. -1 on failure: CONFLICT, and the pid of who holds it. */
 int sqlite_file_lock(const char *path, GError **error);

@@ -49,6 +49,7 @@ struct SqliteTable {
     sqlite3 *db;
     sqlite3_stmt *statements[N_SQL];
     int last_error;
+    bool keeps_index;
 };
 
 bool sqlite_table_is_damaged(const SqliteTable *table)
@@ -68,7 +69,7 @@ static const char *remedy_for(int code)
         return "make the file, its directory and its file system writable";
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
-        return "restore the file from a backup; keep the damaged one for an inquiry";
+        return SQLITE_TABLE_RESTORE;
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
         return "end the other program that has the file open";
@@ -147,8 +148,7 @@ static bool check_whole(SqliteTable *table, const char *path, GError **error)
         verdict = g_strdup(unreadable->message);
     }
     return strcmp(verdict, "ok") == 0 ||
-           berth_error_set(error, BERTH_ERROR_UNAVAILABLE, "path", path,
-                           "restore the file from a backup; keep the damaged one for an inquiry",
+           berth_error_set(error, BERTH_ERROR_UNAVAILABLE, "path", path, SQLITE_TABLE_RESTORE,
                            "the store's file is damaged: %s", verdict);
 }
 
@@ -214,6 +214,11 @@ static bool set_up(SqliteTable *table, const char *path, int64_t max_pages, GErr
         !pragma_value(table, "PRAGMA journal_mode = WAL", &mode, error)) {
         return false;
     }
+    if (strcmp(mode, "wal") != 0) {
+        return berth_error_set(error, BERTH_ERROR_UNAVAILABLE, "path", path,
+                               "put the store on a local file system",
+                               "its file system cannot carry SQLite's log");
+    }
     g_autofree char *settings =
         g_strdup_printf("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 1000; PRAGMA "
                         "max_page_count = %" G_GINT64_FORMAT,
@@ -231,9 +236,21 @@ bool sqlite_table_fill_new(const char *path, GError **error)
     return filled;
 }
 
+/* Closing leaves the log, emptied, and its index in place: a store whose disk filled up meanwhile
+ * has the room already that its index needs, and opens. */
+static void keep_index(SqliteTable *table)
+{
+    int on = 1;
+    sqlite3_file_control(table->db, "main", SQLITE_FCNTL_PERSIST_WAL, &on);
+    table->keeps_index = true;
+}
+
 SqliteTable *sqlite_table_open(const char *path, int64_t max_pages, GError **error)
 {
     SqliteTable *table = open_file(path, SQLITE_OPEN_READWRITE, error);
+    if (table != NULL) {
+        keep_index(table);
+    }
     if (table != NULL && (!set_up(table, path, max_pages, error) || !prepare_all(table, error))) {
         g_clear_pointer(&table, sqlite_table_close);
     }
@@ -255,6 +272,9 @@ void sqlite_table_close(SqliteTable *table)
     if (table != NULL) {
         for (int i = 0; i < N_SQL; i++) {
             sqlite3_finalize(table->statements[i]);
+        }
+        if (table->keeps_index) {
+            sqlite3_exec(table->db, "PRAGMA journal_size_limit = 0", NULL, NULL, NULL);
         }
         sqlite3_close(table->db);
         g_free(table);

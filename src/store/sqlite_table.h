@@ -14,6 +14,11 @@
 
 typedef struct SqliteTable SqliteTable;
 
+/* What to do about a damaged file. Its log would be played over the backup. */
+#define SQLITE_TABLE_RESTORE                                                                       \
+    "stop the manager, move the file, its -wal and its -shm aside, put a backup in its place, "    \
+    "start again"
+
 /* Makes, checks and migrates. `max_pages` 0: no cap. */
 SqliteTable *sqlite_table_open(const char *path, int64_t max_pages, GError **error);
 SqliteTable *sqlite_table_open_reader(const char *path, GError **error);

@@ -116,7 +116,8 @@ typedef struct {
     int64_t history_revisions; /* kept for watches [10000] */
     int64_t history_mib;       /* and at most so much of keys and values, in memory [16] */
     int64_t probe_interval_ms; /* between attempts to write again after a failure [1000] */
-    int64_t probe_free_kib; /* room that the file system must have before such an attempt [8192] */
+    int64_t probe_free_kib; /* room that the file system must have before such an attempt [8192]; at
+                               most an eighth of it is asked for */
     int64_t max_pages;      /* caps the file, in pages of 4 KiB, as a full disk would [no cap] */
 } StoreSqliteOptions;
 
@@ -127,8 +128,9 @@ typedef struct {
  *
  * Errors: CONFLICT, another process has it open (named); INVALID, a database that is not a store of
  * ours, or one that a newer release wrote; UNAVAILABLE, damaged, not accessible or not writable. A
- * disk that is full does not stop it, as long as 64 KiB are left for SQLite's index: the store
- * opens, answers reads and says through its health that it can't write.
+ * disk that is full does not stop it: the store opens, answers reads and says through its health
+ * that it can't write. (For that it leaves `path`-wal, empty, and `path`-shm when it closes. A copy
+ * of `path` made by other means than store_backup, without them, needs 64 KiB.)
  */
 Store *store_sqlite_open(const char *path, const StoreSqliteOptions *options, GError **error);
 

@@ -21,7 +21,9 @@ typedef struct {
     int bad, good; /* how often its health was told */
 } Disk;
 
-static const StoreSqliteOptions quick = {.probe_interval_ms = 100, .probe_free_kib = 512};
+/* The room asked for before writing is tried again is the default: the disk is smaller than that.
+ */
+static const StoreSqliteOptions quick = {.probe_interval_ms = 100};
 
 static void on_health(const GError *health, gpointer data)
 {
@@ -135,32 +137,37 @@ static void loses_nothing_and_heals(void)
     disk_remove(&disk);
 }
 
-/* 64 KiB for SQLite's index and no more. */
+/* To the last byte: where a manager starts again that ended because its disk was full. */
 static void opens_on_a_full_disk(void)
 {
     Disk disk = disk_new();
     disk_open(&disk);
     must_commit(disk.store, txn_put("key/0", "x"));
     g_clear_pointer(&disk.store, store_free);
-    fill_disk(&disk, 64 * 1024);
-    disk_open(&disk);
-    check_holds(&disk, 1);
-    commit_until_full(&disk);
-    g_autoptr(GError) health = store_health(disk.store);
-    g_assert_error(health, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE);
+    fill_disk(&disk, 0);
+    for (int i = 0; i < 3; i++) {
+        g_clear_pointer(&disk.store, store_free);
+        disk_open(&disk);
+        check_holds(&disk, 1);
+        must_fail(disk.store, txn_put("key/1", "x"), BERTH_ERROR_UNAVAILABLE);
+        g_autoptr(GError) health = store_health(disk.store);
+        g_assert_error(health, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE);
+    }
     empty_disk(&disk);
     turn_until(&disk.good, 1);
     must_commit(disk.store, txn_put("after", "x"));
     disk_remove(&disk);
 }
 
-static void does_not_open_without_any_room(void)
+static void needs_room_for_a_lost_index(void)
 {
     Disk disk = disk_new();
     g_autoptr(GError) error = NULL;
+    g_autofree char *index = g_strconcat(disk.path, "-shm", NULL);
     disk_open(&disk);
     must_commit(disk.store, txn_put("key/0", "x"));
     g_clear_pointer(&disk.store, store_free);
+    g_assert_cmpint(unlink(index), ==, 0);
     fill_disk(&disk, 0);
     g_assert_null(store_sqlite_open(disk.path, &quick, &error));
     g_assert_error(error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE);
@@ -209,8 +216,7 @@ int main(int argc, char **argv)
     }
     g_test_add_func("/store/full-disk/loses-nothing-and-heals", loses_nothing_and_heals);
     g_test_add_func("/store/full-disk/opens", opens_on_a_full_disk);
-    g_test_add_func("/store/full-disk/does-not-open-without-any-room",
-                    does_not_open_without_any_room);
+    g_test_add_func("/store/full-disk/needs-room-for-a-lost-index", needs_room_for_a_lost_index);
     g_test_add_func("/store/read-only/refuses", refuses_a_read_only_file);
     return g_test_run();
 }

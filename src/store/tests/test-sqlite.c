@@ -110,6 +110,54 @@ static void one_process_at_a_time(void)
     fixture_close(&fixture);
 }
 
+static void links_lead_to_one_lock(void)
+{
+    Fixture fixture;
+    fixture_open(&fixture, &sqlite, 0);
+    g_autofree char *link = path_in(&fixture, "link.db");
+    g_autoptr(GError) error = NULL;
+    g_assert_cmpint(symlink("store.db", link), ==, 0);
+    g_assert_null(store_sqlite_open(link, NULL, &error));
+    g_assert_error(error, BERTH_ERROR, BERTH_ERROR_CONFLICT);
+    g_clear_pointer(&fixture.store, store_free);
+    fixture.store = store_sqlite_open(link, NULL, NULL);
+    must_not_open(&fixture, BERTH_ERROR_CONFLICT, "process");
+    fixture_close(&fixture);
+}
+
+/* What a holder leaves that found no room for its pid. */
+static void a_lock_may_not_say_whose(void)
+{
+    Fixture fixture;
+    fixture_open(&fixture, &sqlite, 0);
+    g_autofree char *lock = path_in(&fixture, "store.db.lock");
+    g_assert_cmpint(truncate(lock, 0), ==, 0);
+    must_not_open(&fixture, BERTH_ERROR_CONFLICT, "another process has");
+    fixture_close(&fixture);
+}
+
+/* So that a backup put in its place has no log of another store played over it. */
+static void closing_empties_the_log(void)
+{
+    Fixture fixture;
+    GStatBuf log;
+    fixture_open(&fixture, &sqlite, 0);
+    must_commit(fixture.store, txn_put("key", "old"));
+    g_autofree char *path = path_in(&fixture, "store.db");
+    g_autofree char *log_path = path_in(&fixture, "store.db-wal");
+    g_autofree char *copy = path_in(&fixture, "copy.db");
+    g_assert_true(store_backup(fixture.store, copy, NULL));
+    must_commit(fixture.store, txn_put("key", "new"));
+    must_commit(fixture.store, txn_put("other", "new"));
+    g_clear_pointer(&fixture.store, store_free);
+    g_assert_true(g_stat(log_path, &log) != 0 || log.st_size == 0);
+    g_assert_cmpint(g_rename(copy, path), ==, 0);
+    fixture.store = open_sqlite(fixture.directory, 0);
+    g_autofree char *all = picture(fixture.store, "");
+    g_assert_cmpstr(all, ==, "key=old");
+    fixture_close(&fixture);
+}
+
 static void a_killed_creation_is_begun_again(void)
 {
     Fixture fixture = {.directory = fixture_directory_new()};
@@ -412,7 +460,7 @@ static void a_failed_backup_leaves_nothing(void)
     while (g_dir_read_name(dir) != NULL) {
         files++;
     }
-    g_assert_cmpint(files, ==, 2); /* the store and its lock */
+    g_assert_cmpint(files, ==, 4); /* the store, its lock, log and index */
     fixture_close(&fixture);
 }
 
@@ -428,6 +476,9 @@ int main(int argc, char **argv)
         {"remembers", remembers},
         {"is-its-owners-alone", is_its_owners_alone},
         {"one-process-at-a-time", one_process_at_a_time},
+        {"links-lead-to-one-lock", links_lead_to_one_lock},
+        {"a-lock-may-not-say-whose", a_lock_may_not_say_whose},
+        {"closing-empties-the-log", closing_empties_the_log},
         {"a-killed-creation-is-begun-again", a_killed_creation_is_begun_again},
         {"refuses-what-is-not-ours", refuses_what_is_not_ours},
         {"refuses-a-newer-format", refuses_a_newer_format},
