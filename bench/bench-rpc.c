@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
@@ -396,6 +397,7 @@ static pid_t fork_agents(int *ret_control, void (*dial)(guint16), void (*send)(i
     pid_t child = fork();
     require(child >= 0, "cannot fork");
     if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
         close(fds[0]);
         run_agents(fds[1], dial, send, port);
     }
@@ -488,6 +490,7 @@ static pid_t fork_running(void (*run)(guint16 port), guint16 port)
     pid_t child = fork();
     require(child >= 0, "cannot fork");
     if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
         run(port);
         _exit(0);
     }
