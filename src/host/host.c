@@ -56,6 +56,7 @@ HostCore *host_core_new(const HostConfig *config)
     DEFAULT(on_failure_max_restarts, 10);
     DEFAULT(effect_deadline_ms, 600000);
     core->vms = g_tree_new_full(compare_ids, NULL, NULL, vm_free);
+    core->graves = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     return core;
 }
 
@@ -63,6 +64,7 @@ void host_core_free(HostCore *core)
 {
     if (core != NULL) {
         g_tree_unref(core->vms);
+        g_hash_table_unref(core->graves);
         g_free(core->boot_id);
         g_free(core);
     }
@@ -112,6 +114,28 @@ static HostVm *find(const HostCore *core, const char *id)
     return g_tree_lookup(core->vms, id);
 }
 
+/* Of a VM that is gone only its tombstone is kept, so that ticks and reports cost what there is,
+ * not what there was. */
+static void bury(HostCore *core, HostVm *vm)
+{
+    bool busy = vm->dirty || vm->persist.busy || vm->effect.busy || vm->calls->len > 0;
+    if (vm->gone && !busy) {
+        g_hash_table_insert(core->graves, g_strdup(vm->id),
+                            g_memdup2(&vm->tombstone, sizeof vm->tombstone));
+        g_tree_remove(core->vms, vm->id);
+    }
+}
+
+static void exhume(HostCore *core, HostVm *vm)
+{
+    const int64_t *tombstone = g_hash_table_lookup(core->graves, vm->id);
+    if (tombstone != NULL) {
+        vm->tombstone = *tombstone;
+        vm->gone = true;
+        g_hash_table_remove(core->graves, vm->id);
+    }
+}
+
 static HostVm *find_or_add(HostCore *core, const char *id)
 {
     HostVm *vm = find(core, id);
@@ -122,6 +146,7 @@ static HostVm *find_or_add(HostCore *core, const char *id)
         vm->calls = g_ptr_array_new();
         vm->persist_calls = g_ptr_array_new();
         g_tree_insert(core->vms, vm->id, vm);
+        exhume(core, vm);
     }
     return vm;
 }
@@ -131,8 +156,7 @@ static HostVm *find_or_add(HostCore *core, const char *id)
 static void restore_start(HostCore *core, HostVm *vm)
 {
     VmRecord *record = vm->record;
-    bool lives_on =
-        record->cause == POWER_CAUSE_UNSET || record->cause == POWER_CAUSE_IO_ERROR;
+    bool lives_on = record->cause == POWER_CAUSE_UNSET || record->cause == POWER_CAUSE_IO_ERROR;
     bool was_started = record->last_start_ms > 0 && lives_on;
     bool same_boot = g_strcmp0(record->boot_id, core->boot_id) == 0;
     if (vm->process != HOST_PROCESS_NONE) {
@@ -165,6 +189,7 @@ static void on_restore(HostCore *core, const HostEvent *event)
         vm->process = HOST_PROCESS_LAUNCHED;
         life_exited(core, vm, event->restore.exit);
     }
+    bury(core, vm);
 }
 
 static bool refuse_apply(const HostVm *vm, const Assignment *assignment, GError **error)
@@ -237,7 +262,7 @@ static void on_remove(HostCore *core, const HostEvent *event)
         vm->not_before_ms = 0;
     }
     answer_when_durable(core, vm, event->remove.call);
-    if (vm->gone) {
+    if (vm->gone && vm->reported != NULL) {
         HostAction *action = host_act(core, HOST_ACTION_REPORT, vm);
         action->report = reported_vm_new();
         action->report->id = g_strdup(vm->id);
@@ -315,6 +340,7 @@ static void dispatch(HostCore *core, const HostEvent *event)
     HostVm *vm = find(core, event->vm);
     if (vm != NULL) {
         advance(core, vm);
+        bury(core, vm);
     }
 }
 

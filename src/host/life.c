@@ -64,7 +64,8 @@ static void begin_persist(HostCore *core, HostVm *vm)
 static bool is_prepared_in_vain(const HostVm *vm)
 {
     return vm->may_be_prepared &&
-           (host_is_removed(vm) || (vm->wanted != NULL && (!host_wants_on(vm) || vm->record->ended)));
+           (host_is_removed(vm) ||
+            (vm->wanted != NULL && (!host_wants_on(vm) || vm->record->ended)));
 }
 
 static bool choose_without_process(const HostCore *core, const HostVm *vm, HostEffectKind *ret_kind)

@@ -67,7 +67,8 @@ typedef struct {
 struct HostCore {
     HostConfig config;
     char *boot_id;
-    GTree *vms; /* id → HostVm, owned */
+    GTree *vms;         /* id → HostVm, owned */
+    GHashTable *graves; /* id → int64_t *: tombstones of VMs of which nothing else is left */
     bool ready;
     int64_t now_ms;
     uint64_t last_serial;

@@ -390,8 +390,12 @@ static void test_removal_of_a_stranger(void)
     remove_vm(world, 5);
     g_assert_cmpint(world->replies, ==, 1);
     g_assert_true(world->last->gone);
+    reported_vm_free(g_steal_pointer(&world->last));
     remove_vm(world, 5);
     g_assert_cmpint(world->replies, ==, 2);
+    g_assert_true(world->last->gone);
+    apply(world, 5, 1, POWER_WANTED_ON, RESTART_POLICY_ALWAYS);
+    g_assert_cmpint(world->refusals, ==, 1);
 }
 
 static void test_failed_start_is_tried_again(void)
