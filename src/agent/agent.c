@@ -56,9 +56,11 @@ static gboolean on_tick(gpointer data)
     return G_SOURCE_REMOVE;
 }
 
-static int64_t now_ms(void)
+/* The wall clock as of the start, and steady from there: a clock that is set meanwhile must not end
+ * effects and back-offs before their time. */
+static int64_t now_ms(const Agent *agent)
 {
-    return g_get_real_time() / 1000;
+    return agent->clock_offset_ms + g_get_monotonic_time() / 1000;
 }
 
 static void set_tick(Agent *agent)
@@ -66,14 +68,14 @@ static void set_tick(Agent *agent)
     g_clear_handle_id(&agent->tick, g_source_remove);
     int64_t at = host_next_deadline(agent->core);
     if (at != INT64_MAX) {
-        int64_t wait = CLAMP(at - now_ms(), 1, 3600000);
+        int64_t wait = CLAMP(at - now_ms(agent), 1, 3600000);
         agent->tick = g_timeout_add((guint)wait, on_tick, agent);
     }
 }
 
 void agent_step(Agent *agent, const HostEvent *event)
 {
-    g_autoptr(GPtrArray) actions = host_step(agent->core, event, now_ms());
+    g_autoptr(GPtrArray) actions = host_step(agent->core, event, now_ms(agent));
     for (guint i = 0; i < actions->len; i++) {
         carry_out(agent, actions->pdata[i]);
     }

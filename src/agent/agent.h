@@ -83,6 +83,7 @@ struct Agent {
     Measure *measure;
     Consoles *consoles;
     guint tick;
+    int64_t clock_offset_ms; /* the wall clock's at the start, over the monotonic one */
     int exit_status;
 };
 

@@ -121,6 +121,7 @@ static bool agent_prepare(Agent *agent, GError **error)
     HostConfig host = {.powerdown_grace_ms = agent->config->powerdown_grace_ms,
                        .boot_id = agent->boot_id};
     agent->core = host_core_new(&host);
+    agent->clock_offset_ms = (g_get_real_time() - g_get_monotonic_time()) / 1000;
     agent->loop = rpc_loop_new(NULL);
     agent->files = work_new(4);
     agent->kernel = work_new(1);

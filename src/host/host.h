@@ -176,9 +176,10 @@ HostCore *host_core_new(const HostConfig *config);
 void host_core_free(HostCore *core);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(HostCore, host_core_free)
 
-/* The one way in. `now_ms` never falls from call to call as the core sees it (an earlier one is
- * taken for the latest known). Returns the actions in the order in which they are to be begun,
- * never NULL. */
+/* The one way in. `now_ms` is the wall clock as of the start and goes on steadily from there: a
+ * clock that is set meanwhile must not end waits and deadlines. It never falls from call to call as
+ * the core sees it (an earlier one is taken for the latest known). Returns the actions in the order
+ * in which they are to be begun, never NULL. */
 HostActions *host_step(HostCore *core, const HostEvent *event, int64_t now_ms);
 
 /* When host_step wants a TICK at the latest; INT64_MAX: not at all. */

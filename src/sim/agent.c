@@ -127,6 +127,12 @@ static void perform(SimAgent *agent, const HostAction *action)
     }
 }
 
+/* As the agent counts: from what the clock showed when it started, whatever is set since. */
+static int64_t clock_steps(const SimAgent *agent)
+{
+    return agent->machine->stepped_ms - agent->stepped_ms;
+}
+
 static void on_tick(void *owner, void *data)
 {
     SimAgent *agent = owner;
@@ -144,7 +150,7 @@ static void arm_tick(SimAgent *agent)
         agent->tick_ms = INT64_MAX;
         return;
     }
-    int64_t wait = MAX(sim_machine_wait(agent->machine, deadline), 1);
+    int64_t wait = MAX(sim_machine_wait(agent->machine, deadline + clock_steps(agent)), 1);
     int64_t at = agent->world->now_ms + wait;
     if (at != agent->tick_ms) {
         agent->tick_ms = at;
@@ -169,7 +175,8 @@ static void check(SimAgent *agent, const HostEvent *event, guint n_actions)
 
 void sim_agent_step(SimAgent *agent, const HostEvent *event)
 {
-    g_autoptr(GPtrArray) actions = host_step(agent->core, event, sim_machine_clock(agent->machine));
+    g_autoptr(GPtrArray) actions =
+        host_step(agent->core, event, sim_machine_clock(agent->machine) - clock_steps(agent));
     agent->steps++;
     check(agent, event, actions->len);
     for (guint i = 0; i < actions->len; i++) {
@@ -383,6 +390,7 @@ void sim_agent_start(SimAgent *agent)
     HostConfig config = {.boot_id = agent->machine->boot_id};
     agent->core = host_core_new(&config);
     agent->machine->agent = agent;
+    agent->stepped_ms = agent->machine->stepped_ms;
     agent->tick_ms = INT64_MAX;
     sweep(agent);
     for (GTreeNode *n = g_tree_node_first(agent->machine->kept); n; n = g_tree_node_next(n)) {

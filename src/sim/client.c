@@ -243,6 +243,53 @@ static void resize(SimClient *client)
     ask(client, CHANGE, name, "POST", path, body);
 }
 
+/* Somebody who changes a VM and changes it back before long, and wants the room for another. */
+typedef struct {
+    SimClient *client;
+    char *name;
+    int steps;
+} Regret;
+
+static void regret_free(void *data)
+{
+    Regret *regret = data;
+    g_free(regret->name);
+    g_free(regret);
+}
+
+static void go_on(void *owner, void *data);
+
+static void regret_later(SimClient *client, const char *name, int steps)
+{
+    Regret *regret = g_new(Regret, 1);
+    *regret = (Regret){client, g_strdup(name), steps};
+    sim_after(client->sim->world, sim_between(client->sim->world, 0, 3000), go_on, client, regret,
+              regret_free);
+}
+
+static void go_on(void *owner, void *data)
+{
+    SimClient *client = owner;
+    const Regret *regret = data;
+    if (regret->steps == 0) {
+        create_vm(client);
+        return;
+    }
+    g_autofree char *path = g_strdup_printf("/v1/vms/%s/resize", regret->name);
+    bool grows = regret->steps % 2 == 0;
+    ask(client, CHANGE, regret->name, "POST", path,
+        json_pack("{s:i, s:i}", "memory", grows ? 4096 : 512, "cpu", grows ? 4000 : 250));
+    regret_later(client, regret->name, regret->steps - 1);
+}
+
+static void regret(SimClient *client)
+{
+    g_autofree char *name = pick_vm(client);
+    if (name != NULL) {
+        regret_later(client, name, 4);
+    }
+}
+
 static void resize_app(SimClient *client)
 {
     if (client->apps->len == 0) {
@@ -292,8 +339,8 @@ void sim_client_act(SimClient *client)
     static const struct {
         uint64_t weight;
         void (*act)(SimClient *client);
-    } acts[] = {{26, create_vm}, {6, create_app}, {20, resize}, {4, resize_app},
-                {16, update},    {10, look},      {2, cordon},  {12, delete_one}};
+    } acts[] = {{26, create_vm}, {6, create_app}, {20, resize}, {4, resize_app}, {16, update},
+                {6, regret},     {10, look},      {2, cordon},  {12, delete_one}};
     bool full = client->vms->len + 2 * client->apps->len > client->vms_wanted;
     if (full && pick(client, 2) == 0) {
         delete_one(client);

@@ -24,6 +24,7 @@ struct SimAgent {
     uint64_t incarnation, steps;
     int64_t tick_ms; /* of the world; INT64_MAX: none is due */
     int idle_ticks;
+    int64_t stepped_ms; /* its machine's, when it started */
 
     bool connected;
     uint64_t connections; /* so far */

@@ -105,6 +105,7 @@ void sim_machine_set_clock(SimMachine *machine, int64_t step_ms, int64_t drift_p
     machine->clock_from_ms = machine->world->now_ms;
     machine->clock_offset_ms = shows - machine->clock_from_ms;
     machine->drift_ppm = drift_ppm;
+    machine->stepped_ms += step_ms;
 }
 
 SimQemu *sim_machine_qemu(const SimMachine *machine, const char *vm)

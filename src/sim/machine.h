@@ -79,6 +79,7 @@ struct SimMachine {
 
     /* Its clock shows the world's time plus an offset, and gains `drift_ppm`. */
     int64_t clock_offset_ms, clock_from_ms, drift_ppm;
+    int64_t stepped_ms; /* by how much it was set, in all */
 
     SimWatch watch;
     void *agent;
