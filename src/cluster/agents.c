@@ -282,6 +282,9 @@ static void take_vm(ClusterCore *core, ClusterHost *host, const ReportedVm *repo
     if (reported->status != NULL) {
         vm_take_status(core, vm, reported->status);
     }
+    if (reported->assignment != NULL && vm->placement->epoch == reported->assignment->epoch) {
+        fleet_book_told(core, vm, reported->assignment->resources);
+    }
     agent_mark_vm(core, vm);
 }
 

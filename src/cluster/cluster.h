@@ -27,9 +27,10 @@
  * connection until a report answers it. A VM that the store does not know is quarantined and shown,
  * never ended, unless a tombstone of its (id, epoch) says that it was deleted.
  *
- * The ledger is a fold over placements: a VM books on its host, in each dimension, the larger of
- * what is wanted and what its host last said is applied (so that a shrink frees capacity only when
- * it has happened) plus QEMU's measured overhead of memory.
+ * The ledger is a fold over placements: a VM books on its host, in each dimension, the largest of
+ * what is wanted, what its host last said is applied, and what the host was told since then and may
+ * have done unheard (so that a shrink frees capacity only when it has happened, also the shrink
+ * that undoes a growth) plus QEMU's measured overhead of memory.
  *
  * Threading: one thread owns a ClusterCore. Ownership: events are borrowed for the call; actions
  * and all that they point to belong to the ClusterActions array.

@@ -185,17 +185,34 @@ void fleet_update_host(ClusterCore *core, ClusterHost *host)
     }
 }
 
-/* The larger of what is wanted and what the host last said is applied; QEMU's own memory on top. */
+static void raise_to(Vector *vector, const Vector *by)
+{
+    for (int d = 0; d < MAX_DIMENSIONS; d++) {
+        vector->amount[d] = MAX(vector->amount[d], by->amount[d]);
+    }
+}
+
+/* Has the host done all that is wanted, and does its status say what the VM has now? */
+static bool is_done(const ClusterVm *vm)
+{
+    const VmStatus *s = vm->status;
+    return s != NULL && vm->placement != NULL && s->epoch == vm->placement->epoch &&
+           s->generation >= vm->spec->generation &&
+           (s->transition == TRANSITION_NONE || s->transition == TRANSITION_UNSET) &&
+           (s->applied != NULL || s->power == POWER_IS_OFF || s->power == POWER_IS_CRASHED);
+}
+
+/* The largest of what is wanted, what was wanted before and may still be applied, and what the host
+ * last said is applied; QEMU's own memory on top. */
 static Vector vm_needs(ClusterCore *core, const ClusterVm *vm, const Resources *wanted)
 {
     Vector needs = known_vector(core, wanted);
     if (vm->status != NULL && vm->status->applied != NULL && vm->placement != NULL &&
         vm->status->epoch == vm->placement->epoch) {
         Vector applied = known_vector(core, vm->status->applied);
-        for (int d = 0; d < MAX_DIMENSIONS; d++) {
-            needs.amount[d] = MAX(needs.amount[d], applied.amount[d]);
-        }
+        raise_to(&needs, &applied);
     }
+    raise_to(&needs, &vm->peak);
     needs.amount[DIM_MEMORY] += vm->placement != NULL ? vm->placement->overhead : core->overhead;
     return needs;
 }
@@ -212,7 +229,22 @@ static void change_booking(ClusterCore *core, ClusterVm *vm, Vector booking)
 void fleet_book(ClusterCore *core, ClusterVm *vm)
 {
     if (vm->host != NULL) {
+        Vector wanted = known_vector(core, vm->spec->resources);
+        if (is_done(vm)) {
+            vm->peak = wanted;
+        } else {
+            raise_to(&vm->peak, &wanted);
+        }
         change_booking(core, vm, vm_needs(core, vm, vm->spec->resources));
+    }
+}
+
+void fleet_book_told(ClusterCore *core, ClusterVm *vm, const Resources *told)
+{
+    if (!is_done(vm)) {
+        Vector vector = known_vector(core, told);
+        raise_to(&vm->peak, &vector);
+        fleet_book(core, vm);
     }
 }
 
@@ -237,6 +269,12 @@ bool fleet_can_grow(ClusterCore *core, const ClusterVm *vm, const Resources *res
     berth_place_get(core->place, vm->host->place, NULL, available.amount, NULL);
     for (int d = 0; d < MAX_DIMENSIONS; d++) {
         int64_t more = needs.amount[d] - vm->booked.amount[d];
+        if (more > 0 && !vm->host->was_up) {
+            return berth_error_set(error, BERTH_ERROR_UNAVAILABLE, "vm", vm->spec->name,
+                                   "try again when 'berth host list' shows the host up",
+                                   "host %s has not said yet what its VMs hold",
+                                   vm->host->spec->name);
+        }
         if (more > 0 && more > available.amount[d]) {
             g_autofree char *missing = amount_text(core, d, more - MAX(available.amount[d], 0));
             g_autofree char *value = g_strdup_printf("%" G_GINT64_FORMAT, needs.amount[d]);

@@ -26,6 +26,8 @@ void fleet_update_host(ClusterCore *core, ClusterHost *host);
 
 /* Sets what `vm` books on its host to what its spec and status now say; on no host, nothing. */
 void fleet_book(ClusterCore *core, ClusterVm *vm);
+/* The same, when the host says that it was told `told` last: it may have given the VM that much. */
+void fleet_book_told(ClusterCore *core, ClusterVm *vm, const Resources *told);
 void fleet_unbook(ClusterCore *core, ClusterVm *vm);
 
 /* Would the VM still fit its host with these resources in place of its own? NO_CAPACITY names the

@@ -175,6 +175,7 @@ static void on_restore(HostCore *core, const HostEvent *event)
 {
     HostVm *vm = find_or_add(core, event->vm);
     vm->wanted = assignment_copy(event->restore.assignment);
+    vm->durable_generation = vm->wanted != NULL ? vm->wanted->generation : 0;
     vm->tombstone = event->restore.tombstone;
     if (event->restore.record != NULL) {
         vm_record_free(vm->record);
@@ -221,6 +222,9 @@ static void take_assignment(HostVm *vm, const Assignment *assignment)
         restart_reset(vm);
     }
     vm->not_before_ms = 0;
+    if (vm->wanted == NULL || vm->wanted->epoch != assignment->epoch) {
+        vm->durable_generation = 0;
+    }
     assignment_free(vm->wanted);
     vm->wanted = assignment_copy(assignment);
     vm->gone = false;

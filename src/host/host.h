@@ -22,6 +22,9 @@
  * kill → release → clean, then reported as gone          (removing) ended against our will record →
  * release → by policy again at once, later (back-off), or never
  *
+ * A report's generation is that of the assignment on disk: what a crash could still undo counts for
+ * nothing yet.
+ *
  * Effects are idempotent: after a crash the agent restores what it persisted and what runs, and the
  * core derives the rest. Every effect has a serial; a DONE of another serial is ignored. An effect
  * that fails while a VM starts is a failed start, retried with back-off by policy; the message

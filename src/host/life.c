@@ -38,6 +38,7 @@ static HostAction *begin(HostCore *core, HostVm *vm, Lane *lane, HostEffectKind 
     *lane = (Lane){.busy = true,
                    .kind = kind,
                    .serial = ++core->last_serial,
+                   .epoch = vm->wanted != NULL ? vm->wanted->epoch : 0,
                    .generation = vm->wanted != NULL ? vm->wanted->generation : 0,
                    .deadline_ms = core->now_ms + core->config.effect_deadline_ms};
     action->effect.kind = kind;
@@ -231,6 +232,9 @@ static void persist_done(HostCore *core, HostVm *vm, const GError *error)
     vm->persist.busy = false;
     vm->persist_retry_ms = 0;
     answer_calls(core, vm, error);
+    if (error == NULL && vm->wanted != NULL && vm->wanted->epoch == vm->persist.epoch) {
+        vm->durable_generation = vm->persist.generation;
+    }
     if (error != NULL) {
         vm->dirty = true;
         vm->persist_retry_ms = core->now_ms + RETRY_MS;

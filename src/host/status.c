@@ -44,7 +44,7 @@ static Transition transition_of(const HostVm *vm, PowerIs power)
     if (power == POWER_IS_STOPPING) {
         return TRANSITION_STOPPING;
     }
-    if (power == POWER_IS_RUNNING && vm->wanted != NULL &&
+    if ((power == POWER_IS_RUNNING || power == POWER_IS_PAUSED) && vm->wanted != NULL &&
         vm->tuned_generation != vm->wanted->generation) {
         return TRANSITION_RESIZING;
     }
@@ -62,7 +62,7 @@ VmStatus *status_of(const HostVm *vm, int64_t now_ms)
     VmStatus *status = vm_status_new();
     const Assignment *wanted = vm->wanted;
     status->epoch = wanted != NULL ? wanted->epoch : vm->process_epoch;
-    status->generation = wanted != NULL ? wanted->generation : 0;
+    status->generation = wanted != NULL ? vm->durable_generation : 0;
     status->power = power_of(vm);
     status->transition = transition_of(vm, status->power);
     status->restarts = vm->record->restarts;

@@ -16,7 +16,7 @@ typedef struct {
     bool busy;
     HostEffectKind kind;
     uint64_t serial;
-    int64_t generation; /* of the assignment that went with it */
+    int64_t epoch, generation; /* of the assignment that went with it */
     int64_t deadline_ms;
 } Lane;
 
@@ -29,8 +29,9 @@ typedef struct {
     bool dirty; /* something of the above is not on disk */
     Lane persist, effect;
     int64_t persist_retry_ms;
-    GPtrArray *calls;         /* of void *: answered when what they brought is on disk */
-    GPtrArray *persist_calls; /* those that the PERSIST under way will answer */
+    int64_t durable_generation; /* of the assignment on disk, in its epoch; 0: none */
+    GPtrArray *calls;           /* of void *: answered when what they brought is on disk */
+    GPtrArray *persist_calls;   /* those that the PERSIST under way will answer */
 
     HostProcess process;
     int64_t process_epoch;

@@ -47,8 +47,8 @@ void sim_client_free(SimClient *client)
 bool sim_client_prepare(SimClient *client, GError **error)
 {
     static const char *const sizes[] = {
-        "{'name':'small','resources':{'cpu':500,'memory':512,'net-bw':50}}",
-        "{'name':'medium','resources':{'cpu':1000,'memory':1024,'disk':4},'max-vcpus':2}",
+        "{'name':'small','resources':{'cpu':500,'memory':512,'net-bw':50},'max-vcpus':4}",
+        "{'name':'medium','resources':{'cpu':1000,'memory':1024,'disk':4},'max-vcpus':4}",
         "{'name':'large','resources':{'cpu':4000,'memory':4096,'disk':20,'disk-bw':100}}",
     };
     Sim *sim = client->sim;
@@ -278,7 +278,7 @@ static void go_on(void *owner, void *data)
     g_autofree char *path = g_strdup_printf("/v1/vms/%s/resize", regret->name);
     bool grows = regret->steps % 2 == 0;
     ask(client, CHANGE, regret->name, "POST", path,
-        json_pack("{s:i, s:i}", "memory", grows ? 4096 : 512, "cpu", grows ? 4000 : 250));
+        json_pack("{s:i, s:i}", "memory", grows ? 512 : 256, "cpu", grows ? 4000 : 250));
     regret_later(client, regret->name, regret->steps - 1);
 }
 
@@ -340,7 +340,7 @@ void sim_client_act(SimClient *client)
         uint64_t weight;
         void (*act)(SimClient *client);
     } acts[] = {{26, create_vm}, {6, create_app}, {20, resize}, {4, resize_app}, {16, update},
-                {6, regret},     {10, look},      {2, cordon},  {12, delete_one}};
+                {8, regret},     {10, look},      {2, cordon},  {12, delete_one}};
     bool full = client->vms->len + 2 * client->apps->len > client->vms_wanted;
     if (full && pick(client, 2) == 0) {
         delete_one(client);

@@ -353,6 +353,39 @@ static void test_a_shrink_frees_only_what_the_guest_has_given(void)
     world_free(w);
 }
 
+/* The growth may have happened although nobody has heard of it. */
+static void test_a_growth_that_is_undone_stays_booked_until_the_host_says_so(void)
+{
+    World *w = world_new();
+    g_autofree char *host = add_host(w, "h1", 4000, 4096);
+    add_image_and_size(w);
+    ask(w, API_OP_CREATE_VM, NULL, VM("web"));
+    ask(w, API_OP_RESIZE_VM, "web", "{\"memory\":128}");
+    w->obedient = false;
+    ask(w, API_OP_RESIZE_VM, "web", "{\"memory\":256}");
+    ask(w, API_OP_RESIZE_VM, "web", "{\"memory\":128}");
+    g_assert_nonnull(strstr(ask(w, API_OP_GET_HOST, "h1", NULL), "\"committed\":384"));
+    w->obedient = true;
+    ask(w, API_OP_UPDATE_VM, "web", "{\"restart\":\"never\"}");
+    g_assert_nonnull(strstr(ask(w, API_OP_GET_HOST, "h1", NULL), "\"committed\":256"));
+    world_free(w);
+}
+
+static void test_a_vm_that_an_app_lacks_is_made_anew(void)
+{
+    World *w = world_new();
+    g_autofree char *host = add_host(w, "h1", 8000, 8192);
+    add_image_and_size(w);
+    ask(w, API_OP_CREATE_APP, NULL,
+        "{\"name\":\"shop\",\"size\":\"m1\",\"image\":\"demo\",\"count\":2}");
+    g_autofree char *before = text_of(ask(w, API_OP_GET_VM, "shop-1", NULL), "id");
+    ask(w, API_OP_DELETE_VM, "shop-1", NULL);
+    g_autofree char *after = text_of(ask(w, API_OP_GET_VM, "shop-1", NULL), "id");
+    g_assert_cmpstr(before, !=, after);
+    g_assert_nonnull(strstr(ask(w, API_OP_GET_APP, "shop", NULL), "\"vms\":2,\"running\":2"));
+    world_free(w);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -367,5 +400,9 @@ int main(int argc, char **argv)
                     test_what_the_store_does_not_know_is_left_alone);
     g_test_add_func("/cluster/a-shrink-frees-only-what-the-guest-has-given",
                     test_a_shrink_frees_only_what_the_guest_has_given);
+    g_test_add_func("/cluster/a-growth-that-is-undone-stays-booked-until-the-host-says-so",
+                    test_a_growth_that_is_undone_stays_booked_until_the_host_says_so);
+    g_test_add_func("/cluster/a-vm-that-an-app-lacks-is-made-anew",
+                    test_a_vm_that_an_app_lacks_is_made_anew);
     return g_test_run();
 }

@@ -462,6 +462,48 @@ static void test_end_while_away_is_acted_upon(void)
     g_assert_cmpint(world->last->status->restarts, ==, 1);
 }
 
+static void test_end_on_record_is_counted_once(void)
+{
+    g_autoptr(Assignment) wanted = assignment(1, 1, POWER_WANTED_ON, RESTART_POLICY_ALWAYS);
+    KeeperExit exit = {.kind = KEEPER_EXIT_KIND_SIGNALED, .signal = 9};
+    g_autoptr(World) world = world_new();
+    g_autoptr(VmRecord) record = vm_record_new();
+    record->last_start_ms = 1000000;
+    record->cause = POWER_CAUSE_GUEST_POWEROFF;
+    record->ended = true;
+    restore(world, wanted, record, HOST_PROCESS_ENDED, &exit);
+    HostEvent ready = {.kind = HOST_EVENT_READY};
+    world_step(world, &ready);
+    took(world, "release");
+    g_assert_cmpint(world->last->status->power, ==, POWER_IS_OFF);
+    g_assert_cmpint(world->last->status->cause, ==, POWER_CAUSE_GUEST_POWEROFF);
+    g_assert_cmpint(world->last->status->restarts, ==, 0);
+    g_assert_cmpint(host_next_deadline(world->core), ==, INT64_MAX);
+}
+
+static void test_what_was_prepared_in_vain_is_released(void)
+{
+    g_autoptr(World) world = world_new();
+    world->fails = HOST_EFFECT_LAUNCH;
+    world->failures = 1;
+    apply(world, 1, 1, POWER_WANTED_ON, RESTART_POLICY_NEVER);
+    took(world, "persist prepare launch persist release");
+    g_assert_cmpint(world->last->status->power, ==, POWER_IS_CRASHED);
+}
+
+static void test_generation_is_reported_when_it_is_on_disk(void)
+{
+    g_autoptr(World) world = world_new();
+    start(world, RESTART_POLICY_ALWAYS);
+    world->fails = HOST_EFFECT_PERSIST;
+    world->failures = 1;
+    apply(world, 1, 2, POWER_WANTED_ON, RESTART_POLICY_ALWAYS);
+    g_assert_cmpint(world->last->status->generation, ==, 1);
+    g_assert_cmpint(host_next_deadline(world->core), >, world->now);
+    pass(world, 2000);
+    g_assert_cmpint(world->last->status->generation, ==, 2);
+}
+
 static void test_host_reboot_starts_again(void)
 {
     g_autoptr(Assignment) wanted = assignment(1, 1, POWER_WANTED_ON, RESTART_POLICY_ON_FAILURE);
@@ -544,6 +586,9 @@ int main(int argc, char **argv)
     g_test_add_func("/host/failed-start", test_failed_start_is_tried_again);
     g_test_add_func("/host/adoption", test_running_vm_is_adopted);
     g_test_add_func("/host/end-while-away", test_end_while_away_is_acted_upon);
+    g_test_add_func("/host/end-on-record", test_end_on_record_is_counted_once);
+    g_test_add_func("/host/prepared-in-vain", test_what_was_prepared_in_vain_is_released);
+    g_test_add_func("/host/durable-generation", test_generation_is_reported_when_it_is_on_disk);
     g_test_add_func("/host/host-reboot", test_host_reboot_starts_again);
     g_test_add_func("/host/stranger", test_stranger_is_left_alone);
     g_test_add_func("/host/effect-that-never-ends", test_effect_that_never_ends);
