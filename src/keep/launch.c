@@ -1,10 +1,11 @@
 #include "keep/launch.h"
 
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/error.h"
-#include "keep/inherit.h"
+#include "keep/rundir.h"
 
 static bool read_all(int fd, GString *text, GError **error)
 {
@@ -52,6 +53,53 @@ static bool check_fds(const KeeperLaunch *launch, GError **error)
     return launch->console == NULL || take_fd(taken, launch->console->fd, "console", 0, error);
 }
 
+/* (uid_t)-1 means "no change" to the kernel, and what does not fit 32 bits could turn into 0: in
+ * both cases QEMU would stay root. */
+static bool check_id(int64_t id, const char *field, GError **error)
+{
+    g_autofree char *value = g_strdup_printf("%" G_GINT64_FORMAT, id);
+    return (id >= 1 && id < UINT32_MAX) ||
+           berth_error_set(error, BERTH_ERROR_INVALID, field, value,
+                           "use one of the host's range for VMs, from 1 to 4294967294",
+                           "QEMU cannot run as this id");
+}
+
+/* What the keeper makes in run-dir itself. */
+static bool is_own_name(const char *name)
+{
+    static const char *const own[] = {KEEP_FILE_CONTROL, KEEP_FILE_CONSOLE, KEEP_FILE_RING,
+                                      KEEP_FILE_LAUNCH,  KEEP_FILE_EXIT,    NULL};
+    return g_strv_contains(own, name);
+}
+
+static bool check_names(const KeeperLaunch *launch, GError **error)
+{
+    g_autoptr(GHashTable) taken = g_hash_table_new(g_str_hash, g_str_equal);
+    for (guint i = 0; i < launch->listeners->len; i++) {
+        char *name = ((KeeperListener *)launch->listeners->pdata[i])->name;
+        if (is_own_name(name) || !g_hash_table_add(taken, name)) {
+            g_autofree char *field = g_strdup_printf("listeners[%u].name", i);
+            return berth_error_set(error, BERTH_ERROR_INVALID, field, name,
+                                   "give each its own name, such as qmp-0.sock",
+                                   "the name is taken in run-dir");
+        }
+    }
+    return true;
+}
+
+static bool check_env(const KeeperLaunch *launch, GError **error)
+{
+    for (size_t i = 0; i < string_map_size(launch->env); i++) {
+        const char *name = string_map_key(launch->env, i);
+        if (*name == '\0' || strchr(name, '=') != NULL) {
+            return berth_error_set(error, BERTH_ERROR_INVALID, "env", name,
+                                   "use a name that is not empty and has no '='",
+                                   "not the name of an environment variable");
+        }
+    }
+    return true;
+}
+
 bool keep_launch_check(const KeeperLaunch *launch, GError **error)
 {
     if (!g_path_is_absolute(launch->run_dir)) {
@@ -62,7 +110,8 @@ bool keep_launch_check(const KeeperLaunch *launch, GError **error)
         return berth_error_set(error, BERTH_ERROR_INVALID, "argv[0]", launch->argv->pdata[0],
                                "give the whole path", "the program is not absolute");
     }
-    return check_fds(launch, error);
+    return check_id(launch->uid, "uid", error) && check_id(launch->gid, "gid", error) &&
+           check_fds(launch, error) && check_names(launch, error) && check_env(launch, error);
 }
 
 KeeperLaunch *keep_launch_read(int fd, GError **error)

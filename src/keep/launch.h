@@ -14,6 +14,6 @@
 /* Reads one JSON object to the end of `fd`. */
 KeeperLaunch *keep_launch_read(int fd, GError **error);
 
-/* What the schema cannot say: descriptors that are used twice, a directory that is not absolute,
- * root as the user. */
+/* What the schema cannot say: ids that would leave QEMU root, descriptors or names in run-dir that
+ * are used twice, paths that are not absolute, names that no environment variable can have. */
 bool keep_launch_check(const KeeperLaunch *launch, GError **error);
