@@ -64,7 +64,7 @@ static int open_file(const char *path, bool writable, GError **error)
     int flags = (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
     int fd = open(path, flags);
     if (fd < 0) {
-        fail(error, "path", path, NULL,
+        fail(error, "path", path, "make the file before the launch",
              writable ? "open for reading and writing" : "open for reading");
         return -1;
     }

@@ -1,8 +1,10 @@
 /*
  * An error as one JSON object, the form in which it leaves the keeper: from the child that could
- * not become QEMU to the keeper, and from the keeper to the agent's ear on standard error.
+ * not become QEMU to the keeper, and from the keeper to the agent's ear on standard error. It is
+ * the error object of JSON-RPC, as rpc_error_to_json (rpc/message.h) makes it:
  *
- *     {"code": "invalid", "message": "…", "field": "argv[0]", "value": "…", "remedy": "…"}
+ *     {"code": -32001, "message": "…",
+ *      "data": {"code": "invalid", "field": "argv[0]", "value": "…", "remedy": "…"}}
  *
  * Members that an error does not have are absent. Pure functions, any thread.
  */
