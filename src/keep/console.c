@@ -6,9 +6,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "keep/pace.h"
 #include "keep/watch.h"
 
 #define INPUT_BYTES 4096
+/* Of an ended QEMU, more than a socket holds: a descendant that its sandbox should have forbidden
+ * may write on for ever. */
+#define LAST_READS 1024
 
 typedef struct {
     KeepConsole *console;
@@ -20,6 +24,7 @@ typedef struct {
 struct KeepConsole {
     KeepRing *ring;
     KeepWatch guest; /* fd is -1 once the guest's end is closed */
+    KeepPace pace;   /* of the guest's output */
     KeepWatch listener;
     GPtrArray *clients; /* of Client, owned */
     uint8_t input[INPUT_BYTES];
@@ -109,6 +114,8 @@ static bool pull_output(KeepConsole *console)
     ssize_t n = readv(console->guest.fd, room, pieces);
     if (n > 0) {
         keep_ring_commit(console->ring, (size_t)n);
+        keep_watch_pause(&console->guest,
+                         keep_pace_spend(&console->pace, (size_t)n, g_get_monotonic_time()));
         return true;
     }
     if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
@@ -213,7 +220,7 @@ void keep_console_free(KeepConsole *console)
 
 void keep_console_finish(KeepConsole *console)
 {
-    while (console->guest.fd >= 0 && pull_output(console)) {
+    for (int i = 0; i < LAST_READS && console->guest.fd >= 0 && pull_output(console); i++) {
         serve_clients(console);
     }
     if (console->guest.fd >= 0) {

@@ -2,8 +2,8 @@
  * The VM's serial console: what the guest says goes to the ring and to who listens, what they write
  * goes to the guest.
  *
- * The guest is read as fast as it writes, whatever the listeners do. A listener has no queue: it
- * has a cursor in the ring, and one that lags by more than the ring loses its own oldest output.
+ * The guest is read whatever the listeners do, up to the rate of pace.h. A listener has no queue:
+ * it has a cursor in the ring, and one that lags by more than the ring loses its own oldest output.
  * Towards the guest there is one buffer for all; while it is full no listener is read, so a guest
  * that does not take its input holds up the writers and nothing else. Memory is bounded by the ring
  * and KEEP_CONSOLE_CLIENTS_MAX sockets.

@@ -15,7 +15,7 @@
 #include "keep/console.h"
 #include "keep/control.h"
 #include "keep/inherit.h"
-#include "keep/launch.h"
+#include "keep/pace.h"
 #include "keep/rundir.h"
 #include "keep/spawn.h"
 #include "keep/tail.h"
@@ -29,6 +29,7 @@ struct Keeper {
     KeepConsole *console; /* NULL without one */
     KeepRing *ring;       /* NULL without a console */
     KeepTail tail;
+    KeepPace output_pace;
     KeepWatch output;
     KeepWatch ended;
     KeepWatch signals;
@@ -74,6 +75,8 @@ static bool pull_output(Keeper *keeper)
     ssize_t n = read(keeper->output.fd, chunk, sizeof chunk);
     if (n > 0) {
         keep_tail_add(&keeper->tail, chunk, (size_t)n);
+        keep_watch_pause(&keeper->output,
+                         keep_pace_spend(&keeper->output_pace, (size_t)n, g_get_monotonic_time()));
         return true;
     }
     if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
@@ -217,20 +220,20 @@ static void close_fd(int fd)
     }
 }
 
-/* Of a keeper that was killed: it holds the lock no more, so nobody serves them. */
-static bool remove_old_sockets(const Keeper *keeper, GError **error)
+/* All that the launch makes, or that a keeper left which was killed: it holds the lock no more, so
+ * nobody serves them. What is no socket stays; the rest is removed all the same. */
+static bool remove_sockets(const Keeper *keeper, GError **error)
 {
     const GPtrArray *listeners = keeper->launch->listeners;
+    bool removed = true;
     for (guint i = 0; i < listeners->len + 2; i++) {
         const char *name = i == 0   ? KEEP_FILE_CONTROL
                            : i == 1 ? KEEP_FILE_CONSOLE
                                     : ((const KeeperListener *)listeners->pdata[i - 2])->name;
         g_autofree char *path = keep_run_dir_path(keeper->dir, name);
-        if (!keep_remove_socket(path, error)) {
-            return false;
-        }
+        removed = keep_remove_socket(path, removed ? error : NULL) && removed;
     }
-    return true;
+    return removed;
 }
 
 static bool open_ring(Keeper *keeper, GError **error)
@@ -264,8 +267,7 @@ static bool start(Keeper *keeper, int *ret_control, int *ret_console, GError **e
         return false;
     }
     keep_run_dir_remove(keeper->dir, KEEP_FILE_EXIT);
-    if (!remove_old_sockets(keeper, error) ||
-        !open_sockets(keeper, ret_control, ret_console, error) ||
+    if (!remove_sockets(keeper, error) || !open_sockets(keeper, ret_control, ret_console, error) ||
         !keep_spawn_prepare(keeper->launch, &keeper->qemu, error)) {
         return false;
     }
@@ -276,9 +278,12 @@ static bool start(Keeper *keeper, int *ret_control, int *ret_console, GError **e
     return keep_spawn_execute(&keeper->qemu, error);
 }
 
-static int watch_signals(Keeper *keeper)
+/* Before the launch: a SIGTERM in the middle of it waits until there is a QEMU to pass it on to. */
+static int watch_signals(void)
 {
     sigset_t mask;
+    signal(SIGCHLD,
+           SIG_DFL); /* ignored, as a caller may leave it, it would take away the exit status */
     signal(SIGINT, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
@@ -309,7 +314,8 @@ static void serve(Keeper *keeper, int control, int console)
     g_unix_set_fd_nonblocking(keeper->qemu.output, TRUE, NULL);
     keeper->output = (KeepWatch){.fd = keeper->qemu.output, .ready = on_output, .data = keeper};
     keeper->ended = (KeepWatch){.fd = keeper->qemu.pidfd, .ready = on_ended, .data = keeper};
-    keeper->signals = (KeepWatch){.fd = watch_signals(keeper), .ready = on_signal, .data = keeper};
+    keeper->signals.ready = on_signal;
+    keeper->signals.data = keeper;
     keep_watch_set(&keeper->output, G_IO_IN);
     keep_watch_set(&keeper->ended, G_IO_IN);
     keep_watch_set(&keeper->signals, G_IO_IN);
@@ -326,13 +332,16 @@ Keeper *keeper_new(const KeeperLaunch *launch, GError **error)
     keeper->launch = launch;
     keeper->dir = dir;
     keeper->qemu = (KeepSpawn){.pid = -1, .pidfd = -1, .channel = -1, .console = -1, .output = -1};
-    keeper->signals.fd = -1;
+    keeper->signals.fd = watch_signals();
     int control = -1;
     int console = -1;
     find_oom_file(keeper);
     if (!open_ring(keeper, error) || !start(keeper, &control, &console, error)) {
         close_fd(control);
         close_fd(console);
+        if (keeper->ring != NULL) {
+            keep_run_dir_remove(dir, KEEP_FILE_RING);
+        }
         keeper_free(keeper);
         return NULL;
     }
@@ -353,13 +362,8 @@ void keeper_free(Keeper *keeper)
     g_clear_pointer(&keeper->console, keep_console_free);
     g_clear_pointer(&keeper->ring, keep_ring_free);
     keep_spawn_clear(&keeper->qemu);
-    keep_run_dir_remove(keeper->dir, KEEP_FILE_CONTROL);
-    keep_run_dir_remove(keeper->dir, KEEP_FILE_CONSOLE);
+    remove_sockets(keeper, NULL);
     keep_run_dir_remove(keeper->dir, KEEP_FILE_LAUNCH);
-    for (guint i = 0; i < keeper->launch->listeners->len; i++) {
-        keep_run_dir_remove(keeper->dir,
-                            ((const KeeperListener *)keeper->launch->listeners->pdata[i])->name);
-    }
     keep_run_dir_free(keeper->dir);
     keeper_exit_free(keeper->exit);
     g_free(keeper->oom_file);

@@ -1,6 +1,7 @@
 /* berth-keep: QEMU's parent, one a VM. See keeper.h and schema/keeper.yaml. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,6 +49,7 @@ static int serve(const KeeperLaunch *launch, int started)
 {
     g_autoptr(GError) error = NULL;
     setsid();
+    (void)chdir("/"); /* or the caller's directory could not be unmounted */
     g_autoptr(Keeper) keeper = keeper_new(launch, &error);
     if (keeper == NULL) {
         return fail(error);
@@ -89,6 +91,8 @@ int main(int argc, char **argv)
                BERTH_VERSION);
         return strcmp(argv[1], "--help") == 0 ? EXIT_SUCCESS : 2;
     }
+    close_range(STDERR_FILENO + 1, UINT_MAX,
+                0); /* nothing of the caller's lives as long as the VM */
     openlog("berth-keep", LOG_PID, LOG_DAEMON);
     g_autoptr(GError) error = NULL;
     g_autoptr(KeeperLaunch) launch = keep_launch_read(STDIN_FILENO, &error);

@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glib-unix.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -75,6 +77,7 @@ static bool become_qemu(const KeeperLaunch *launch, int own[CHILD_OWN], GError *
 {
     setsid();
     keep_sandbox_reset_signals();
+    signal(SIGPIPE, SIG_IGN); /* a dead keeper reads nothing: QEMU's next word must not kill it */
     if (chdir("/") < 0) {
         return berth_error_set(error, BERTH_ERROR_INTERNAL, NULL, "/", NULL,
                                "cannot change to the root directory: %s", g_strerror(errno));
@@ -148,12 +151,13 @@ static bool died(GError **error)
                            "the process was killed before it became QEMU");
 }
 
-/* Two pairs and a pipe: [0] is the keeper's end, [1] the child's. */
+/* Two pairs and a pipe: [0] is the keeper's end, [1] the child's. A keeper that does not read must
+ * not hold QEMU up either, so QEMU's end of the pipe does not block and loses what does not fit. */
 static bool make_pipes(bool with_console, int channel[2], int console[2], int output[2],
                        GError **error)
 {
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel) == 0 &&
-        pipe2(output, O_CLOEXEC) == 0 &&
+        pipe2(output, O_CLOEXEC) == 0 && g_unix_set_fd_nonblocking(output[1], TRUE, NULL) &&
         (!with_console || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, console) == 0)) {
         return true;
     }
