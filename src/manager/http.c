@@ -26,6 +26,7 @@ typedef struct {
     const ApiRoute *route;
     char **params;
     uint64_t id; /* 0: the core has not been asked */
+    bool paused; /* the answer did not come at once */
     gsize received;
     char *csr; /* JOIN_HOST: to be signed when the core has taken the host */
 } Pending;
@@ -239,6 +240,15 @@ static bool check_join(const Pending *pending, const void *body, GError **error)
     return certificate != NULL;
 }
 
+/* Most reads are answered within the step, and need no second turn of the main loop. */
+static void pause_if_pending(Pending *pending)
+{
+    if (g_hash_table_contains(pending->http->pending, &pending->id)) {
+        pending->paused = true;
+        soup_server_message_pause(pending->message);
+    }
+}
+
 static void ask_core(Pending *pending, const void *query, const void *body, int64_t if_match)
 {
     Http *http = pending->http;
@@ -249,7 +259,6 @@ static void ask_core(Pending *pending, const void *query, const void *body, int6
         pending->csr = g_strdup(((const JoinRequest *)body)->csr);
     }
     g_hash_table_insert(http->pending, &pending->id, pending);
-    soup_server_message_pause(pending->message);
     ClusterRequest request = {.id = pending->id,
                               .operation = (ApiOperation)pending->route->operation,
                               .params = (const char *const *)pending->params,
@@ -260,6 +269,7 @@ static void ask_core(Pending *pending, const void *query, const void *body, int6
                               .secret = secret};
     ClusterEvent event = {.kind = CLUSTER_EVENT_REQUEST, .request = &request};
     manager_step(http->manager, &event);
+    pause_if_pending(pending);
 }
 
 static void answer_text(SoupServerMessage *message, const char *type, char *text)
@@ -350,8 +360,8 @@ static bool answer_at_edge(Pending *pending, const void *query, GError **error)
     case API_OP_PUT_IMAGE_FILE:
         pending->id = ++pending->http->last_id;
         g_hash_table_insert(pending->http->pending, &pending->id, pending);
-        soup_server_message_pause(pending->message);
         blobs_received(manager->blobs, pending->message, pending->id);
+        pause_if_pending(pending);
         return true;
     case API_OP_OPEN_CONSOLE:
         open_console(pending, error);
@@ -460,7 +470,9 @@ void http_reply(Http *http, const ClusterAction *action)
     }
     g_hash_table_remove(http->pending, &id);
     answer_from_core(pending, action);
-    soup_server_message_unpause(pending->message);
+    if (pending->paused) {
+        soup_server_message_unpause(pending->message);
+    }
 }
 
 Http *http_new(Manager *manager)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -182,10 +183,23 @@ static void clear(Manager *manager)
         soup_server_disconnect(manager->server);
     }
     g_clear_handle_id(&manager->tick, g_source_remove);
-    g_clear_pointer(&manager->store, store_free);
+    manager->stopping = true;
+    store_free(manager->store);
+    manager->store = NULL;
     g_clear_object(&manager->server);
     g_clear_pointer(&manager->pki, pki_free);
     g_clear_pointer(&manager->auth, auth_free);
+}
+
+/* Each agent and each client is a descriptor; the soft limit is meant for programs that use
+ * select(2). */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
 }
 
 static gboolean on_signal(gpointer data)
@@ -198,6 +212,7 @@ static int run(const Options *options)
 {
     g_autoptr(GError) error = NULL;
     Manager manager = {0};
+    raise_descriptor_limit();
     if (!prepare(&manager, options, &error)) {
         clear(&manager);
         return fail(error);
@@ -215,6 +230,7 @@ static int run(const Options *options)
               manager.agent_port);
     g_main_loop_run(manager.main);
     /* What is under way ends unanswered; what was answered is durable. */
+    manager.stopping = true;
     store_set_health_callback(manager.store, NULL, NULL);
     return manager.exit_status;
 }

@@ -10,6 +10,9 @@ int64_t manager_now_ms(void)
 static void on_committed(const StoreResult *result, const GError *error, gpointer data)
 {
     Manager *manager = data;
+    if (manager->stopping) {
+        return;
+    }
     g_autoptr(GError) refused = NULL;
     ClusterEvent event = {.kind = CLUSTER_EVENT_COMMITTED};
     if (result == NULL || !result->succeeded) {

@@ -47,6 +47,7 @@ struct Manager {
     guint64 commits, requests;
     int64_t started_ms;
     int exit_status;
+    bool stopping; /* what the store still says changes nothing any more */
 };
 
 /* Tells the core; carries out what it answers. */
