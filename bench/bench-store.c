@@ -163,7 +163,8 @@ static void set_up(Bench *bench)
 
 static void tear_down(Bench *bench)
 {
-    static const char *const files[] = {"store.db", "store.db.lock", "raw"};
+    static const char *const files[] = {"store.db", "store.db-wal", "store.db-shm", "store.db.lock",
+                                        "raw"};
     store_free(bench->store);
     close(bench->fd);
     for (guint i = 0; i < G_N_ELEMENTS(files); i++) {

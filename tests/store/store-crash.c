@@ -141,7 +141,19 @@ typedef struct {
     int64_t revision;
     int64_t acknowledged; /* last of all rounds */
     int mid_write;        /* rounds whose writer was killed after its first acknowledgement */
+    int beginnings;       /* rounds that began without a store */
+    int64_t written;      /* transactions, of all stores */
 } Trial;
+
+static void remove_files(const char *directory)
+{
+    g_autoptr(GDir) dir = g_dir_open(directory, 0, NULL);
+    const char *name;
+    while (dir != NULL && (name = g_dir_read_name(dir)) != NULL) {
+        g_autofree char *path = g_build_filename(directory, name, NULL);
+        g_unlink(path);
+    }
+}
 
 static pid_t start_writer(const Trial *trial, int *ret_fd)
 {
@@ -181,13 +193,29 @@ static void read_acknowledged(Trial *trial, int fd)
     trial->mid_write += any;
 }
 
-static void write_until_killed(Trial *trial, GRand *rand)
+/* One round in eight begins without a store, so that its making is killed too. */
+static bool begin_anew(Trial *trial, GRand *rand)
 {
+    if (trial->beginnings > 0 && g_rand_int_range(rand, 0, 8) > 0) {
+        return false;
+    }
+    remove_files(trial->directory);
+    g_tree_remove_all(trial->model);
+    trial->revision = trial->acknowledged = 0;
+    trial->beginnings++;
+    return true;
+}
+
+static void write_until_killed(Trial *trial, GRand *rand, bool is_last)
+{
+    bool anew = begin_anew(trial, rand);
     int fd = -1, status = 0;
     pid_t pid = start_writer(trial, &fd);
     struct pollfd first = {.fd = fd, .events = POLLIN};
-    /* One in four may fall into the opening, the others into writes, however slow the disk is. */
-    if (g_rand_int_range(rand, 0, 4) > 0 && poll(&first, 1, PATIENCE_MS) != 1) {
+    /* Those and one in four of the others may fall into the opening, the rest, and the last in any
+     * case, into writes, however slow the disk is. */
+    bool waits = is_last || (!anew && g_rand_int_range(rand, 0, 4) > 0);
+    if (waits && poll(&first, 1, PATIENCE_MS) != 1) {
         die("the writer writes nothing");
     }
     g_usleep((gulong)g_rand_int_range(rand, 0, MAX_LIFE_US));
@@ -248,6 +276,7 @@ static void check_store(Trial *trial)
     if (revision > base + IN_FLIGHT) {
         die("the store holds more than was written");
     }
+    trial->written += revision - trial->revision;
     while (trial->revision < revision) {
         apply_to_model(trial);
     }
@@ -257,17 +286,6 @@ static void check_store(Trial *trial)
     for (guint i = 0; i < entries->len; i++) {
         check_entry(trial, entries->pdata[i]);
     }
-}
-
-static void remove_directory(const char *directory)
-{
-    g_autoptr(GDir) dir = g_dir_open(directory, 0, NULL);
-    const char *name;
-    while (dir != NULL && (name = g_dir_read_name(dir)) != NULL) {
-        g_autofree char *path = g_build_filename(directory, name, NULL);
-        g_unlink(path);
-    }
-    g_rmdir(directory);
 }
 
 static int compare_keys(const void *a, const void *b, void *data)
@@ -289,16 +307,17 @@ static int run_trial(const char *program, int rounds, guint32 seed)
     printf("seed %u, %d rounds in %s\n", seed, rounds, trial.directory);
     fflush(stdout);
     for (int i = 0; i < rounds; i++) {
-        write_until_killed(&trial, rand);
+        write_until_killed(&trial, rand, i == rounds - 1);
         check_store(&trial);
     }
     if (trial.mid_write == 0) {
         die("no writer lived long enough to write: nothing was tested");
     }
-    printf("%d of %d kills in the middle of writes, %" G_GINT64_FORMAT " transactions, none lost, "
-           "none half there\n",
-           trial.mid_write, rounds, trial.revision);
-    remove_directory(trial.directory);
+    printf("%d of %d kills in the middle of writes, %d of a store just begun, %" G_GINT64_FORMAT
+           " transactions, none lost, none half there\n",
+           trial.mid_write, rounds, trial.beginnings, trial.written);
+    remove_files(trial.directory);
+    g_rmdir(trial.directory);
     g_free(trial.directory);
     g_tree_unref(trial.model);
     return 0;
