@@ -8,7 +8,8 @@
  * Members: string → char * (NULL: absent); integer, number, boolean → int64_t, double, bool, with
  * `bool has_x` beside it where the field is optional and has no default; enum → a C enum whose 0 is
  * …_UNSET; object → pointer (NULL: absent); array → GPtrArray *, map → StringMap * or IntMap *,
- * never NULL (absent is empty); x-raw → json_t *.
+ * never NULL (absent is empty, unless the schema says x-tell-absent: then `bool has_x` beside a map
+ * tells); x-raw → json_t *.
  *
  * Every error is BERTH_ERROR_INVALID with the whole path of the field, the value that stood there,
  * and what would be right. The path is built while the error travels up, so a sound document pays

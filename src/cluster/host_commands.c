@@ -77,7 +77,7 @@ bool update_host(ClusterCore *core, const ClusterRequest *request, GError **erro
     if (body->has_cordoned) {
         host->spec->cordoned = body->cordoned;
     }
-    if (string_map_size(body->labels) > 0) {
+    if (body->has_labels) {
         string_map_free(host->spec->labels);
         host->spec->labels = string_map_copy(body->labels);
     }
@@ -190,10 +190,11 @@ static bool same_hash(const char *a, const char *b)
     return differences == 0;
 }
 
-/* "ID.SECRET", or NULL. One answer for all that can be wrong with a secret. */
+/* Of "ID.SECRET", or the whole token, whose last part, the hash of the CA, is for the host to
+ * check; or NULL. One answer for all that can be wrong with a secret. */
 static JoinToken *usable_token(ClusterCore *core, const char *text, GError **error)
 {
-    g_auto(GStrv) parts = g_strsplit(text, ".", 2);
+    g_auto(GStrv) parts = g_strsplit(text, ".", 3);
     JoinToken *token = parts[0] != NULL ? g_tree_lookup(core->join_tokens, parts[0]) : NULL;
     g_autofree char *hash = g_compute_checksum_for_string(
         G_CHECKSUM_SHA256, token != NULL && parts[1] != NULL ? parts[1] : "", -1);

@@ -16,7 +16,8 @@ ALLOWED = {
     "number": COMMON | {"default"},
     "boolean": COMMON | {"default"},
     "array": COMMON | {"items", "minItems", "maxItems"},
-    "object": COMMON | {"properties", "required", "additionalProperties", "maxProperties", "x-raw"},
+    "object": COMMON | {"properties", "required", "additionalProperties", "maxProperties", "x-raw",
+                       "x-tell-absent"},
 }
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
 
@@ -38,6 +39,7 @@ class Field:
     hint: str | None = None
     default: object = None
     target: str | None = None  # of enum, object and objects: the component's name
+    tell_absent: bool = False  # of a map: absent and empty differ
 
     @property
     def member(self):
@@ -45,7 +47,8 @@ class Field:
 
     @property
     def has_flag(self):
-        return self.kind in ("INTEGER", "NUMBER", "BOOLEAN") and not self.required and self.default is None
+        scalar = self.kind in ("INTEGER", "NUMBER", "BOOLEAN")
+        return (scalar and not self.required and self.default is None) or self.tell_absent
 
 
 @dataclasses.dataclass
@@ -126,6 +129,7 @@ def _map(field, schema, where):
         _fail(where, "additionalProperties makes a map: a schema, and no properties beside it")
     check(values, where + ".*")
     field.low, field.high = 0, schema.get("maxProperties", INT_MAX)
+    field.tell_absent = schema.get("x-tell-absent", False)
     if values["type"] == "string":
         field.kind = "STRING_MAP"
         field.item_low, field.item_high = values.get("minLength", 0), values.get("maxLength", INT_MAX)
