@@ -27,6 +27,20 @@ static char **match_parts(const char *template, char **parts)
     return g_strv_builder_end(params);
 }
 
+char *api_route_methods(const ApiRoute *routes, size_t n_routes, const char *path)
+{
+    g_auto(GStrv) parts = g_strsplit(path, "/", -1);
+    g_autoptr(GStrvBuilder) methods = g_strv_builder_new();
+    for (size_t i = 0; i < n_routes; i++) {
+        g_auto(GStrv) params = match_parts(routes[i].path, parts);
+        if (params != NULL) {
+            g_strv_builder_add(methods, routes[i].method);
+        }
+    }
+    g_auto(GStrv) names = g_strv_builder_end(methods);
+    return names[0] != NULL ? g_strjoinv(", ", names) : NULL;
+}
+
 const ApiRoute *api_route_match(const ApiRoute *routes, size_t n_routes, const char *method,
                                 const char *path, char ***ret_params, bool *ret_path_known)
 {

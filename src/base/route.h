@@ -41,5 +41,8 @@ typedef struct {
 const ApiRoute *api_route_match(const ApiRoute *routes, size_t n_routes, const char *method,
                                 const char *path, char ***ret_params, bool *ret_path_known);
 
+/* The methods of a path as the header Allow lists them; NULL: there is no such path. */
+char *api_route_methods(const ApiRoute *routes, size_t n_routes, const char *path);
+
 /* Is `body` what the route says of this status? */
 bool api_response_validate(const ApiRoute *route, int status, const json_t *body, GError **error);

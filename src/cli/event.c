@@ -42,24 +42,9 @@ static bool print_events(Cli *cli, json_t *items, GError **error)
     return true;
 }
 
-/* Adds what is new of a page; how many that were. */
-static size_t add_new(json_t *items, const json_t *page, GHashTable *seen)
-{
-    size_t before = json_array_size(items), i;
-    json_t *event;
-    json_array_foreach ((json_t *)page, i, event) {
-        const char *id = json_string_value(json_object_get(event, "id"));
-        if (id == NULL || g_hash_table_add(seen, g_strdup(id))) {
-            json_array_append(items, event);
-        }
-    }
-    return json_array_size(items) - before;
-}
-
-/* Pages go on from a revision, of which a part may have been on the page before. */
+/* Page by page, each from the revision that the one before ends with. */
 static json_t *all_events(Cli *cli, json_t *query, GError **error)
 {
-    g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     json_t *items = json_array();
     for (bool more = true; more;) {
         ApiCall call = {.operation = API_OP_LIST_EVENTS, .query = query};
@@ -68,7 +53,9 @@ static json_t *all_events(Cli *cli, json_t *query, GError **error)
             json_decref(items);
             return NULL;
         }
-        more = add_new(items, json_object_get(answer, "items"), seen) > 0;
+        json_t *page = json_object_get(answer, "items");
+        more = json_array_size(page) > 0;
+        json_array_extend(items, page);
         json_object_set(query, "from", json_object_get(answer, "revision"));
     }
     return items;

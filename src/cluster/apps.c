@@ -65,21 +65,85 @@ static int64_t missing_vms(const ClusterApp *app)
     return MAX(0, app->spec->count - g_tree_nnodes(app->vms));
 }
 
-/* Names of the VMs that are to be made are free, and all of them have a place. */
-static bool can_fill(ClusterCore *core, const ClusterApp *app, GError **error)
+/* A look ahead: where the VMs that an app lacks would go. */
+typedef struct {
+    GPtrArray *plan;          /* of PlannedVm */
+    Explanation *explanation; /* each host's verdict about the first that is made, or refused */
+} Outlook;
+
+static void outlook_clear(Outlook *outlook)
 {
-    g_autoptr(VmSpec) one = spec_of_app_vm(core, app, 1, error);
-    if (one == NULL) {
-        return false;
-    }
+    g_clear_pointer(&outlook->plan, g_ptr_array_unref);
+    g_clear_pointer(&outlook->explanation, explanation_free);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Outlook, outlook_clear)
+
+/* Names of the VMs that are to be made, all of them free. */
+static GPtrArray *names_to_make(ClusterCore *core, const ClusterApp *app, GError **error)
+{
+    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
     for (int64_t i = 1; i <= app->spec->count; i++) {
         g_autofree char *name = g_strdup_printf("%s-%" G_GINT64_FORMAT, app->spec->name, i);
-        if (!has_vm(app, name) && !name_is_free(core, "vm", app->tenant, name, error)) {
-            return false;
+        if (has_vm(app, name)) {
+            continue;
+        }
+        if (!name_is_free(core, "vm", app->tenant, name, error)) {
+            return NULL;
+        }
+        g_ptr_array_add(names, g_steal_pointer(&name));
+    }
+    return g_steal_pointer(&names);
+}
+
+static int64_t count_on(const GPtrArray *plan, const char *host)
+{
+    int64_t count = 0;
+    for (guint i = 0; i < plan->len; i++) {
+        count += strcmp(((const PlannedVm *)plan->pdata[i])->host, host) == 0;
+    }
+    return count;
+}
+
+/* Verdicts about one VM become those about all that are planned. */
+static void mark_chosen(Explanation *explanation, const GPtrArray *plan)
+{
+    for (guint i = 0; i < explanation->hosts->len; i++) {
+        HostVerdict *verdict = explanation->hosts->pdata[i];
+        int64_t count = count_on(plan, verdict->host);
+        verdict->chosen = count > 0;
+        if (count > 0) {
+            g_free(verdict->verdict);
+            verdict->verdict =
+                g_strdup_printf("chosen for %" G_GINT64_FORMAT " of %u VMs", count, plan->len);
         }
     }
-    g_autoptr(GPtrArray) hosts = fleet_try(core, one, NULL, missing_vms(app), error);
-    return hosts != NULL;
+}
+
+/* Can all that the app lacks be made? Changes nothing. With `explain` the outlook has verdicts, of
+ * a refusal too. */
+static bool look_ahead(ClusterCore *core, const ClusterApp *app, bool explain, Outlook *outlook,
+                       GError **error)
+{
+    g_autoptr(VmSpec) one = spec_of_app_vm(core, app, 1, error);
+    g_autoptr(GPtrArray) names = one != NULL ? names_to_make(core, app, error) : NULL;
+    if (names == NULL) {
+        return false;
+    }
+    g_autoptr(GPtrArray) hosts = fleet_try(core, one, NULL, MIN(names->len, missing_vms(app)),
+                                           explain ? &outlook->explanation : NULL, error);
+    if (hosts == NULL) {
+        return false;
+    }
+    outlook->plan = g_ptr_array_new_with_free_func((GDestroyNotify)planned_vm_free);
+    for (guint i = 0; i < hosts->len; i++) {
+        g_ptr_array_add(outlook->plan, planned_vm(names->pdata[i], hosts->pdata[i], NULL));
+    }
+    if (explain) {
+        outlook->explanation = fleet_explain(core, one, NULL, NULL);
+        mark_chosen(outlook->explanation, outlook->plan);
+    }
+    return true;
 }
 
 /* Makes the VMs that the app should have and has not; stops at the first that finds no place. */
@@ -150,52 +214,65 @@ void app_vm_removed(ClusterCore *core, ClusterApp *app)
     app_vm_changed(core, app);
 }
 
-static void reply_app_plan(ClusterCore *core, const ClusterRequest *request, const char *kind)
-{
-    g_autoptr(Operation) plan = operation_new();
-    plan->id = g_strdup("");
-    plan->kind = g_strdup(kind);
-    plan->state = OPERATION_STATE_DONE;
-    plan->dry_run = true;
-    plan->message = g_strdup("all VMs have a place; nothing was done");
-    reply_json(core, request->id, 200, operation_encode(plan), -1);
-}
-
-static void start_app_operation(ClusterCore *core, const ClusterRequest *request, ClusterApp *app,
-                                const char *kind, int64_t wait)
+static ClusterOperation *start_app_operation(ClusterCore *core, ClusterApp *app, const char *kind)
 {
     Subject subject = subject_of_app(app);
     ClusterOperation *operation =
         operation_start(core, kind, app->tenant, &subject, 0, "waits for the hosts");
     operation_wait_app(operation, app);
-    operation_reply(core, request->id, operation, wait);
+    return operation;
+}
+
+/* Says no, with the verdicts that were asked for. */
+static void refuse_outlook(ClusterCore *core, const ClusterRequest *request, Outlook *outlook,
+                           GError *refusal)
+{
+    reply_refusal(core, request->id, refusal, g_steal_pointer(&outlook->explanation));
+}
+
+static void reply_outlook(ClusterCore *core, const ClusterRequest *request, const char *kind,
+                          Outlook *outlook)
+{
+    reply_plan(core, request->id, kind, "all VMs have a place; nothing was done",
+               g_steal_pointer(&outlook->plan), g_steal_pointer(&outlook->explanation));
+}
+
+/* What was asked for with explain stays with the operation. */
+static void keep_outlook(ClusterOperation *operation, Outlook *outlook)
+{
+    if (outlook->explanation != NULL) {
+        operation->object->explanation = g_steal_pointer(&outlook->explanation);
+        g_ptr_array_unref(operation->object->plan);
+        operation->object->plan = g_steal_pointer(&outlook->plan);
+    }
 }
 
 bool create_app(ClusterCore *core, const ClusterRequest *request, GError **error)
 {
     const CreateAppQuery *query = request->query;
     const char *tenant = request->principal.tenant;
-    AppSpec *spec = spec_from_create_app(core, tenant, request->body, error);
-    if (spec == NULL) {
+    g_autoptr(AppSpec) spec = spec_from_create_app(core, tenant, request->body, error);
+    if (spec == NULL || !name_is_free(core, "app", tenant, spec->name, error)) {
         return false;
     }
-    if (!name_is_free(core, "app", tenant, spec->name, error)) {
-        app_spec_free(spec);
-        return false;
-    }
-    ClusterApp *app = model_add_app(core, model_new_id(core), tenant, spec);
-    if (!can_fill(core, app, error)) {
-        model_remove_app(core, app);
-        return false;
-    }
-    if (query->dry_run) {
-        reply_app_plan(core, request, "app.create");
+    ClusterApp *app = model_add_app(core, model_new_id(core), tenant, g_steal_pointer(&spec));
+    g_auto(Outlook) outlook = {0};
+    GError *refusal = NULL;
+    if (!look_ahead(core, app, query->explain, &outlook, &refusal)) {
+        refuse_outlook(core, request, &outlook, refusal);
         model_remove_app(core, app);
         return true;
     }
-    name_take(core, "app", tenant, spec->name, app->id, app);
+    if (query->dry_run) {
+        reply_outlook(core, request, "app.create", &outlook);
+        model_remove_app(core, app);
+        return true;
+    }
+    name_take(core, "app", tenant, app->spec->name, app->id, app);
     save_app(core, app);
-    start_app_operation(core, request, app, "app.create", query->wait);
+    ClusterOperation *operation = start_app_operation(core, app, "app.create");
+    keep_outlook(operation, &outlook);
+    operation_reply(core, request->id, operation, query->wait);
     app_resume(core, app);
     app_vm_changed(core, app);
     return true;
@@ -227,19 +304,25 @@ bool update_app(ClusterCore *core, const ClusterRequest *request, GError **error
     }
     int64_t before = app->spec->count;
     app->spec->count = body->count;
-    if (!can_fill(core, app, error) || query->dry_run) {
+    g_auto(Outlook) outlook = {0};
+    GError *refusal = NULL;
+    bool fits = look_ahead(core, app, query->explain, &outlook, &refusal);
+    if (!fits || query->dry_run) {
         app->spec->count = before;
-        if (query->dry_run && (error == NULL || *error == NULL)) {
-            reply_app_plan(core, request, "app.update");
-            return true;
-        }
-        return false;
     }
-    save_app(core, app);
-    start_app_operation(core, request, app, "app.update", query->wait);
-    remove_vms_above(core, app, body->count);
-    app_resume(core, app);
-    app_vm_changed(core, app);
+    if (!fits) {
+        refuse_outlook(core, request, &outlook, refusal);
+    } else if (query->dry_run) {
+        reply_outlook(core, request, "app.update", &outlook);
+    } else {
+        save_app(core, app);
+        ClusterOperation *operation = start_app_operation(core, app, "app.update");
+        keep_outlook(operation, &outlook);
+        operation_reply(core, request->id, operation, query->wait);
+        remove_vms_above(core, app, body->count);
+        app_resume(core, app);
+        app_vm_changed(core, app);
+    }
     return true;
 }
 
@@ -252,7 +335,7 @@ bool delete_app(ClusterCore *core, const ClusterRequest *request, GError **error
     }
     app->spec->removing = true;
     save_app(core, app);
-    start_app_operation(core, request, app, "app.delete", query->wait);
+    operation_reply(core, request->id, start_app_operation(core, app, "app.delete"), query->wait);
     remove_vms_above(core, app, 0);
     app_vm_changed(core, app);
     return true;

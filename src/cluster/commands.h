@@ -75,6 +75,15 @@ typedef json_t *(*EncodeFunc)(ClusterCore *core, const void *object, const void 
 void reply_list(ClusterCore *core, uint64_t request, GTree *tree, int64_t limit, const char *after,
                 EncodeFunc encode, const void *filter);
 
+/* Answers with a refusal and, unless it is NULL, each host's verdict. Takes both over. */
+void reply_refusal(ClusterCore *core, uint64_t request, GError *refusal, Explanation *explanation);
+
+/* Answers a dry run: an operation that never was. Takes over `plan` (of PlannedVm; NULL: empty) and
+ * `explanation` (may be NULL). */
+void reply_plan(ClusterCore *core, uint64_t request, const char *kind, const char *message,
+                GPtrArray *plan, Explanation *explanation);
+PlannedVm *planned_vm(const char *name, const ClusterHost *host, const char *why);
+
 /* JSON of the API's objects. */
 json_t *render_host(ClusterCore *core, const ClusterHost *host);
 json_t *render_vm(const ClusterVm *vm);

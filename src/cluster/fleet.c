@@ -428,7 +428,7 @@ ClusterHost *fleet_find(ClusterCore *core, const VmSpec *spec, ClusterHost *only
 }
 
 GPtrArray *fleet_try(ClusterCore *core, const VmSpec *spec, ClusterHost *only, int64_t count,
-                     GError **error)
+                     Explanation **ret_refusal, GError **error)
 {
     EngineRequest request;
     if (!engine_request(core, spec, only, &request, error)) {
@@ -441,6 +441,9 @@ GPtrArray *fleet_try(ClusterCore *core, const VmSpec *spec, ClusterHost *only, i
             set_refusal(core, &request, only, error);
             if (count > 1) {
                 g_prefix_error(error, "%u of %" G_GINT64_FORMAT " VMs fit; ", hosts->len, count);
+            }
+            if (ret_refusal != NULL) {
+                *ret_refusal = fleet_explain(core, spec, only, NULL);
             }
             break;
         }

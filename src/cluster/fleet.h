@@ -41,9 +41,10 @@ ClusterHost *fleet_find(ClusterCore *core, const VmSpec *spec, ClusterHost *only
                         GError **error);
 
 /* Where `count` VMs of this spec would go, one after another: their hosts, as ClusterHost. Changes
- * nothing. All or NULL with NO_CAPACITY, which says how many fit. */
+ * nothing. All or NULL with NO_CAPACITY, which says how many fit; then `ret_refusal` (may be NULL)
+ * is each host's verdict about the first that does not. */
 GPtrArray *fleet_try(ClusterCore *core, const VmSpec *spec, ClusterHost *only, int64_t count,
-                     GError **error);
+                     Explanation **ret_refusal, GError **error);
 
 /* Each host's verdict about the request, were it made now. `chosen` may be NULL. */
 Explanation *fleet_explain(ClusterCore *core, const VmSpec *spec, ClusterHost *only,

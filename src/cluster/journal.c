@@ -116,10 +116,14 @@ Problem *problem_from_error(const GError *error)
     return problem;
 }
 
+/* Plan and explanation grow with the cluster, past what a transaction may carry: they are for the
+ * answer, not for the store. */
 static void operation_save(ClusterCore *core, ClusterOperation *operation)
 {
-    txn_put_json(core, key_of("operation", operation->object->tenant, operation->object->id),
-                 operation_encode(operation->object));
+    json_t *json = operation_encode(operation->object);
+    json_object_del(json, "plan");
+    json_object_del(json, "explanation");
+    txn_put_json(core, key_of("operation", operation->object->tenant, operation->object->id), json);
 }
 
 static ClusterOperation *operation_enter(ClusterCore *core, Operation *object)
@@ -191,9 +195,11 @@ static void drop_oldest_operations(ClusterCore *core)
     }
 }
 
-static void reply_operation(ClusterCore *core, uint64_t request, const ClusterOperation *operation)
+static void reply_operation(ClusterCore *core, uint64_t request, const ClusterOperation *operation,
+                            int running_status)
 {
-    int status = operation->object->state == OPERATION_STATE_RUNNING ? 202 : 200;
+    bool running = operation->object->state == OPERATION_STATE_RUNNING;
+    int status = running ? running_status : 200;
     reply_json(core, request, status, operation_encode(operation->object), -1);
 }
 
@@ -212,7 +218,7 @@ void operation_finish(ClusterCore *core, ClusterOperation *operation, GError *er
     detach_operation(operation);
     operation_save(core, operation);
     for (guint i = 0; i < operation->waiters->len; i++) {
-        reply_operation(core, g_array_index(operation->waiters, uint64_t, i), operation);
+        reply_operation(core, g_array_index(operation->waiters, uint64_t, i), operation, 200);
     }
     for (guint i = core->waiters->len; i > 0; i--) {
         if (g_array_index(core->waiters, Waiter, i - 1).operation == operation) {
@@ -224,16 +230,29 @@ void operation_finish(ClusterCore *core, ClusterOperation *operation, GError *er
     drop_oldest_operations(core);
 }
 
+static void reply_or_wait(ClusterCore *core, ClusterOperation *operation, int64_t wait_s,
+                          Waiter waiter)
+{
+    if (wait_s <= 0 || operation->object->state != OPERATION_STATE_RUNNING) {
+        reply_operation(core, waiter.request, operation, waiter.running_status);
+        return;
+    }
+    waiter.operation = operation;
+    waiter.deadline_ms = core->now_ms + wait_s * 1000;
+    g_array_append_val(core->waiters, waiter);
+    g_array_append_val(operation->waiters, waiter.request);
+}
+
 void operation_reply(ClusterCore *core, uint64_t request, ClusterOperation *operation,
                      int64_t wait_s)
 {
-    if (wait_s <= 0 || operation->object->state != OPERATION_STATE_RUNNING) {
-        reply_operation(core, request, operation);
-        return;
-    }
-    Waiter waiter = {request, core->now_ms + wait_s * 1000, operation};
-    g_array_append_val(core->waiters, waiter);
-    g_array_append_val(operation->waiters, request);
+    reply_or_wait(core, operation, wait_s, (Waiter){.request = request, .running_status = 202});
+}
+
+void operation_show(ClusterCore *core, uint64_t request, ClusterOperation *operation,
+                    int64_t wait_s)
+{
+    reply_or_wait(core, operation, wait_s, (Waiter){.request = request, .running_status = 200});
 }
 
 static void forget_waiter(ClusterCore *core, guint index)
@@ -266,7 +285,7 @@ int64_t operation_expire_waits(ClusterCore *core)
         Waiter waiter = g_array_index(core->waiters, Waiter, i - 1);
         if (waiter.deadline_ms <= core->now_ms) {
             forget_waiter(core, i - 1);
-            reply_operation(core, waiter.request, waiter.operation);
+            reply_operation(core, waiter.request, waiter.operation, waiter.running_status);
         } else {
             next = MIN(next, waiter.deadline_ms);
         }

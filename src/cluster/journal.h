@@ -19,7 +19,7 @@ void journal_clear(ClusterCore *core);
 /* Tells that something happened to `subject`. `host` and `operation` may be NULL. */
 void event_add(ClusterCore *core, const char *kind, const Subject *subject, const char *host,
                const Operation *operation, const char *format, ...) G_GNUC_PRINTF(6, 7);
-/* One that was read from the store. Called in the order of ids. */
+/* One that was read from the store, in any order. */
 void event_load(ClusterCore *core, Event *event);
 
 /* Subjects on the stack of the caller: borrow from the object. */
@@ -42,6 +42,9 @@ void operation_finish(ClusterCore *core, ClusterOperation *operation, GError *er
 /* Answers a request with an operation: at once (202) or, with `wait_s`, when it is over. */
 void operation_reply(ClusterCore *core, uint64_t request, ClusterOperation *operation,
                      int64_t wait_s);
+/* The same for a request that only looks: 200 in any case. */
+void operation_show(ClusterCore *core, uint64_t request, ClusterOperation *operation,
+                    int64_t wait_s);
 /* A request that no longer waits. */
 void operation_cancel_wait(ClusterCore *core, uint64_t request);
 /* Answers those whose time to wait is up. Returns the next time at which one is. */

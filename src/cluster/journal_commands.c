@@ -45,6 +45,45 @@ void reply_list(ClusterCore *core, uint64_t request, GTree *tree, int64_t limit,
     reply_json(core, request, 200, answer, -1);
 }
 
+void reply_refusal(ClusterCore *core, uint64_t request, GError *refusal, Explanation *explanation)
+{
+    if (explanation == NULL) {
+        reply_error(core, request, refusal);
+        return;
+    }
+    g_autoptr(ErrorAnswer) answer = error_answer_new();
+    answer->error = problem_from_error(refusal);
+    answer->error->explanation = explanation;
+    reply_json(core, request, berth_error_http_status(refusal), error_answer_encode(answer), -1);
+    g_error_free(refusal);
+}
+
+PlannedVm *planned_vm(const char *name, const ClusterHost *host, const char *why)
+{
+    PlannedVm *planned = planned_vm_new();
+    planned->name = g_strdup(name);
+    planned->host = g_strdup(host->spec->name);
+    planned->why = g_strdup(why);
+    return planned;
+}
+
+void reply_plan(ClusterCore *core, uint64_t request, const char *kind, const char *message,
+                GPtrArray *plan, Explanation *explanation)
+{
+    g_autoptr(Operation) operation = operation_new();
+    operation->id = g_strdup("");
+    operation->kind = g_strdup(kind);
+    operation->state = OPERATION_STATE_DONE;
+    operation->dry_run = true;
+    operation->message = g_strdup(message);
+    operation->explanation = explanation;
+    if (plan != NULL) {
+        g_ptr_array_unref(operation->plan);
+        operation->plan = plan;
+    }
+    reply_json(core, request, 200, operation_encode(operation), -1);
+}
+
 static json_t *encode_operation(ClusterCore *core, const void *object, const void *tenant)
 {
     const ClusterOperation *operation = object;
@@ -67,11 +106,7 @@ bool get_operation(ClusterCore *core, const ClusterRequest *request, GError **er
     if (operation == NULL) {
         return false;
     }
-    if (query->wait > 0 && operation->object->state == OPERATION_STATE_RUNNING) {
-        operation_reply(core, request->id, operation, query->wait);
-    } else {
-        reply_json(core, request->id, 200, operation_encode(operation->object), -1);
-    }
+    operation_show(core, request->id, operation, query->wait);
     return true;
 }
 
@@ -81,20 +116,22 @@ static bool is_about(const ClusterEventRecord *record, const char *subject)
            g_strcmp0(record->subject_name, subject) == 0;
 }
 
+/* Events of one revision are not parted, so that a revision is all that a client goes on from. */
 bool list_events(ClusterCore *core, const ClusterRequest *request, GError **error)
 {
     const ListEventsQuery *query = request->query;
     json_t *items = json_array();
-    int64_t revision = MAX(core->last_revision, query->from);
+    int64_t revision = MAX(core->last_revision, query->from), listed = query->from;
     for (GList *l = core->events.head; l != NULL; l = l->next) {
         const ClusterEventRecord *record = l->data;
         if (record->revision <= query->from || !is_about(record, query->subject)) {
             continue;
         }
-        if ((int64_t)json_array_size(items) >= query->limit) {
-            revision = record->revision - 1;
+        if ((int64_t)json_array_size(items) >= query->limit && record->revision > listed) {
+            revision = listed;
             break;
         }
+        listed = record->revision;
         gsize size;
         const char *text = g_bytes_get_data(record->json, &size);
         json_array_append_new(items, json_loadb(text, size, 0, NULL));

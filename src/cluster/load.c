@@ -186,9 +186,21 @@ bool cluster_core_load(ClusterCore *core, const char *key, GBytes *value, int64_
     return loaded;
 }
 
-static gint by_event_id(gconstpointer a, gconstpointer b, gpointer data)
+/* Ids follow the clock, which may have gone back between two runs; revisions never do. */
+static gint by_revision(gconstpointer a, gconstpointer b, gpointer data)
 {
-    return strcmp(((const ClusterEventRecord *)a)->id, ((const ClusterEventRecord *)b)->id);
+    const ClusterEventRecord *x = a, *y = b;
+    return x->revision != y->revision ? (x->revision > y->revision) * 2 - 1 : strcmp(x->id, y->id);
+}
+
+/* Nothing says what was dropped in earlier runs; as many as are kept mean that some were. */
+static void order_events(ClusterCore *core)
+{
+    g_queue_sort(&core->events, by_revision, NULL);
+    const ClusterEventRecord *oldest = g_queue_peek_head(&core->events);
+    if (oldest != NULL && (int64_t)core->events.length >= core->config.events_kept) {
+        core->events_dropped = oldest->revision;
+    }
 }
 
 static gint by_finish(gconstpointer a, gconstpointer b, gpointer data)
@@ -248,7 +260,7 @@ void load_finish(ClusterCore *core)
     for (GTreeNode *n = g_tree_node_first(core->operations); n != NULL; n = g_tree_node_next(n)) {
         link_operation(core, g_tree_node_value(n));
     }
-    g_queue_sort(&core->events, by_event_id, NULL);
+    order_events(core);
     g_queue_sort(&core->finished_operations, by_finish, NULL);
     g_queue_sort(&core->tombstone_order, by_burial, NULL);
 }

@@ -109,6 +109,7 @@ typedef struct {
     uint64_t request;
     int64_t deadline_ms;
     ClusterOperation *operation;
+    int running_status; /* HTTP status of the answer if it is not over by then */
 } Waiter;
 
 typedef enum { CALL_APPLY, CALL_REMOVE, CALL_NETWORK, CALL_EXEC, CALL_OTHER } CallKind;

@@ -69,68 +69,37 @@ bool get_vm(ClusterCore *core, const ClusterRequest *request, GError **error)
     return true;
 }
 
-/* An answer to a dry run: an operation that never was, with its plan. */
-static void reply_plan(ClusterCore *core, uint64_t request, const char *kind, const char *name,
-                       const ClusterHost *host, Explanation *explanation)
+static GPtrArray *plan_of_one(const char *name, const ClusterHost *host)
 {
-    g_autoptr(Operation) plan = operation_new();
-    plan->id = g_strdup("");
-    plan->kind = g_strdup(kind);
-    plan->state = OPERATION_STATE_DONE;
-    plan->dry_run = true;
-    plan->message = g_strdup("nothing was done");
-    plan->explanation = explanation;
-    if (host != NULL) {
-        PlannedVm *planned = planned_vm_new();
-        planned->name = g_strdup(name);
-        planned->host = g_strdup(host->spec->name);
-        g_ptr_array_add(plan->plan, planned);
-    }
-    reply_json(core, request, 200, operation_encode(plan), -1);
+    GPtrArray *plan = g_ptr_array_new_with_free_func((GDestroyNotify)planned_vm_free);
+    g_ptr_array_add(plan, planned_vm(name, host, NULL));
+    return plan;
 }
 
-/* Says no, and why of each host if that was asked for. */
-static bool refuse_explained(ClusterCore *core, const VmSpec *spec, ClusterHost *only,
-                             const ClusterRequest *request, GError *refusal, GError **error)
-{
-    const CreateVmQuery *query = request->query;
-    if (!query->explain) {
-        g_propagate_error(error, refusal);
-        return false;
-    }
-    ErrorAnswer *answer = error_answer_new();
-    answer->error = problem_from_error(refusal);
-    answer->error->explanation = fleet_explain(core, spec, only, NULL);
-    reply_json(core, request->id, berth_error_http_status(refusal), error_answer_encode(answer),
-               -1);
-    error_answer_free(answer);
-    g_error_free(refusal);
-    return true;
-}
-
-static bool create_resolved(ClusterCore *core, const ClusterRequest *request, VmSpec *spec,
-                            ClusterHost *only, GError **error)
+static void create_resolved(ClusterCore *core, const ClusterRequest *request, VmSpec *spec,
+                            ClusterHost *only)
 {
     const CreateVmQuery *query = request->query;
     GError *refusal = NULL;
     if (query->dry_run) {
         g_autoptr(VmSpec) owned = spec;
-        g_autoptr(GPtrArray) hosts = fleet_try(core, spec, only, 1, &refusal);
+        g_autoptr(GPtrArray) hosts = fleet_try(core, spec, only, 1, NULL, &refusal);
+        const ClusterHost *chosen = hosts != NULL ? hosts->pdata[0] : NULL;
+        Explanation *explanation = query->explain ? fleet_explain(core, spec, only, chosen) : NULL;
         if (hosts == NULL) {
-            return refuse_explained(core, spec, only, request, refusal, error);
+            reply_refusal(core, request->id, refusal, explanation);
+        } else {
+            reply_plan(core, request->id, "vm.create", "nothing was done",
+                       plan_of_one(spec->name, chosen), explanation);
         }
-        Explanation *explanation =
-            query->explain ? fleet_explain(core, spec, only, hosts->pdata[0]) : NULL;
-        reply_plan(core, request->id, "vm.create", spec->name, hosts->pdata[0], explanation);
-        return true;
+        return;
     }
     Explanation *explanation = query->explain ? fleet_explain(core, spec, only, NULL) : NULL;
     ClusterVm *vm = vm_place(core, request->principal.tenant, spec, only, &refusal);
     if (vm == NULL) {
-        explanation_free(explanation);
-        bool answered = refuse_explained(core, spec, only, request, refusal, error);
+        reply_refusal(core, request->id, refusal, explanation);
         vm_spec_free(spec);
-        return answered;
+        return;
     }
     Subject subject = subject_of_vm(vm);
     ClusterOperation *operation =
@@ -140,7 +109,6 @@ static bool create_resolved(ClusterCore *core, const ClusterRequest *request, Vm
     event_add(core, "vm.placed", &subject, vm->host->spec->name, operation->object,
               "VM %s goes to %s (%s)", spec->name, vm->host->spec->name, vm->placement->why);
     operation_reply(core, request->id, operation, query->wait);
-    return true;
 }
 
 bool create_vm(ClusterCore *core, const ClusterRequest *request, GError **error)
@@ -155,7 +123,8 @@ bool create_vm(ClusterCore *core, const ClusterRequest *request, GError **error)
     if (spec->host != NULL && only == NULL) {
         return false;
     }
-    return create_resolved(core, request, g_steal_pointer(&spec), only, error);
+    create_resolved(core, request, g_steal_pointer(&spec), only);
+    return true;
 }
 
 /* What a change needs: the VM as the request names it, current and not on its way out. */
@@ -193,7 +162,7 @@ bool update_vm(ClusterCore *core, const ClusterRequest *request, GError **error)
         return false;
     }
     if (query->dry_run) {
-        reply_plan(core, request->id, "vm.update", vm->spec->name, NULL, NULL);
+        reply_plan(core, request->id, "vm.update", "nothing was done", NULL, NULL);
         return true;
     }
     if (body->power != POWER_WANTED_UNSET) {
@@ -223,7 +192,8 @@ bool resize_vm(ClusterCore *core, const ClusterRequest *request, GError **error)
         return false;
     }
     if (query->dry_run) {
-        reply_plan(core, request->id, "vm.resize", vm->spec->name, vm->host, NULL);
+        reply_plan(core, request->id, "vm.resize", "nothing was done",
+                   vm->host != NULL ? plan_of_one(vm->spec->name, vm->host) : NULL, NULL);
         return true;
     }
     vm_spec_free(vm->spec);

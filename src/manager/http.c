@@ -70,8 +70,14 @@ void http_answer_error(SoupServerMessage *message, const GError *error)
     http_answer_json(message, (unsigned)status, problem_json(error));
 }
 
-/* An answer in the middle of a body that is not wanted: nothing more of it is read. */
-static void refuse_stream(SoupServerMessage *message, const GError *error)
+static void refuse_method(SoupServerMessage *message, const GError *error, const char *allow)
+{
+    SoupMessageHeaders *headers = soup_server_message_get_response_headers(message);
+    soup_message_headers_replace(headers, "Allow", allow);
+    http_answer_json(message, SOUP_STATUS_METHOD_NOT_ALLOWED, problem_json(error));
+}
+
+void http_refuse_stream(SoupServerMessage *message, const GError *error)
 {
     json_t *json = problem_json(error);
     g_autofree char *text = codec_dump(json);
@@ -102,7 +108,7 @@ static void on_chunk(SoupServerMessage *message, GBytes *chunk, gpointer data)
     pending->received += g_bytes_get_size(chunk);
     if (!check_length((int64_t)pending->received, &error)) {
         g_signal_handlers_disconnect_by_data(message, pending);
-        refuse_stream(message, error);
+        http_refuse_stream(message, error);
     }
 }
 
@@ -117,14 +123,16 @@ static void on_finished(SoupServerMessage *message, gpointer data)
     }
 }
 
+/* `ret_allow`: the methods that the path has, when this one is not among them. */
 static const ApiRoute *find_route(SoupServerMessage *message, const char *path, char ***ret_params,
-                                  GError **error)
+                                  char **ret_allow, GError **error)
 {
     bool known = false;
     const char *method = soup_server_message_get_method(message);
     const ApiRoute *route =
         api_route_match(api_routes, API_N_OPERATIONS, method, path, ret_params, &known);
     if (route == NULL && known) {
+        *ret_allow = api_route_methods(api_routes, API_N_OPERATIONS, path);
         berth_error_set(error, BERTH_ERROR_INVALID, "method", method,
                         "see the API's description at /v1/openapi.json",
                         "this path does not take this method");
@@ -168,8 +176,9 @@ static void on_headers(SoupServer *server, SoupServerMessage *message, const cha
     Http *http = data;
     g_autoptr(GError) error = NULL;
     char **params = NULL;
+    g_autofree char *allow = NULL;
     http->manager->requests++;
-    const ApiRoute *route = find_route(message, path, &params, &error);
+    const ApiRoute *route = find_route(message, path, &params, &allow, &error);
     if (route != NULL && check_headers(http, message, route, params, &error)) {
         attach(http, message, route, params);
         return;
@@ -178,8 +187,10 @@ static void on_headers(SoupServer *server, SoupServerMessage *message, const cha
     SoupMessageHeaders *headers = soup_server_message_get_request_headers(message);
     bool has_body = soup_message_headers_get_encoding(headers) == SOUP_ENCODING_CHUNKED ||
                     soup_message_headers_get_content_length(headers) > 0;
-    if (has_body) {
-        refuse_stream(message, error);
+    if (allow != NULL) {
+        refuse_method(message, error, allow);
+    } else if (has_body) {
+        http_refuse_stream(message, error);
     } else {
         http_answer_error(message, error);
     }
@@ -232,12 +243,13 @@ static bool check_join(const Pending *pending, const void *body, GError **error)
         return true;
     }
     const JoinRequest *join = body;
+    g_autoptr(GError) refusal = NULL;
     g_autofree char *certificate =
-        pki_sign_host(pending->http->manager->pki, join->csr, "check", error);
-    if (certificate == NULL) {
-        berth_error_prefix_field(error, "csr");
-    }
-    return certificate != NULL;
+        pki_sign_host(pending->http->manager->pki, join->csr, "check", &refusal);
+    return certificate != NULL ||
+           berth_error_set(error, BERTH_ERROR_INVALID, "csr", join->csr,
+                           "send a PKCS #10 certificate request in PEM, signed with its key",
+                           "the certificate request cannot be signed: %s", refusal->message);
 }
 
 /* Most reads are answered within the step, and need no second turn of the main loop. */
@@ -314,7 +326,13 @@ static void open_console(Pending *pending, GError **error)
 {
     Manager *manager = pending->http->manager;
     const char *vm = NULL, *host = NULL;
+    g_autoptr(GError) refusal = NULL;
     if (!cluster_core_locate_vm(manager->core, TENANT, pending->params[0], &vm, &host, error)) {
+        return;
+    }
+    if (!soup_websocket_server_check_handshake(pending->message, NULL, NULL, NULL, &refusal)) {
+        berth_error_set(error, BERTH_ERROR_INVALID, "Upgrade", NULL,
+                        "open a WebSocket, as 'berth vm console' does", "%s", refusal->message);
         return;
     }
     if (host == NULL) {
@@ -329,12 +347,17 @@ static void open_console(Pending *pending, GError **error)
     soup_websocket_server_process_handshake(pending->message, NULL, NULL, NULL, NULL);
 }
 
-static void follow_events(Pending *pending, const ListEventsQuery *query)
+static void follow_events(Pending *pending, const ListEventsQuery *query, GError **error)
 {
     SoupMessageHeaders *headers = soup_server_message_get_request_headers(pending->message);
     const char *last = soup_message_headers_get_one(headers, "Last-Event-ID");
-    int64_t from = last != NULL ? g_ascii_strtoll(last, NULL, 10) : query->from;
-    events_follow(pending->http->manager->events, pending->message, from);
+    guint64 from = (guint64)query->from;
+    if (last != NULL && !g_ascii_string_to_unsigned(last, 10, 0, INT64_MAX, &from, NULL)) {
+        berth_error_set(error, BERTH_ERROR_INVALID, "Last-Event-ID", last,
+                        "send the id of an event of this cluster", "this is no id of an event");
+        return;
+    }
+    events_follow(pending->http->manager->events, pending->message, (int64_t)from, query->subject);
 }
 
 /* What the core has no part in; false: it has. */
@@ -368,7 +391,7 @@ static bool answer_at_edge(Pending *pending, const void *query, GError **error)
         return true;
     case API_OP_LIST_EVENTS:
         if (((const ListEventsQuery *)query)->follow) {
-            follow_events(pending, query);
+            follow_events(pending, query, error);
             return true;
         }
         return false;

@@ -73,7 +73,7 @@ static void carry_out(Manager *manager, const ClusterAction *action)
         agents_send(manager->agents, action);
         break;
     case CLUSTER_ACTION_PUBLISH:
-        events_publish(manager->events, action->publish.revision, action->publish.event);
+        events_publish(manager->events, action->publish.event);
         break;
     case CLUSTER_ACTION_DISCONNECT:
         agents_disconnect(manager->agents, action->disconnect.host, action->disconnect.reason);
@@ -109,5 +109,6 @@ void manager_step(Manager *manager, const ClusterEvent *event)
     for (guint i = 0; i < actions->len; i++) {
         carry_out(manager, actions->pdata[i]);
     }
+    events_flush(manager->events);
     set_tick(manager);
 }

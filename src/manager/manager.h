@@ -62,6 +62,8 @@ void http_reply(Http *http, const ClusterAction *action);
 /* An answer to a message that is not, or no longer, the core's. */
 void http_answer_error(SoupServerMessage *message, const GError *error);
 void http_answer_json(SoupServerMessage *message, unsigned status, json_t *json); /* takes it */
+/* An answer in the middle of a body that is not wanted: nothing more of it is read. */
+void http_refuse_stream(SoupServerMessage *message, const GError *error);
 
 /* agents.c */
 Agents *agents_new(Manager *manager, int fd, GError **error); /* takes fd, listening */
@@ -76,9 +78,12 @@ guint agents_count(const Agents *agents);
 /* events.c */
 Events *events_new(Manager *manager);
 void events_free(Events *events);
-/* Sends what is kept after `revision`, then goes on. */
-void events_follow(Events *events, SoupServerMessage *message, int64_t revision);
-void events_publish(Events *events, int64_t revision, GBytes *event);
+/* Sends what is kept after `revision`, then goes on. `subject`: an id or name, or NULL for all. */
+void events_follow(Events *events, SoupServerMessage *message, int64_t revision,
+                   const char *subject);
+/* Each event, then events_flush() when all of a revision are told. */
+void events_publish(Events *events, GBytes *event);
+void events_flush(Events *events);
 guint events_count(const Events *events);
 
 /* blobs.c */

@@ -137,6 +137,9 @@ static void test_routes_match_and_the_document_is_json(void)
     g_assert_cmpint(route->operation, ==, API_OP_RESIZE_VM);
     g_assert_cmpstr(params[0], ==, "web-1");
     g_auto(GStrv) none = NULL;
+    g_autofree char *methods = api_route_methods(api_routes, API_N_OPERATIONS, "/v1/vms");
+    g_assert_cmpstr(methods, ==, "GET, POST");
+    g_assert_null(api_route_methods(api_routes, API_N_OPERATIONS, "/v1/nil"));
     g_assert_null(api_route_match(api_routes, API_N_OPERATIONS, "PUT", "/v1/vms", &none, &known));
     g_assert_true(known);
     g_assert_null(api_route_match(api_routes, API_N_OPERATIONS, "GET", "/v1/nil", &none, &known));
