@@ -1,0 +1,523 @@
+"""Every operation of the OpenAPI document is called well and badly; every answer is as the document says.
+
+The manager fixture holds each answer against the document (contract.py); the tests below see to it that there
+is an answer of each kind, and the last of them that nothing was left out.
+"""
+
+import base64
+import json
+import os
+import threading
+import time
+
+import pytest
+
+from agent import Agent, make_request
+from conftest import KERNEL, image_of
+
+
+def vm_of(name, **more):
+    return {"name": name, "size": "small", "image": "demo"} | more
+
+
+def refused(answer, code, field=None, value=None):
+    """The answer is this error, and names what is at fault."""
+    assert answer.json is not None and answer.error["code"] == code, answer
+    assert field is None or answer.error["field"] == field, answer
+    assert value is None or answer.error["value"] == value, answer
+    return answer.error
+
+
+# --- what needs no objects
+
+def test_public(manager):
+    for path in ("/v1/version", "/v1/openapi.json", "/v1/ca"):
+        assert manager.get(path, token=False).status == 200
+        refused(manager.get(path, token=False, colour="red"), "invalid", "colour")
+    assert manager.get("/v1/version").json["api"] == "v1"
+    assert manager.get("/v1/ca").body.decode() == manager.ca
+
+
+def test_cluster(manager):
+    for path in ("/v1/cluster", "/v1/metrics", "/v1/top"):
+        assert manager.get(path).status == 200
+        refused(manager.get(path, token=False), "unauthenticated", "Authorization")
+        refused(manager.get(path, colour="red"), "invalid", "colour")
+    assert manager.get("/v1/cluster").json["writable"] is True
+    for line in manager.get("/v1/metrics").body.decode().splitlines():
+        assert line.startswith("#") or len(line.split()) == 2, line
+
+
+def test_unknown_path_and_method(manager):
+    refused(manager.get("/v1/nothing"), "not-found", "path", "/v1/nothing")
+    refused(manager.get("/"), "not-found", "path")
+    connection = manager.connection()
+    for path in {path for _, path, _ in manager.document.operations.values()}:
+        declared = {m for m, p, _ in manager.document.operations.values() if p == path}
+        for method in {"GET", "PUT", "POST", "PATCH", "DELETE", "OPTIONS", "BREW"} - declared:
+            answer = manager.call(method, path.replace("{", "").replace("}", ""), connection=connection)
+            assert answer.status == 405, (method, path, answer)
+            assert set(answer.headers["Allow"].split(", ")) == declared
+            refused(answer, "invalid", "method", method)
+
+
+def test_every_operation_wants_a_token(manager):
+    connection = manager.connection()
+    for method, path, operation in manager.document.operations.values():
+        if operation.get("security") != []:
+            path = path.replace("{", "").replace("}", "")
+            for token in (False, "0" * 48):
+                answer = manager.call(method, path, token=token, connection=connection)
+                refused(answer, "unauthenticated", "Authorization")
+
+
+# --- objects
+
+def test_join_tokens(manager):
+    made = manager.post("/v1/join-tokens", {"uses": 2, "description": "for a test"})
+    assert made.status == 201 and made.json["token"].count(".") == 2
+    listed = [token for token in manager.get("/v1/join-tokens").json["items"] if token["id"] == made.json["id"]]
+    assert listed and "token" not in listed[0] and "hash" not in listed[0]
+    refused(manager.post("/v1/join-tokens", {"uses": 0}), "invalid", "uses", "0")
+    refused(manager.get("/v1/join-tokens", limit=0), "invalid", "limit", "0")
+    assert manager.delete(f"/v1/join-tokens/{made.json['id']}").json == {}
+    refused(manager.delete(f"/v1/join-tokens/{made.json['id']}"), "not-found", "token", made.json["id"])
+
+
+def test_join(manager, agents, tmp_path):
+    csr = make_request(tmp_path / "key", "gamma")
+    body = {"token": "x.y.z", "name": "gamma", "csr": csr}
+    refused(manager.post("/v1/join", body, token=False), "unauthenticated", "token")
+    token = manager.post("/v1/join-tokens", {"uses": 1}).json["token"]
+    refused(manager.post("/v1/join", body | {"token": token, "csr": "none"}, token=False), "invalid", "csr")
+    refused(manager.post("/v1/join", body | {"token": token, "name": "alpha"}, token=False), "exists", "name")
+    assert manager.post("/v1/join", body | {"token": token}, token=False).status == 201, "a failure took a use"
+    assert manager.delete("/v1/hosts/gamma").status == 200
+
+
+def test_hosts(manager, agents):
+    listed = manager.get("/v1/hosts").json["items"]
+    assert {host["name"] for host in listed} >= {"alpha", "beta"}
+    refused(manager.get("/v1/hosts", limit=1001), "invalid", "limit", "1001")
+    host = manager.get("/v1/hosts/alpha").json
+    assert host["status"]["state"] == "up" and host["id"] == agents[0].id
+    assert {row["dimension"]: row["capacity"] for row in host["status"]["ledger"]}["cpu"] == 8000
+    assert "alpha" in refused(manager.get("/v1/hosts/alpah"), "not-found", "host", "alpah")["remedy"]
+    changed = manager.patch("/v1/hosts/alpha", {"cordoned": True, "reserve": {"cpu": 1000}})
+    assert changed.json["spec"]["cordoned"] is True
+    refused(manager.patch("/v1/hosts/alpha", {"cordoned": 1}), "invalid", "cordoned", "1")
+    assert manager.patch("/v1/hosts/alpha", {"cordoned": False}).json["spec"]["cordoned"] is False
+
+
+def test_the_last_label_can_be_removed(manager, agents):
+    def labels(body):
+        return manager.patch("/v1/hosts/beta", body).json["spec"].get("labels", {})
+    assert labels({"labels": {"rack": "7", "disk": "ssd"}}) == {"rack": "7", "disk": "ssd"}
+    assert labels({"cordoned": False}) == {"rack": "7", "disk": "ssd"}, "what is absent stays"
+    assert labels({"labels": {"rack": "7"}}) == {"rack": "7"}
+    assert labels({"labels": {}}) == {}
+
+
+def test_delete_host(manager, tmp_path):
+    gone = Agent(manager, tmp_path / "gone", "gone").connect()
+    refused(manager.delete("/v1/hosts/nobody"), "not-found", "host")
+    answer = manager.delete("/v1/hosts/gone")
+    assert answer.status == 200 and answer.json["state"] == "done"
+    gone.close()
+
+
+def test_sizes(manager):
+    size = {"name": "tiny", "resources": {"cpu": 100, "memory": 64, "accelerators": {"gpu/a100": 1}}}
+    assert manager.post("/v1/sizes", size, dry_run=True).status == 200
+    refused(manager.get("/v1/sizes/tiny"), "not-found", "size")
+    made = manager.post("/v1/sizes", size)
+    assert made.status == 201 and made.json["vcpus"] == 1
+    refused(manager.post("/v1/sizes", size), "exists", "name", "tiny")
+    refused(manager.post("/v1/sizes", {"name": "none", "resources": {}}), "invalid", "resources.cpu", "0")
+    assert manager.get("/v1/sizes/tiny").json == made.json
+    assert made.json in manager.get("/v1/sizes").json["items"]
+    refused(manager.get("/v1/sizes", limit="many"), "invalid", "limit", "many")
+    assert manager.delete("/v1/sizes/tiny").status == 200
+    refused(manager.delete("/v1/sizes/tiny"), "not-found", "size")
+
+
+def test_networks(manager):
+    assert manager.post("/v1/networks", {"name": "green"}, dry_run=True).status == 200
+    refused(manager.get("/v1/networks/green"), "not-found", "network")
+    made = manager.post("/v1/networks", {"name": "green", "subnet": "10.9.0.0/24"})
+    assert made.status == 201 and made.json["gateway"].startswith("10.9.0.")
+    refused(manager.post("/v1/networks", {"name": "red", "subnet": "10.9.0.0/99"}), "invalid", "subnet", "10.9.0.0/99")
+    refused(manager.post("/v1/networks", {"name": "red", "kind": "token-ring"}), "invalid", "kind", "token-ring")
+    assert manager.get("/v1/networks/green").json == made.json
+    assert made.json in manager.get("/v1/networks").json["items"]
+    refused(manager.get("/v1/networks", page=2), "invalid", "page")
+    assert manager.delete("/v1/networks/green").status == 200
+    refused(manager.delete("/v1/networks/green"), "not-found", "network")
+
+
+def test_images(manager, catalog):
+    content = os.urandom(100_000)
+    image = image_of("random", content)
+    sha256 = image["files"][0]["sha256"]
+    assert manager.post("/v1/images", image, dry_run=True).status == 200
+    refused(manager.get("/v1/images/random"), "not-found", "image")
+    assert manager.post("/v1/images", image).json["state"] == "waiting"
+    refused(manager.post("/v1/images", image_of("random")), "exists", "name", "random")
+    refused(manager.get(f"/v1/blobs/{sha256}"), "not-found", "sha256", sha256)
+    path = f"/v1/images/random/files/{sha256}"
+    refused(manager.put(path, content[:-1] + bytes([content[-1] ^ 1])), "invalid", "sha256", sha256)
+    refused(manager.put("/v1/images/random/files/" + "0" * 64, content), "not-found", "sha256", "0" * 64)
+    assert manager.put(path, content).json["state"] == "ready"
+    assert manager.get(f"/v1/blobs/{sha256}").body == content
+    assert manager.get("/v1/images/random").json["received"] == [sha256]
+    assert len(manager.get("/v1/images").json["items"]) == 2
+    refused(manager.get("/v1/images", limit=-1), "invalid", "limit", "-1")
+    assert manager.delete("/v1/images/random").status == 200
+    refused(manager.delete("/v1/images/random"), "not-found", "image")
+    refused(manager.get(f"/v1/blobs/{sha256}"), "not-found", "sha256", sha256)
+
+
+# --- VMs and apps
+
+def names_of(explanation):
+    return [host["host"] for host in explanation["hosts"]]
+
+
+def test_a_vm_from_create_to_delete(manager, agents, catalog):
+    plan = manager.post("/v1/vms", vm_of("web"), dry_run=True, explain=True)
+    assert plan.status == 200 and plan.json["dry-run"] and len(plan.json["plan"]) == 1
+    assert plan.json["plan"][0]["host"] == plan.json["explanation"]["hosts"][0]["host"]
+    assert manager.get("/v1/vms").json["items"] == []
+
+    done = manager.post("/v1/vms", vm_of("web", networks=["blue"]), wait=20, explain=True)
+    assert done.status == 200 and done.json["state"] == "done"
+    assert sorted(names_of(done.json["explanation"])) == ["alpha", "beta"]
+    vm = manager.get("/v1/vms/web").json
+    assert vm["status"]["power"] == "running" and vm["placement"]["nics"][0]["ipv4"]
+    assert manager.get("/v1/vms", host=vm["placement"]["host"]).json["items"] == [vm]
+    refused(manager.get("/v1/vms", host="nowhere"), "not-found", "host", "nowhere")
+    assert sum(host["chosen"] for host in manager.get("/v1/vms/web/explain").json["hosts"]) == 1
+    refused(manager.get("/v1/vms/wbe/explain"), "not-found", "vm")
+
+    refused(manager.post("/v1/vms", vm_of("web")), "exists", "name", "web")
+    refused(manager.patch("/v1/vms/web", {"power": "sideways"}), "invalid", "power", "sideways")
+    assert manager.patch("/v1/vms/web", {"power": "off"}, dry_run=True).json["dry-run"]
+    assert manager.patch("/v1/vms/web", {"power": "off"}, wait=20).json["state"] == "done"
+    assert manager.get("/v1/vms/web").json["status"]["power"] == "off"
+    assert manager.post("/v1/vms/web/resize", {"memory": 128}, wait=20).json["state"] == "done"
+    assert manager.get("/v1/vms/web").json["spec"]["resources"]["memory"] == 128
+    refused(manager.post("/v1/vms/web/resize", {"memory": 257}), "invalid", "memory", "257")
+
+    answer = manager.post("/v1/vms/web/exec", {"argv": ["echo", "hello"]})
+    assert answer.status == 200 and base64.b64decode(answer.json["out"]) == b"hello\n"
+    refused(manager.post("/v1/vms/web/exec", {"argv": []}), "invalid", "argv")
+    refused(manager.delete("/v1/networks/blue"), "conflict", "network")
+    refused(manager.delete("/v1/images/demo"), "conflict", "image")
+    assert manager.delete("/v1/vms/web", wait=20).json["state"] == "done"
+    refused(manager.get("/v1/vms/web"), "not-found", "vm")
+    refused(manager.delete("/v1/vms/web"), "not-found", "vm")
+
+
+def test_console(manager, agents, catalog):
+    manager.post("/v1/vms", vm_of("talk"), wait=20)
+    with manager.tls_socket() as connection:
+        connection.sendall((f"GET /v1/vms/talk/console HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
+                            f"Connection: Upgrade\r\nSec-WebSocket-Key: {base64.b64encode(os.urandom(16)).decode()}\r\n"
+                            f"Sec-WebSocket-Version: 13\r\nAuthorization: Bearer {manager.token}\r\n\r\n").encode())
+        assert connection.recv(4096).startswith(b"HTTP/1.1 101 ")
+    manager.recorder.good["openConsole"] += 1
+    refused(manager.get("/v1/vms/talk/console"), "invalid", "Upgrade")
+    refused(manager.get("/v1/vms/tlak/console"), "not-found", "vm")
+    manager.delete("/v1/vms/talk", wait=20)
+
+
+def test_quarantine(manager, agents, catalog):
+    """VMs that the store does not know are adopted with their assignment, or purged."""
+    manager.post("/v1/vms", vm_of("model"), wait=20)
+    host = agents[0] if agents[0].vms else agents[1]
+    assignment = [p for method, p in host.calls if method == "vm.apply" and p["name"] == "model"][-1]
+    status = host.vms[assignment["id"]]["status"]
+    manager.delete("/v1/vms/model", wait=20)
+    ids = [f"01J{n:023d}" for n in (1, 2)]
+    host.stray = [{"id": ids[0], "name": "found", "status": status,
+                   "assignment": assignment | {"id": ids[0], "name": "found"}},
+                  {"id": ids[1], "name": "lost", "status": status}]
+    host.report()
+    held = manager.get(f"/v1/hosts/{host.name}").json["status"]["quarantined"]
+    assert {vm["id"] for vm in held} == set(ids)
+    refused(manager.post(f"/v1/vms/{ids[1]}/adopt"), "conflict", "vm", ids[1])
+    assert manager.post(f"/v1/vms/{ids[1]}/purge").json["state"] == "done"
+    refused(manager.post("/v1/vms/nothing/purge"), "not-found", "vm", "nothing")
+    operation = manager.post(f"/v1/vms/{ids[0]}/adopt")
+    assert operation.status == 202
+    host.stray = []
+    assert manager.wait(operation.json)["state"] == "done"
+    assert manager.get("/v1/vms/found").json["id"] == ids[0]
+    manager.delete("/v1/vms/found", wait=20)
+
+
+def test_an_app_from_create_to_delete(manager, agents, catalog):
+    web = {"name": "web", "size": "small", "count": 3, "image": "demo"}
+    plan = manager.post("/v1/apps", web, dry_run=True, explain=True).json
+    assert [vm["name"] for vm in plan["plan"]] == ["web-1", "web-2", "web-3"]
+    assert {vm["host"] for vm in plan["plan"]} == {"alpha", "beta"}, "most-free spreads"
+    assert sorted(names_of(plan["explanation"])) == ["alpha", "beta"]
+    assert manager.get("/v1/apps").json["items"] == []
+
+    done = manager.post("/v1/apps", web, wait=20, explain=True)
+    assert done.status == 200 and done.json["state"] == "done"
+    assert [(vm["name"], vm["host"]) for vm in done.json["plan"]] == [(vm["name"], vm["host"]) for vm in plan["plan"]]
+    assert "plan" not in manager.post("/v1/apps", web | {"name": "quiet", "count": 0}, wait=20).json
+    assert sorted(names_of(done.json["explanation"])) == ["alpha", "beta"]
+    there = {vm["name"]: vm["placement"]["host-name"] for vm in manager.get("/v1/vms", app="web").json["items"]}
+    assert there == {vm["name"]: vm["host"] for vm in done.json["plan"]}
+    assert manager.get("/v1/apps/web").json["status"] == {"vms": 3, "running": 3}
+    refused(manager.get("/v1/vms", app="wbe"), "not-found", "app")
+    refused(manager.get("/v1/apps/wbe"), "not-found", "app", "wbe")
+    refused(manager.get("/v1/apps", limit=0), "invalid", "limit")
+    refused(manager.post("/v1/apps", web), "exists", "name", "web")
+    refused(manager.post("/v1/apps", web | {"name": "both", "total": {"cpu": 1}}), "invalid", "count")
+    too_many = manager.post("/v1/apps", web | {"name": "huge", "count": 1000}, explain=True)
+    assert sorted(names_of(refused(too_many, "no-capacity")["explanation"])) == ["alpha", "beta"]
+
+    plan = manager.patch("/v1/apps/web", {"count": 5}, dry_run=True).json
+    assert [vm["name"] for vm in plan["plan"]] == ["web-4", "web-5"]
+    more = manager.patch("/v1/apps/web", {"count": 4}, wait=20, explain=True).json
+    assert more["state"] == "done" and [vm["name"] for vm in more["plan"]] == ["web-4"]
+    refused(manager.patch("/v1/apps/web", {"count": -1}), "invalid", "count", "-1")
+    fewer = manager.patch("/v1/apps/web", {"count": 1}, wait=20).json
+    assert fewer["state"] == "done" and "plan" not in fewer
+    for name in ("web", "quiet"):
+        assert manager.delete(f"/v1/apps/{name}", wait=20).json["state"] == "done"
+    refused(manager.delete("/v1/apps/web"), "not-found", "app")
+
+
+# --- how answers behave
+
+def test_operations_and_wait(manager, agents, catalog):
+    for agent in agents:
+        agent.hold = True
+    begun = manager.post("/v1/vms", vm_of("slow"))
+    assert begun.status == 202 and begun.json["state"] == "running"
+    path = f"/v1/operations/{begun.json['id']}"
+    before = time.monotonic()
+    assert manager.get(path, wait=1).json["state"] == "running"
+    assert time.monotonic() - before >= 0.9, "it waits as long as it is told"
+    assert manager.post("/v1/vms/slow/resize", {"memory": 200}, wait=1).status == 202
+    threading.Timer(0.3, lambda: [agent.release() for agent in agents]).start()
+    over = manager.get(path, wait=20)
+    assert over.json["state"] == "done" and over.json["finished-ms"] >= over.json["created-ms"]
+    assert over.json["id"] in [o["id"] for o in manager.get("/v1/operations", limit=1000).json["items"]]
+    refused(manager.get("/v1/operations/none"), "not-found", "operation", "none")
+    refused(manager.get(path, wait=3601), "invalid", "wait", "3601")
+    refused(manager.get("/v1/operations", after="x" * 513), "invalid", "after")
+    manager.delete("/v1/vms/slow", wait=20)
+
+
+def test_pages(manager):
+    """Pages of any length show each object once, in order, also while others come and go."""
+    made = [f"page-{n:02d}" for n in range(17)]
+    for name in made:
+        manager.post("/v1/sizes", {"name": name, "resources": {"cpu": 100, "memory": 64}})
+    whole = [size["name"] for size in manager.get("/v1/sizes").json["items"]]
+    for limit in (1, 4, 16, 17, 100):
+        seen, after = [], {}
+        while True:
+            page = manager.get("/v1/sizes", limit=limit, **after).json
+            seen += [size["name"] for size in page["items"]]
+            assert len(page["items"]) <= limit
+            if "next" not in page:
+                break
+            after = {"after": page["next"]}
+        assert seen == whole
+    page = manager.get("/v1/sizes", limit=5, after="page-03").json
+    manager.delete("/v1/sizes/page-08")
+    assert page["next"] == "page-08"
+    assert manager.get("/v1/sizes", limit=1, after=page["next"]).json["items"][0]["name"] == "page-09"
+    for name in set(made) - {"page-08"}:
+        manager.delete(f"/v1/sizes/{name}")
+
+
+def test_etag(manager, agents, catalog):
+    got = manager.get("/v1/hosts/alpha")
+    tag = got.headers["ETag"]
+    assert tag == f'"{got.json["revision"]}"'
+    new = manager.patch("/v1/hosts/alpha", {"cordoned": True}, headers={"If-Match": tag})
+    assert new.status == 200 and new.headers["ETag"] != tag
+    error = refused(manager.patch("/v1/hosts/alpha", {"cordoned": False}, headers={"If-Match": tag}), "precondition")
+    assert error["field"] == "If-Match" and error["remedy"]
+    assert manager.get("/v1/hosts/alpha").json["spec"]["cordoned"] is True
+    assert manager.patch("/v1/hosts/alpha", {"cordoned": False}, headers={"If-Match": "*"}).status == 200
+    refused(manager.patch("/v1/hosts/alpha", {}, headers={"If-Match": "yesterday"}), "invalid", "If-Match", "yesterday")
+    manager.post("/v1/vms", vm_of("tagged"), wait=20)
+    paths = ["/v1/vms/tagged", "/v1/sizes/small", "/v1/images/demo", "/v1/networks/blue"]
+    for path in paths:
+        assert manager.get(path).headers["ETag"] == f'"{manager.get(path).json["revision"]}"'
+        refused(manager.delete(path, headers={"If-Match": '"1"'}), "precondition", "If-Match", "1")
+    tag = manager.get("/v1/vms/tagged").headers["ETag"]
+    assert manager.delete("/v1/vms/tagged", wait=20, headers={"If-Match": tag}).json["state"] == "done"
+
+
+def test_a_dry_run_changes_nothing(manager, agents, catalog):
+    manager.post("/v1/vms", vm_of("still"), wait=20)
+    before, revision = manager.objects(), manager.get("/v1/cluster").json["revision"]
+    for method, path, body in (
+            ("POST", "/v1/sizes", {"name": "dry", "resources": {"cpu": 1, "memory": 1}}),
+            ("POST", "/v1/networks", {"name": "dry"}), ("POST", "/v1/images", image_of("dry", b"dry")),
+            ("POST", "/v1/vms", vm_of("dry", networks=["blue"])), ("PATCH", "/v1/vms/still", {"power": "off"}),
+            ("POST", "/v1/vms/still/resize", {"cpu": 100}),
+            ("POST", "/v1/apps", {"name": "dry", "size": "small", "image": "demo", "total": {"cpu": 1200}})):
+        assert manager.call(method, path, body, dry_run=True).status == 200
+    assert manager.objects() == before
+    assert manager.get("/v1/cluster").json["revision"] == revision
+    manager.delete("/v1/vms/still", wait=20)
+
+
+# --- events
+
+def events(manager, **query):
+    return manager.get("/v1/events", **query).json
+
+
+def all_events(manager, limit, start=0, **query):
+    """Page by page, as a client goes on."""
+    seen = []
+    while True:
+        page = events(manager, limit=limit, **{"from": start}, **query)
+        if not page["items"]:
+            return seen
+        assert page["revision"] > start
+        seen += page["items"]
+        start = page["revision"]
+
+
+def test_pages_of_events(manager, agents, catalog):
+    """An app's VMs are placed in one transaction: events of one revision are neither lost nor repeated."""
+    manager.post("/v1/apps", {"name": "many", "size": "small", "image": "demo", "count": 9}, wait=20)
+    manager.delete("/v1/apps/many", wait=20)
+    whole = events(manager, limit=1000)["items"]
+    ids = [event["id"] for event in whole]
+    revisions = [event["revision"] for event in whole]
+    assert revisions == sorted(revisions) and len(set(ids)) == len(ids)
+    assert max(revisions.count(r) for r in revisions) >= 9, "this test needs a revision of many events"
+    for limit in (1, 2, 5, 9, 50):
+        assert [event["id"] for event in all_events(manager, limit)] == ids
+    some = [event["id"] for event in whole if event["subject"]["name"] == "many-3"]
+    assert some and [event["id"] for event in all_events(manager, 1, subject="many-3")] == some
+    refused(manager.get("/v1/events", **{"from": -1}), "invalid", "from", "-1")
+
+
+class Follower:
+    """Server-sent events, read as a browser does; keeps the last id for a reconnection."""
+
+    def __init__(self, manager, last=None, **query):
+        self.connection = manager.connection(timeout=20)
+        query = "&".join(["follow=true"] + [f"{k}={v}" for k, v in query.items()])
+        headers = {"Authorization": f"Bearer {manager.token}"}
+        if last is not None:
+            headers["Last-Event-ID"] = str(last)
+        self.connection.request("GET", f"/v1/events?{query}", headers=headers)
+        self.answer = self.connection.getresponse()
+        assert self.answer.status == 200, self.answer.read()
+        assert self.answer.headers["Content-Type"] == "text/event-stream"
+        self.last = last
+
+    def next(self):
+        data = None
+        while True:
+            line = self.answer.readline().decode().rstrip("\n")
+            if line.startswith("data: "):
+                data = json.loads(line[6:])
+            elif line.startswith("id: "):
+                self.last = int(line[4:])
+            elif line == "" and data is not None:
+                return data
+
+    def until(self, kind, name):
+        seen = [self.next()]
+        while (seen[-1]["kind"], seen[-1].get("subject", {}).get("name")) != (kind, name):
+            seen.append(self.next())
+        return seen
+
+    def close(self):
+        self.connection.close()
+
+
+def test_follow(manager, agents, catalog):
+    schema = {"$ref": "#/components/schemas/Event"}
+    start = manager.get("/v1/cluster").json["revision"]
+    follower, other = Follower(manager, **{"from": start}), Follower(manager, **{"from": start}, subject="other")
+    manager.post("/v1/apps", {"name": "seen", "size": "small", "image": "demo", "count": 4}, wait=20)
+    manager.post("/v1/vms", vm_of("other"), wait=20)
+    seen = follower.until("vm.running", "other")
+    for event in seen:
+        manager.document.validate(schema, event)
+    listed = events(manager, limit=1000, **{"from": start})["items"]
+    assert [event["id"] for event in seen] == [event["id"] for event in listed][:len(seen)]
+    assert {event["subject"]["name"] for event in other.until("vm.running", "other")} == {"other"}
+    follower.close()
+    other.close()
+    refused(manager.get("/v1/events", headers={"Last-Event-ID": "soon"}, follow=True), "invalid", "Last-Event-ID",
+            "soon")
+    manager.delete("/v1/apps/seen", wait=20)
+    manager.delete("/v1/vms/other", wait=20)
+
+
+def test_events_go_on_wherever_the_connection_broke(manager, agents, catalog):
+    """Cut after any event, Last-Event-ID brings all that follow, also within one revision."""
+    start = manager.get("/v1/cluster").json["revision"]
+    manager.post("/v1/apps", {"name": "cut", "size": "small", "image": "demo", "count": 5}, wait=20)
+    manager.delete("/v1/apps/cut", wait=20)
+    ids = [event["id"] for event in events(manager, limit=1000, **{"from": start})["items"]]
+    assert len(ids) > 12
+    for cut in range(1, len(ids)):
+        follower = Follower(manager, **{"from": start})
+        seen = [follower.next()["id"] for _ in range(cut)]
+        follower.close()
+        again = Follower(manager, **({"last": follower.last} if follower.last is not None else {"from": start}))
+        while seen[-1] != ids[-1]:
+            event = again.next()["id"]
+            if event not in seen:
+                seen.append(event)
+        again.close()
+        assert seen == ids
+
+
+def test_restart(manager, agents, catalog, tmp_path):
+    """After a kill -9 all that was acknowledged is there, and events go on from where a client was."""
+    manager.post("/v1/vms", vm_of("lasting"), wait=20)
+    follower = Follower(manager, **{"from": 0})
+    follower.until("vm.running", "lasting")
+    before, listed = manager.objects(), events(manager, limit=1000)
+    manager.restart()
+    follower.close()
+    after = manager.objects()
+    for operation in before["operations"]:
+        operation.pop("plan", None)
+        operation.pop("explanation", None)
+    for kind in before.keys() - {"hosts"}:
+        assert after[kind] == before[kind]
+    assert [host["spec"] for host in after["hosts"]] == [host["spec"] for host in before["hosts"]]
+    assert events(manager, limit=1000)["items"][:len(listed["items"])] == listed["items"]
+    again = Follower(manager, last=follower.last)
+    for agent in agents:
+        agent.close()
+        agent.connect()
+    resumed = again.until("host.up", "beta")
+    assert not {event["id"] for event in resumed} & {event["id"] for event in listed["items"]}
+    again.close()
+    assert manager.delete("/v1/vms/lasting", wait=20).json["state"] == "done"
+
+
+# Declared for what is being built; whoever builds it removes it here.
+TO_COME = {"getSnapshot"}
+
+
+def test_nothing_was_left_out(manager):
+    refused(manager.get("/v1/snapshot", token=False), "unauthenticated", "Authorization")
+    assert manager.get("/v1/snapshot").status >= 400, "it is there: take it out of TO_COME"
+    every = manager.document.operations.keys() - TO_COME
+    assert every - manager.recorder.good.keys() == set(), "never called with success"
+    assert every - manager.recorder.bad.keys() == set(), "never called in vain"
+
+
