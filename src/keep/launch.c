@@ -22,12 +22,13 @@ static bool read_all(int fd, GString *text, GError **error)
                                      "cannot read the launch: %s", g_strerror(errno));
 }
 
-static bool take_fd(GHashTable *taken, int64_t fd, const char *list, guint index, GError **error)
+/* Takes `field`. */
+static bool take_fd(GHashTable *taken, int64_t fd, char *field, GError **error)
 {
-    g_autofree char *field = g_strdup_printf("%s[%u].fd", list, index);
+    g_autofree char *owned = field;
     g_autofree char *value = g_strdup_printf("%d", (int)fd);
     return g_hash_table_add(taken, GINT_TO_POINTER((int)fd)) ||
-           berth_error_set(error, BERTH_ERROR_INVALID, field, value, "give each its own number",
+           berth_error_set(error, BERTH_ERROR_INVALID, owned, value, "give each its own number",
                            "two things are to have the same descriptor");
 }
 
@@ -35,22 +36,25 @@ static bool check_fds(const KeeperLaunch *launch, GError **error)
 {
     g_autoptr(GHashTable) taken = g_hash_table_new(NULL, NULL);
     for (guint i = 0; i < launch->files->len; i++) {
-        if (!take_fd(taken, ((KeeperFile *)launch->files->pdata[i])->fd, "files", i, error)) {
+        if (!take_fd(taken, ((KeeperFile *)launch->files->pdata[i])->fd,
+                     g_strdup_printf("files[%u].fd", i), error)) {
             return false;
         }
     }
     for (guint i = 0; i < launch->taps->len; i++) {
-        if (!take_fd(taken, ((KeeperTap *)launch->taps->pdata[i])->fd, "taps", i, error)) {
+        if (!take_fd(taken, ((KeeperTap *)launch->taps->pdata[i])->fd,
+                     g_strdup_printf("taps[%u].fd", i), error)) {
             return false;
         }
     }
     for (guint i = 0; i < launch->listeners->len; i++) {
-        if (!take_fd(taken, ((KeeperListener *)launch->listeners->pdata[i])->fd, "listeners", i,
-                     error)) {
+        if (!take_fd(taken, ((KeeperListener *)launch->listeners->pdata[i])->fd,
+                     g_strdup_printf("listeners[%u].fd", i), error)) {
             return false;
         }
     }
-    return launch->console == NULL || take_fd(taken, launch->console->fd, "console", 0, error);
+    return launch->console == NULL ||
+           take_fd(taken, launch->console->fd, g_strdup("console.fd"), error);
 }
 
 /* (uid_t)-1 means "no change" to the kernel, and what does not fit 32 bits could turn into 0: in

@@ -17,7 +17,8 @@ bool keep_problem_read(const char *text, GError **error)
     json_t *object = json_loads(text, 0, NULL);
     if (!json_is_object(object)) {
         json_decref(object);
-        object = json_pack("{ss}", "message", text);
+        g_autofree char *valid = g_utf8_make_valid(text, -1);
+        object = json_pack("{ss}", "message", valid);
     }
     g_propagate_error(error, rpc_error_from_json(object));
     json_decref(object);
