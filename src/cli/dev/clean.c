@@ -27,6 +27,18 @@ static void end_program(pid_t pid, const char *program)
     }
 }
 
+/* The lab's own program first, since it starts again what ends. */
+static void end_lab_program(void)
+{
+    g_autofree char *text = NULL;
+    if (g_file_get_contents(LAB_PID_FILE, &text, NULL, NULL)) {
+        pid_t pid = (pid_t)g_ascii_strtoll(text, NULL, 10);
+        if (pid != getpid()) {
+            end_program(pid, "berth");
+        }
+    }
+}
+
 static void end_by_pid_files(void)
 {
     g_autoptr(GDir) dir = g_dir_open(LAB_RUN, 0, NULL);
@@ -34,7 +46,8 @@ static void end_by_pid_files(void)
     while (dir != NULL && (name = g_dir_read_name(dir)) != NULL) {
         g_autofree char *path = g_build_filename(LAB_RUN, name, NULL);
         g_autofree char *text = NULL;
-        if (g_str_has_suffix(name, ".pid") && g_file_get_contents(path, &text, NULL, NULL)) {
+        bool of_host = g_str_has_suffix(name, ".pid") && strcmp(name, "lab.pid") != 0;
+        if (of_host && g_file_get_contents(path, &text, NULL, NULL)) {
             bool manager = strcmp(name, "manager.pid") == 0;
             end_program((pid_t)g_ascii_strtoll(text, NULL, 10),
                         manager ? "berth-manager" : "berth-agent");
@@ -116,6 +129,7 @@ static void remove_tree(const char *path)
 
 void lab_clean(void)
 {
+    end_lab_program();
     end_by_pid_files();
     each_in(LAB_RUN, end_host);
     each_in(LAB_STATE, remove_groups);

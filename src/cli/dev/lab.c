@@ -239,11 +239,18 @@ static bool make_directories(GError **error)
                            "cannot make " LAB_STATE " and " LAB_RUN);
 }
 
+static bool write_pid(GError **error)
+{
+    g_autofree char *text = g_strdup_printf("%d\n", (int)getpid());
+    return g_file_set_contents(LAB_PID_FILE, text, -1, error);
+}
+
 static bool begin(Lab *lab, GError **error)
 {
     g_autofree char *capacity = share(lab, error);
-    if (capacity == NULL || !make_directories(error) || !lab_net_make(lab->options.hosts, error) ||
-        !start_manager(lab, error) || !get_token(lab, error) || !join_all(lab, capacity, error)) {
+    if (capacity == NULL || !make_directories(error) || !write_pid(error) ||
+        !lab_net_make(lab->options.hosts, error) || !start_manager(lab, error) ||
+        !get_token(lab, error) || !join_all(lab, capacity, error)) {
         return false;
     }
     for (int i = 1; i <= lab->options.hosts; i++) {

@@ -24,6 +24,7 @@
 #define LAB_HOSTS_MAX 64
 #define LAB_STATE "/var/lib/berth-dev"
 #define LAB_RUN "/run/berth-dev"
+#define LAB_PID_FILE LAB_RUN "/lab.pid"
 #define LAB_CONTEXT "/run/berth/context.yaml"
 #define LAB_CGROUP "berth-dev"
 #define LAB_BRIDGE "bd0"
