@@ -1,16 +1,22 @@
 /*
  * berth-sim: Berth's own cores in virtual time.
  *
+ *     berth-sim run FILE.yaml…               plays scenario files (docs/scenarios.md)
  *     berth-sim faults --hours H --seed S    random use and random faults against the invariants
+ *
+ * Exit codes: 0 all holds; 1 a rule or an expectation does not; 2 wrong use or an unreadable file.
  */
 #include <stdio.h>
 #include <string.h>
 
+#include "base/error.h"
 #include "sim/faults.h"
+#include "sim/scenario.h"
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: berth-sim faults --hours H --seed S [--hosts N] [--bursts B] [--json] "
+    fprintf(stderr, "usage: berth-sim run [--trace] FILE.yaml...\n"
+                    "       berth-sim faults --hours H --seed S [--hosts N] [--bursts B] [--json] "
                     "[--trace]\n");
     return 2;
 }
@@ -50,10 +56,34 @@ static int faults(int argc, char **argv)
     return faults_run(&options) ? 0 : 1;
 }
 
+static int run(int argc, char **argv)
+{
+    bool trace = argc > 1 && strcmp(argv[1], "--trace") == 0;
+    int first = trace ? 2 : 1, worst = 0;
+    if (argc <= first) {
+        return usage();
+    }
+    for (int i = first; i < argc; i++) {
+        g_autoptr(GError) error = NULL;
+        ScenarioResult result = scenario_run(argv[i], trace, &error);
+        if (result == SCENARIO_HOLDS) {
+            printf("ok      %s\n", argv[i]);
+            continue;
+        }
+        g_autofree char *text = berth_error_describe(error);
+        printf("%s %s\n%s\n", result == SCENARIO_FAILS ? "FAILS  " : "NO FILE", argv[i], text);
+        worst = MAX(worst, result == SCENARIO_FAILS ? 1 : 2);
+    }
+    return worst;
+}
+
 int main(int argc, char **argv)
 {
     if (argc >= 2 && strcmp(argv[1], "faults") == 0) {
         return faults(argc - 1, argv + 1);
+    }
+    if (argc >= 2 && strcmp(argv[1], "run") == 0) {
+        return run(argc - 1, argv + 1);
     }
     return usage();
 }

@@ -47,19 +47,51 @@ typedef struct {
     bool come;
     int status;
     json_t *body;
-    GError *error;
 } Answer;
+
+static void set_text(json_t *object, const char *key, const char *value)
+{
+    if (value != NULL) {
+        json_object_set_new(object, key, json_string(value));
+    }
+}
+
+/* As a client reads it. */
+static json_t *body_of_error(const GError *error)
+{
+    json_t *problem = json_object();
+    set_text(problem, "code", berth_error_code_name(error));
+    set_text(problem, "message", error->message);
+    set_text(problem, "field", berth_error_field(error));
+    set_text(problem, "value", berth_error_value(error));
+    set_text(problem, "remedy", berth_error_remedy(error));
+    return json_pack("{s:o}", "error", problem);
+}
 
 static void on_answer(void *owner, const SimReply *reply)
 {
     Answer *answer = owner;
     answer->come = true;
     answer->status = reply->status;
-    answer->body = json_incref(reply->body);
-    answer->error = reply->error != NULL ? g_error_copy(reply->error) : NULL;
+    answer->body = reply->error != NULL ? body_of_error(reply->error) : json_incref(reply->body);
 }
 
-/* A refusal that came as a body, with its explanation. */
+int sim_ask_whole(Sim *sim, const char *method, const char *path, const json_t *body,
+                  int64_t patience_ms, json_t **ret_body)
+{
+    Answer answer = {0};
+    uint64_t id = sim_manager_ask(sim->manager, method, path, body, -1, on_answer, &answer);
+    int64_t deadline = sim->world->now_ms + patience_ms;
+    while (!answer.come && sim->world->broken == NULL && sim->world->now_ms < deadline) {
+        sim_run_until(sim->world, sim->world->now_ms + 1);
+    }
+    if (!answer.come) {
+        sim_manager_cancel(sim->manager, id);
+    }
+    *ret_body = answer.body;
+    return answer.status;
+}
+
 static GError *error_of_body(const json_t *body)
 {
     const json_t *problem = json_object_get(body, "error");
@@ -80,27 +112,15 @@ static GError *error_of_body(const json_t *body)
 json_t *sim_ask(Sim *sim, const char *method, const char *path, const json_t *body,
                 int64_t patience_ms, GError **error)
 {
-    Answer *answer = g_new0(Answer, 1);
-    uint64_t id = sim_manager_ask(sim->manager, method, path, body, -1, on_answer, answer);
-    int64_t deadline = sim->world->now_ms + patience_ms;
-    while (!answer->come && sim->world->broken == NULL && sim->world->now_ms < deadline) {
-        sim_run_until(sim->world, sim->world->now_ms + 1);
-    }
-    if (!answer->come) {
-        sim_manager_cancel(sim->manager, id);
-    }
-    json_t *result = g_steal_pointer(&answer->body);
-    if (answer->error == NULL && answer->status >= 400 && result != NULL) {
-        answer->error = error_of_body(result);
+    json_t *result = NULL;
+    int status = sim_ask_whole(sim, method, path, body, patience_ms, &result);
+    if (status >= 400) {
+        g_propagate_error(error, error_of_body(result));
         g_clear_pointer(&result, json_decref);
-    }
-    if (answer->error != NULL) {
-        g_propagate_error(error, g_steal_pointer(&answer->error));
     } else if (result == NULL) {
         berth_error_set(error, BERTH_ERROR_UNAVAILABLE, NULL, NULL, NULL, "%s %s was not answered",
                         method, path);
     }
-    g_free(answer);
     return result;
 }
 
@@ -146,6 +166,12 @@ SimAgent *sim_add_host(Sim *sim, const char *name, Resources *capacity, Resource
         resources_free(reserve);
         return NULL;
     }
+    return sim_place_host(sim, name, id, capacity, reserve);
+}
+
+SimAgent *sim_place_host(Sim *sim, const char *name, const char *id, Resources *capacity,
+                         Resources *reserve)
+{
     SimMachine *machine = sim_machine_new(sim->world, sim->fleet, name, id, capacity, reserve);
     SimAgent *agent = sim_agent_new(sim->world, machine, &sim->trouble);
     SimEnds ends;

@@ -27,11 +27,19 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Sim, sim_free)
  * reason, when the manager refuses it. */
 SimAgent *sim_add_host(Sim *sim, const char *name, Resources *capacity, Resources *reserve,
                        GError **error);
+/* A host that the store knows already, by this id. */
+SimAgent *sim_place_host(Sim *sim, const char *name, const char *id, Resources *capacity,
+                         Resources *reserve);
 SimAgent *sim_find_host(const Sim *sim, const char *name); /* NULL: none */
 
-/* Asks and lets time pass until the answer has come, at most `patience_ms`. The body of the answer,
- * owned; NULL with the refusal, or with UNAVAILABLE when nobody answered. Not from within an event
- * of the world. */
+/* Asks and lets time pass until the answer has come, at most `patience_ms`. Returns the HTTP
+ * status, 0 without an answer; `ret_body` is owned and may be NULL. Not from within an event of the
+ * world.
+ */
+int sim_ask_whole(Sim *sim, const char *method, const char *path, const json_t *body,
+                  int64_t patience_ms, json_t **ret_body);
+/* The same until the answer has come. Its body, owned; NULL with the refusal, or with UNAVAILABLE
+ * when nobody answered. */
 json_t *sim_ask(Sim *sim, const char *method, const char *path, const json_t *body,
                 int64_t patience_ms, GError **error);
 /* The same with a body as JSON text, single quotes for double ones. */

@@ -1,0 +1,229 @@
+#include "sim/state.h"
+
+#include <string.h>
+
+#include "base/codec.h"
+#include "base/error.h"
+
+#define PATIENCE_MS 60000
+#define ANY_HASH "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+
+typedef struct {
+    const char *name; /* in the state */
+    const char *kind; /* in keys */
+    const char *path; /* of the API */
+} Kind;
+
+static const Kind kinds[] = {
+    {"sizes", "size", "/v1/sizes"},
+    {"images", "image", "/v1/images"},
+    {"networks", "network", "/v1/networks"},
+    {"vms", "vm", "/v1/vms"},
+    {"apps", "app", "/v1/apps"},
+    {"hosts", "host", NULL},
+};
+
+static const char *text(const json_t *object, const char *member)
+{
+    return json_string_value(json_object_get(object, member));
+}
+
+static const char *tenant_of(const json_t *object)
+{
+    const char *tenant = text(object, "tenant");
+    return tenant != NULL ? tenant : "default";
+}
+
+static void put(Sim *sim, char *key, const json_t *value)
+{
+    char *dump = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+    GBytes *bytes = g_bytes_new(dump, strlen(dump));
+    sim_disk_put(sim_manager_disk(sim->manager), key, bytes);
+    g_bytes_unref(bytes);
+    free(dump);
+    g_free(key);
+}
+
+/* spec, placement, status: each under a key of its own. */
+static void put_parts(Sim *sim, const char *prefix, const json_t *object)
+{
+    static const char *const parts[] = {"spec", "placement", "status"};
+    for (guint i = 0; i < G_N_ELEMENTS(parts); i++) {
+        const json_t *part = json_object_get(object, parts[i]);
+        if (part != NULL) {
+            put(sim, g_strdup_printf("%s/%s", prefix, parts[i]), part);
+        }
+    }
+}
+
+static void put_host(Sim *sim, const json_t *host)
+{
+    const char *id = text(host, "id");
+    json_t *spec = json_object_get(host, "spec") != NULL
+                       ? json_deep_copy(json_object_get(host, "spec"))
+                       : json_object();
+    json_object_set(spec, "name", json_object_get(host, "name"));
+    put(sim, g_strdup_printf("host/%s/spec", id), spec);
+    json_decref(spec);
+    const json_t *facts = json_object_get(json_object_get(host, "status"), "facts");
+    if (facts != NULL) {
+        put(sim, g_strdup_printf("host/%s/facts", id), facts);
+    }
+}
+
+/* An object as the API shows it, into the store. */
+static void put_object(Sim *sim, const Kind *kind, const json_t *object)
+{
+    const char *id = text(object, "id");
+    if (strcmp(kind->kind, "host") == 0) {
+        put_host(sim, object);
+    } else if (strcmp(kind->kind, "vm") == 0 || strcmp(kind->kind, "app") == 0) {
+        g_autofree char *prefix = g_strdup_printf("%s/%s/%s", kind->kind, tenant_of(object), id);
+        json_t *parts = json_deep_copy(object);
+        if (strcmp(kind->kind, "app") == 0) {
+            json_object_del(parts, "status");
+        }
+        put_parts(sim, prefix, parts);
+        json_decref(parts);
+    } else {
+        put(sim, g_strdup_printf("%s/%s/%s", kind->kind, tenant_of(object), id), object);
+    }
+    const char *tenant = strcmp(kind->kind, "host") == 0 ? "default" : tenant_of(object);
+    json_t *name = json_string(id);
+    put(sim, g_strdup_printf("name/%s/%s/%s", kind->kind, tenant, text(object, "name")), name);
+    json_decref(name);
+}
+
+/* An image by name alone is a small one. */
+static json_t *complete_image(const json_t *object)
+{
+    json_t *body = json_deep_copy(object);
+    if (json_object_get(body, "kind") == NULL) {
+        json_object_set_new(body, "kind", json_string("kernel"));
+    }
+    if (json_object_get(body, "files") == NULL) {
+        bool disk = strcmp(text(body, "kind"), "disk") == 0;
+        json_t *file = json_pack("{s:s, s:s, s:i}", "role", disk ? "disk" : "kernel", "sha256",
+                                 ANY_HASH, "bytes", 1000000);
+        if (disk) {
+            json_object_set_new(file, "format", json_string("qcow2"));
+            json_object_set_new(file, "virtual-bytes", json_integer(1 << 30));
+        }
+        json_object_set_new(body, "files", json_pack("[o]", file));
+    }
+    return body;
+}
+
+static bool ask_for(Sim *sim, const Kind *kind, const json_t *object, GError **error)
+{
+    json_t *made;
+    if (strcmp(kind->kind, "image") == 0) {
+        json_t *body = complete_image(object);
+        made = sim_create_image(sim, body, error);
+        json_decref(body);
+    } else {
+        made = sim_ask(sim, "POST", kind->path, object, PATIENCE_MS, error);
+    }
+    json_decref(made);
+    return made != NULL;
+}
+
+static Resources *resources_of(const json_t *json, GError **error)
+{
+    return json != NULL ? resources_decode(json, CODEC_STRICT, error) : resources_new();
+}
+
+static bool add_host(Sim *sim, const json_t *host, GError **error)
+{
+    const json_t *facts = json_object_get(json_object_get(host, "status"), "facts");
+    const json_t *from = facts != NULL ? facts : host;
+    if (text(host, "name") == NULL || json_object_get(from, "capacity") == NULL) {
+        return berth_error_set(error, BERTH_ERROR_INVALID, "capacity", NULL,
+                               "write {name: h1, capacity: {cpu: 4000, memory: 8192}}",
+                               "a host needs a name and a capacity");
+    }
+    Resources *capacity = resources_of(json_object_get(from, "capacity"), error);
+    Resources *reserve =
+        capacity != NULL ? resources_of(json_object_get(from, "reserve"), error) : NULL;
+    if (reserve == NULL) {
+        resources_free(capacity);
+        return false;
+    }
+    if (text(host, "id") != NULL) {
+        sim_place_host(sim, text(host, "name"), text(host, "id"), capacity, reserve);
+        return true;
+    }
+    return sim_add_host(sim, text(host, "name"), capacity, reserve, error) != NULL;
+}
+
+typedef bool (*Use)(Sim *sim, const Kind *kind, const json_t *object, GError **error);
+
+static bool use_stored(Sim *sim, const Kind *kind, const json_t *object, GError **error)
+{
+    if (text(object, "id") != NULL) {
+        put_object(sim, kind, object);
+    }
+    return true;
+}
+
+static bool use_host(Sim *sim, const Kind *kind, const json_t *object, GError **error)
+{
+    return kind->path != NULL || add_host(sim, object, error);
+}
+
+static bool use_asked(Sim *sim, const Kind *kind, const json_t *object, GError **error)
+{
+    bool stored = text(object, "id") != NULL;
+    bool size = strcmp(kind->kind, "size") == 0;
+    return kind->path == NULL || (stored && !size) || ask_for(sim, kind, object, error);
+}
+
+static bool each(Sim *sim, const json_t *state, Use use, GError **error)
+{
+    for (guint k = 0; k < G_N_ELEMENTS(kinds); k++) {
+        const json_t *objects = json_object_get(state, kinds[k].name);
+        for (size_t i = 0; i < json_array_size(objects); i++) {
+            if (!use(sim, &kinds[k], json_array_get(objects, i), error)) {
+                g_autofree char *prefix = g_strdup_printf("%s[%zu]", kinds[k].name, i);
+                berth_error_prefix_field(error, prefix);
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static bool check_names(const json_t *state, GError **error)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach ((json_t *)state, key, value) {
+        bool known = false;
+        for (guint k = 0; k < G_N_ELEMENTS(kinds); k++) {
+            known = known || strcmp(kinds[k].name, key) == 0;
+        }
+        if (!known || !json_is_array(value)) {
+            return berth_error_set(error, BERTH_ERROR_INVALID, key, NULL,
+                                   "lists of hosts, sizes, images, networks, vms and apps",
+                                   "a state has no such list");
+        }
+    }
+    return true;
+}
+
+bool state_load(Sim *sim, const json_t *state, GError **error)
+{
+    if (!check_names(state, error)) {
+        return false;
+    }
+    sim_run_until(sim->world, sim->world->now_ms + 1000);
+    sim_manager_crash(sim->manager);
+    bool stored = each(sim, state, use_stored, error);
+    sim_manager_start(sim->manager);
+    if (!stored || !each(sim, state, use_host, error)) {
+        return false;
+    }
+    /* Hosts report before anything is to be placed on them. */
+    sim_run_until(sim->world, sim->world->now_ms + 1000);
+    return each(sim, state, use_asked, error);
+}
