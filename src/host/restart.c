@@ -46,7 +46,7 @@ void restart_decide(HostCore *core, HostVm *vm, PowerCause cause, const char *me
     bool ran_long = vm->begun && record->last_start_ms > 0 &&
                     core->now_ms - record->last_start_ms >= core->config.backoff_forgive_ms;
     record->failures = ran_long ? 1 : record->failures + 1;
-    record->cause = cause;
+    record->cause = vm->restart_cause = cause;
     g_free(record->message);
     record->message = g_strdup(message);
     vm->dirty = true;
@@ -70,6 +70,7 @@ void restart_reset(HostVm *vm)
     vm->record->failures = 0;
     vm->record->restarts = 0;
     vm->record->ended = false;
+    vm->restart_cause = POWER_CAUSE_UNSET;
     vm->start_at_ms = 0;
     vm->not_before_ms = 0;
     vm->effect_failures = 0;

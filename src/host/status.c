@@ -66,7 +66,8 @@ VmStatus *status_of(const HostVm *vm, int64_t now_ms)
     status->power = power_of(vm);
     status->transition = transition_of(vm, status->power);
     status->restarts = vm->record->restarts;
-    status->cause = vm->record->cause;
+    bool starts_anew = status->power == POWER_IS_STARTING && vm->record->cause == POWER_CAUSE_UNSET;
+    status->cause = starts_anew ? vm->restart_cause : vm->record->cause;
     status->since_ms = status->power == vm->last_power ? vm->since_ms : now_ms;
     status->applied = resources_copy(vm->applied);
     status->vcpus_online = vm->vcpus_online;

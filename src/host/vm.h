@@ -41,6 +41,7 @@ typedef struct {
     bool kill_wanted; /* this process must end: we are through with it */
     bool end_counted; /* its end is recorded already (the guest told before QEMU ended) */
     bool armed;       /* the record says that a start is under way */
+    PowerCause restart_cause; /* of the end that the start under way follows */
     bool prepared;
     bool may_be_prepared; /* a PREPARE was begun and nothing was released since */
     bool guest_agent;

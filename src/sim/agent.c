@@ -342,7 +342,8 @@ static void on_guest(void *owner, SimQemu *qemu, HostGuestEvent event)
 {
     SimAgent *agent = owner;
     int64_t now = agent->world->now_ms;
-    qemu->monitor_ms = MAX(qemu->monitor_ms, now + sim_delay(agent->world, 1));
+    int64_t heard = now + sim_delay(agent->world, 1);
+    qemu->monitor_ms = MAX(qemu->monitor_ms, heard);
     tell(agent, qemu, qemu->monitor_ms - now, false, event);
 }
 

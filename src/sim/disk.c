@@ -158,7 +158,8 @@ void sim_disk_commit(SimDisk *disk, const ClusterAction *action)
     check_limits(disk, txn);
     g_queue_push_tail(&disk->in_flight, txn);
     int64_t now = disk->world->now_ms;
-    disk->busy_until_ms = MAX(disk->busy_until_ms, now + sim_delay(disk->world, disk->typical_ms));
+    int64_t done = now + sim_delay(disk->world, disk->typical_ms);
+    disk->busy_until_ms = MAX(disk->busy_until_ms, done);
     sim_after(disk->world, disk->busy_until_ms - now, on_durable, disk,
               g_memdup2(&disk->mount, sizeof disk->mount), g_free);
 }

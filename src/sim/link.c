@@ -145,7 +145,8 @@ void sim_link_send(SimLink *link, SimEnd from, SimMessage *message)
     }
     int64_t now = link->world->now_ms;
     int64_t *last = &connection->last_due[to];
-    *last = MAX(*last, now + sim_delay(link->world, link->typical_ms));
+    int64_t due = now + sim_delay(link->world, link->typical_ms);
+    *last = MAX(*last, due);
     Delivery *delivery = g_new(Delivery, 1);
     *delivery = (Delivery){g_rc_box_acquire(connection), to, message};
     sim_after(link->world, *last - now, deliver, link, delivery, delivery_free);

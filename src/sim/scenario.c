@@ -126,6 +126,30 @@ static bool check_events(const Stage *stage, const json_t *expect, GError **erro
     return sound;
 }
 
+static bool check_shape(const json_t *expect, GError **error)
+{
+    static const struct {
+        const char *member;
+        json_type type;
+        const char *remedy;
+    } shapes[] = {
+        {"status", JSON_INTEGER, "write a number"},
+        {"answer", JSON_OBJECT, "write what the answer should hold"},
+        {"objects", JSON_OBJECT, "write {/v1/vms/web: {…}}"},
+        {"absent", JSON_ARRAY, "write a list of paths"},
+        {"events", JSON_ARRAY, "write a list of events"},
+        {"no-events", JSON_ARRAY, "write a list of events"},
+    };
+    for (guint i = 0; i < G_N_ELEMENTS(shapes); i++) {
+        const json_t *value = json_object_get(expect, shapes[i].member);
+        if (value != NULL && json_typeof(value) != shapes[i].type) {
+            return berth_error_set(error, BERTH_ERROR_INVALID, shapes[i].member, NULL,
+                                   shapes[i].remedy, "not what an expectation is made of");
+        }
+    }
+    return check_members(expect, expect_members, false, error);
+}
+
 /* Holds now, or before long. */
 static bool check_expectation(Stage *stage, const json_t *step, GError **error)
 {
@@ -133,8 +157,7 @@ static bool check_expectation(Stage *stage, const json_t *step, GError **error)
     int64_t within = WITHIN_MS;
     const json_t *patience = json_object_get(step, "within");
     if ((patience != NULL && !step_duration(patience, &within, error)) ||
-        !check_members(expect, expect_members, false, error) ||
-        !check_answer(stage, expect, error)) {
+        !check_shape(expect, error) || !check_answer(stage, expect, error)) {
         return false;
     }
     SimWorld *world = stage->sim->world;

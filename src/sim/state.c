@@ -128,9 +128,15 @@ static bool ask_for(Sim *sim, const Kind *kind, const json_t *object, GError **e
     return made != NULL;
 }
 
-static Resources *resources_of(const json_t *json, GError **error)
+static Resources *resources_of(const json_t *host, const char *member, GError **error)
 {
-    return json != NULL ? resources_decode(json, CODEC_STRICT, error) : resources_new();
+    const json_t *json = json_object_get(host, member);
+    Resources *resources =
+        json != NULL ? resources_decode(json, CODEC_STRICT, error) : resources_new();
+    if (resources == NULL) {
+        berth_error_prefix_field(error, member);
+    }
+    return resources;
 }
 
 static bool add_host(Sim *sim, const json_t *host, GError **error)
@@ -142,9 +148,8 @@ static bool add_host(Sim *sim, const json_t *host, GError **error)
                                "write {name: h1, capacity: {cpu: 4000, memory: 8192}}",
                                "a host needs a name and a capacity");
     }
-    Resources *capacity = resources_of(json_object_get(from, "capacity"), error);
-    Resources *reserve =
-        capacity != NULL ? resources_of(json_object_get(from, "reserve"), error) : NULL;
+    Resources *capacity = resources_of(from, "capacity", error);
+    Resources *reserve = capacity != NULL ? resources_of(from, "reserve", error) : NULL;
     if (reserve == NULL) {
         resources_free(capacity);
         return false;

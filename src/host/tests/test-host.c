@@ -24,6 +24,7 @@ typedef struct {
     HostEffectKind fails; /* one kind that fails, with `failures` left */
     int failures;
     ReportedVm *last;
+    PowerCause first_cause; /* of a restart, as it was reported first */
     int replies, refusals;
     bool guest_obeys; /* a powerdown ends the guest */
     char *kept_boot;
@@ -96,6 +97,10 @@ static void take(World *world, HostAction *action)
     } else {
         reported_vm_free(world->last);
         world->last = reported_vm_copy(action->report);
+        const VmStatus *status = world->last->status;
+        if (status != NULL && status->restarts > 0 && world->first_cause == POWER_CAUSE_UNSET) {
+            world->first_cause = status->cause;
+        }
     }
 }
 
@@ -510,6 +515,7 @@ static void test_host_reboot_starts_again(void)
     g_autoptr(World) world = restored_world(wanted, HOST_PROCESS_NONE, NULL, "boot-2");
     g_assert_cmpint(world->last->status->power, ==, POWER_IS_RUNNING);
     g_assert_cmpint(world->last->status->restarts, ==, 1);
+    g_assert_cmpint(world->first_cause, ==, POWER_CAUSE_HOST_REBOOTED);
 }
 
 static void test_stranger_is_left_alone(void)
