@@ -18,10 +18,14 @@ typedef struct {
     int64_t start_ticks;
 } Process;
 
+static void on_abort(int number);
+
 void lab_init(int *argc, char ***argv)
 {
     g_test_init(argc, argv, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGABRT, on_abort); /* of g_assert */
+    signal(SIGTRAP, on_abort); /* of g_error */
 }
 
 uid_t lab_uid(void)
@@ -80,7 +84,7 @@ static void lab_free(Lab *lab)
     end_processes(lab);
     g_autoptr(GDir) files = g_dir_open(lab->directory, 0, NULL);
     const char *name;
-    while ((name = g_dir_read_name(files)) != NULL) {
+    while (files != NULL && (name = g_dir_read_name(files)) != NULL) {
         g_autofree char *path = lab_path(lab, name);
         g_assert_cmpint(g_remove(path), ==, 0);
     }
@@ -89,6 +93,22 @@ static void lab_free(Lab *lab)
     json_decref(lab->launch);
     g_free(lab->directory);
     g_free(lab);
+}
+
+/* The test that runs now. */
+static Lab *running;
+
+/* An assertion that fails ends the program: not without what it started. The signal comes from our
+ * own thread, in the middle of nothing, so the handler may do what others must not. */
+static void on_abort(int number)
+{
+    Lab *lab = running;
+    running = NULL;
+    signal(number, SIG_DFL);
+    if (lab != NULL) {
+        lab_free(lab);
+    }
+    raise(number);
 }
 
 static bool nothing_runs(gconstpointer data)
@@ -102,8 +122,9 @@ static void run(gconstpointer data)
         g_test_skip("needs root: it starts processes as another user");
         return;
     }
-    Lab *lab = lab_new();
+    Lab *lab = running = lab_new();
     ((void (*)(Lab *))data)(lab);
+    running = NULL;
     lab_free(lab);
     lab_wait(nothing_runs, NULL, "what a script started itself ends");
 }

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "keep/pace.h"
 #include "lab.h"
 
 static KeeperStatus *start(Lab *lab, const char *script)
@@ -89,6 +90,22 @@ static void test_a_flood_is_taken_in_bounded_space(Lab *lab)
     close(sleeper);
 }
 
+/* The rate of pace.h is held, however slow or fast the machine is: the clock runs around both
+ * readings, and a window's last read may take as much as one read can, a quarter of the ring. */
+static void test_a_flood_keeps_the_pace(Lab *lab)
+{
+    lab_set(lab, "console", json_pack("{si si}", "fd", 11, "ring-kib", 64));
+    lab_script(lab, "exec cat /dev/zero >&11");
+    int64_t begin_us = g_get_monotonic_time();
+    g_autoptr(KeeperStatus) status = lab_start(lab);
+    g_autoptr(Peer) peer = lab_peer(lab);
+    Flow flow = {.peer = peer, .bytes = 8 * 1024 * 1024};
+    lab_wait(has_flowed, &flow, "the guest writes on");
+    g_autoptr(KeeperStatus) now = lab_peer_status(peer);
+    int64_t windows = (g_get_monotonic_time() - begin_us) / KEEP_PACE_WINDOW_US + 2;
+    g_assert_cmpint(now->console_bytes, <=, windows * (KEEP_PACE_BYTES + 16 * 1024));
+}
+
 /* A descendant holds the console and writes on for ever. */
 static void test_an_end_is_an_end(Lab *lab)
 {
@@ -147,6 +164,7 @@ int main(int argc, char **argv)
     lab_add("/keep/console/last-words-and-the-end", test_the_last_words_and_the_end);
     lab_add("/keep/console/flood-is-taken-in-bounded-space",
             test_a_flood_is_taken_in_bounded_space);
+    lab_add("/keep/console/flood-keeps-the-pace", test_a_flood_keeps_the_pace);
     lab_add("/keep/console/an-end-is-an-end", test_an_end_is_an_end);
     lab_add("/keep/console/input-that-nobody-takes", test_input_that_nobody_takes);
     lab_add("/keep/console/too-many-listeners-are-turned-away",
