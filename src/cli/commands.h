@@ -13,5 +13,6 @@ extern const CliGroup image_group;
 extern const CliGroup network_group;
 extern const CliGroup operation_group;
 extern const CliGroup size_group;
+extern const CliGroup support_group;
 extern const CliGroup vm_group;
 extern const CliGroup general_group; /* apply, top, version: without an object */

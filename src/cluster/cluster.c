@@ -13,6 +13,7 @@
 
 static const ClusterCommand commands[API_N_OPERATIONS] = {
     [API_OP_GET_CLUSTER] = get_cluster,
+    [API_OP_GET_SNAPSHOT] = get_snapshot,
     [API_OP_GET_TOP] = get_top,
     [API_OP_LIST_JOIN_TOKENS] = list_join_tokens,
     [API_OP_CREATE_JOIN_TOKEN] = create_join_token,

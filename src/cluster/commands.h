@@ -64,6 +64,8 @@ bool get_operation(ClusterCore *core, const ClusterRequest *request, GError **er
 bool list_events(ClusterCore *core, const ClusterRequest *request, GError **error);
 
 bool get_cluster(ClusterCore *core, const ClusterRequest *request, GError **error);
+bool get_snapshot(ClusterCore *core, const ClusterRequest *request,
+                  GError **error); /* snapshot.c */
 bool get_top(ClusterCore *core, const ClusterRequest *request, GError **error);
 
 /* If-Match: PRECONDITION unless it is absent or names this revision. */

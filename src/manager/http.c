@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/yaml.h"
 #include "manager/manager.h"
 
 #define MAX_JSON_BYTES (1024 * 1024)
@@ -471,6 +472,12 @@ static void answer_from_core(const Pending *pending, const ClusterAction *action
     }
     if (action->reply.status == 201 && operation == API_OP_JOIN_HOST) {
         http_answer_json(message, 201, complete_join(pending, parse_body(action->reply.body)));
+        return;
+    }
+    if (operation == API_OP_GET_SNAPSHOT) {
+        json_t *json = parse_body(action->reply.body);
+        answer_text(message, "text/plain", yaml_dump(json));
+        json_decref(json);
         return;
     }
     SoupMessageHeaders *headers = soup_server_message_get_response_headers(message);

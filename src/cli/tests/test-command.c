@@ -8,7 +8,7 @@
 
 static const CliGroup *const groups[] = {
     &app_group,       &vm_group,    &size_group,    &image_group,   &network_group, &host_group,
-    &operation_group, &event_group, &cluster_group, &general_group, NULL,
+    &operation_group, &event_group, &cluster_group, &support_group, &general_group, NULL,
 };
 
 static bool none(Cli *cli, GError **error)

@@ -1,0 +1,140 @@
+/* The cluster as a scenario file that berth-sim plays: its state in the API's own objects, and no
+ * events yet.
+ *
+ * Masked, every name that a person gave is replaced by its kind and a number, in the order of the
+ * ids, wherever it stands; what people wrote (descriptions, labels) is left out. Ids and addresses
+ * say nothing of people. */
+#include <string.h>
+
+#include "cluster/commands.h"
+#include "cluster/txn.h"
+
+typedef struct {
+    ClusterCore *core;
+    bool mask;
+    GHashTable *names; /* name → what replaces it */
+} Snapshot;
+
+typedef json_t *(*Render)(ClusterCore *core, const void *object);
+
+static json_t *host_json(ClusterCore *core, const void *object)
+{
+    return render_host(core, object);
+}
+
+static json_t *size_json(ClusterCore *core, const void *object)
+{
+    json_t *json = size_encode(object);
+    /* A size has no id, so a scenario asks for it anew, as one asks for a size. */
+    json_object_del(json, "revision");
+    json_object_del(json, "created-ms");
+    return json;
+}
+
+static json_t *image_json(ClusterCore *core, const void *object)
+{
+    return image_encode(((const ClusterImage *)object)->object);
+}
+
+static json_t *network_json(ClusterCore *core, const void *object)
+{
+    return render_network(object);
+}
+
+static json_t *vm_json(ClusterCore *core, const void *object)
+{
+    return render_vm(object);
+}
+
+static json_t *app_json(ClusterCore *core, const void *object)
+{
+    return render_app(object);
+}
+
+static json_t *collect(Snapshot *snapshot, GTree *tree, const char *kind, Render render)
+{
+    json_t *list = json_array();
+    int number = 0;
+    for (GTreeNode *n = g_tree_node_first(tree); n != NULL; n = g_tree_node_next(n)) {
+        json_t *object = render(snapshot->core, g_tree_node_value(n));
+        const char *name = json_string_value(json_object_get(object, "name"));
+        if (name != NULL) {
+            g_hash_table_replace(snapshot->names, g_strdup(name),
+                                 g_strdup_printf("%s-%d", kind, ++number));
+        }
+        json_array_append_new(list, object);
+    }
+    return list;
+}
+
+static void mask(const Snapshot *snapshot, json_t *json);
+
+static json_t *masked_text(const Snapshot *snapshot, const json_t *text)
+{
+    const char *other = g_hash_table_lookup(snapshot->names, json_string_value(text));
+    return other != NULL ? json_string(other) : NULL;
+}
+
+static void mask_object(const Snapshot *snapshot, json_t *object)
+{
+    static const char *const written[] = {"description", "labels", "message", "why"};
+    for (guint i = 0; i < G_N_ELEMENTS(written); i++) {
+        json_object_del(object, written[i]);
+    }
+    const char *key;
+    json_t *value;
+    json_object_foreach (object, key, value) {
+        json_t *other = json_is_string(value) ? masked_text(snapshot, value) : NULL;
+        if (other != NULL) {
+            json_object_set_new(object, key, other);
+        } else {
+            mask(snapshot, value);
+        }
+    }
+}
+
+static void mask_array(const Snapshot *snapshot, json_t *array)
+{
+    for (size_t i = 0; i < json_array_size(array); i++) {
+        json_t *value = json_array_get(array, i);
+        json_t *other = json_is_string(value) ? masked_text(snapshot, value) : NULL;
+        if (other != NULL) {
+            json_array_set_new(array, i, other);
+        } else {
+            mask(snapshot, value);
+        }
+    }
+}
+
+static void mask(const Snapshot *snapshot, json_t *json)
+{
+    if (json_is_object(json)) {
+        mask_object(snapshot, json);
+    } else if (json_is_array(json)) {
+        mask_array(snapshot, json);
+    }
+}
+
+bool get_snapshot(ClusterCore *core, const ClusterRequest *request, GError **error)
+{
+    const GetSnapshotQuery *query = request->query;
+    g_autoptr(GHashTable) names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    Snapshot snapshot = {.core = core, .mask = query->mask, .names = names};
+    json_t *state = json_object();
+    json_object_set_new(state, "hosts", collect(&snapshot, core->hosts, "host", host_json));
+    json_object_set_new(state, "sizes", collect(&snapshot, core->sizes, "size", size_json));
+    json_object_set_new(state, "images", collect(&snapshot, core->images, "image", image_json));
+    json_object_set_new(state, "networks",
+                        collect(&snapshot, core->networks, "network", network_json));
+    json_object_set_new(state, "apps", collect(&snapshot, core->apps, "app", app_json));
+    json_object_set_new(state, "vms", collect(&snapshot, core->vms, "vm", vm_json));
+    if (snapshot.mask) {
+        mask(&snapshot, state);
+    }
+    json_t *scenario = json_object();
+    json_object_set_new(scenario, "name", json_string("a cluster as it was"));
+    json_object_set_new(scenario, "state", state);
+    json_object_set_new(scenario, "events", json_array());
+    reply_json(core, request->id, 200, scenario, -1);
+    return true;
+}
