@@ -110,16 +110,18 @@ static void on_chunk(SoupServerMessage *message, GBytes *chunk, gpointer data)
     gsize size = 0;
     const char *bytes = g_bytes_get_data(chunk, &size);
     upload->received += (int64_t)size;
-    if (upload->error != NULL) {
-        return;
-    }
-    if (upload->received > upload->expected) {
+    if (upload->error == NULL && upload->received > upload->expected) {
         berth_error_set(&upload->error, BERTH_ERROR_TOO_LARGE, "body", NULL,
                         "declare the file's true size", "more bytes came than the image declares");
-        return;
     }
-    g_checksum_update(upload->checksum, (const guchar *)bytes, (gssize)size);
-    write_all(upload, bytes, size);
+    if (upload->error == NULL) {
+        g_checksum_update(upload->checksum, (const guchar *)bytes, (gssize)size);
+        write_all(upload, bytes, size);
+    }
+    if (upload->error != NULL) {
+        g_signal_handlers_disconnect_by_data(message, upload);
+        http_refuse_stream(message, upload->error);
+    }
 }
 
 void blobs_receive(Blobs *blobs, SoupServerMessage *message, const char *tenant, const char *image,

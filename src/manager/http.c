@@ -71,27 +71,35 @@ void http_answer_error(SoupServerMessage *message, const GError *error)
     http_answer_json(message, (unsigned)status, problem_json(error));
 }
 
+/* An answer in the middle of a body that is not wanted; `allow` (may be NULL): the path's methods.
+ */
+static void refuse_unread(SoupServerMessage *message, const GError *error, const char *allow)
+{
+    json_t *json = problem_json(error);
+    g_autofree char *text = codec_dump(json);
+    json_decref(json);
+    int status = allow != NULL ? SOUP_STATUS_METHOD_NOT_ALLOWED : berth_error_http_status(error);
+    g_autofree char *answer = g_strdup_printf(
+        "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\n%s%s%sContent-Length: "
+        "%zu\r\nConnection: close\r\n\r\n%s",
+        status, soup_status_get_phrase((guint)status), allow != NULL ? "Allow: " : "",
+        allow != NULL ? allow : "", allow != NULL ? "\r\n" : "", strlen(text), text);
+    g_autoptr(GIOStream) stream = soup_server_message_steal_connection(message);
+    g_output_stream_write_all(g_io_stream_get_output_stream(stream), answer, strlen(answer), NULL,
+                              NULL, NULL);
+    g_io_stream_close(stream, NULL, NULL);
+}
+
+void http_refuse_stream(SoupServerMessage *message, const GError *error)
+{
+    refuse_unread(message, error, NULL);
+}
+
 static void refuse_method(SoupServerMessage *message, const GError *error, const char *allow)
 {
     SoupMessageHeaders *headers = soup_server_message_get_response_headers(message);
     soup_message_headers_replace(headers, "Allow", allow);
     http_answer_json(message, SOUP_STATUS_METHOD_NOT_ALLOWED, problem_json(error));
-}
-
-void http_refuse_stream(SoupServerMessage *message, const GError *error)
-{
-    json_t *json = problem_json(error);
-    g_autofree char *text = codec_dump(json);
-    json_decref(json);
-    int status = berth_error_http_status(error);
-    g_autofree char *answer =
-        g_strdup_printf("HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: "
-                        "%zu\r\nConnection: close\r\n\r\n%s",
-                        status, soup_status_get_phrase((guint)status), strlen(text), text);
-    g_autoptr(GIOStream) stream = soup_server_message_steal_connection(message);
-    g_output_stream_write_all(g_io_stream_get_output_stream(stream), answer, strlen(answer), NULL,
-                              NULL, NULL);
-    g_io_stream_close(stream, NULL, NULL);
 }
 
 static bool check_length(int64_t bytes, GError **error)
@@ -188,13 +196,22 @@ static void on_headers(SoupServer *server, SoupServerMessage *message, const cha
     SoupMessageHeaders *headers = soup_server_message_get_request_headers(message);
     bool has_body = soup_message_headers_get_encoding(headers) == SOUP_ENCODING_CHUNKED ||
                     soup_message_headers_get_content_length(headers) > 0;
-    if (allow != NULL) {
+    if (has_body) {
+        refuse_unread(message, error, allow);
+    } else if (allow != NULL) {
         refuse_method(message, error, allow);
-    } else if (has_body) {
-        http_refuse_stream(message, error);
     } else {
         http_answer_error(message, error);
     }
+}
+
+/* What is wrong with no field of it is wrong with the whole. */
+static bool blame_body(GError **error)
+{
+    if (berth_error_field(*error) == NULL) {
+        berth_error_prefix_field(error, "body");
+    }
+    return false;
 }
 
 static bool decode_body(const Pending *pending, void **ret_body, GError **error)
@@ -210,11 +227,11 @@ static bool decode_body(const Pending *pending, void **ret_body, GError **error)
     const char *text = g_bytes_get_data(bytes, &size);
     json_t *json = size > 0 ? codec_parse(text, size, NULL, error) : json_object();
     if (json == NULL) {
-        return false;
+        return blame_body(error);
     }
     *ret_body = codec_decode(route->body, json, CODEC_STRICT, error);
     json_decref(json);
-    return *ret_body != NULL;
+    return *ret_body != NULL || blame_body(error);
 }
 
 static bool read_if_match(const Pending *pending, int64_t *ret_revision, GError **error)
