@@ -100,10 +100,10 @@ void cluster_core_free(ClusterCore *core)
     }
 }
 
-static void start(ClusterCore *core)
+/* What a start changes by itself; it waits for a store that takes it. */
+static void resume(ClusterCore *core)
 {
-    load_finish(core);
-    core->started = true;
+    core->resumed = true;
     if (core->meta == NULL) {
         core->meta = cluster_meta_new();
         core->meta->id = model_new_id(core);
@@ -118,6 +118,43 @@ static void start(ClusterCore *core)
     }
 }
 
+static void start(ClusterCore *core)
+{
+    load_finish(core);
+    core->started = true;
+    if (core->writable) {
+        resume(core);
+    }
+}
+
+static void take_health(ClusterCore *core, bool writable, const char *reason)
+{
+    core->writable = writable;
+    g_free(core->unwritable_reason);
+    core->unwritable_reason = g_strdup(reason);
+    if (writable && core->started && !core->resumed) {
+        resume(core);
+    }
+}
+
+static bool refuse_unwritable(const ClusterCore *core, GError **error)
+{
+    return berth_error_set(
+        error, BERTH_ERROR_UNAVAILABLE, NULL, NULL, "put the cause right; reads still work",
+        "the manager takes no changes: %s",
+        core->unwritable_reason != NULL ? core->unwritable_reason : "its store cannot write");
+}
+
+static void take_image(ClusterCore *core, const char *image, const char *sha256, uint64_t request)
+{
+    GError *error = NULL;
+    if (core->writable) {
+        image_received(core, image, sha256, request);
+    } else if (!refuse_unwritable(core, &error)) {
+        reply_error(core, request, error);
+    }
+}
+
 static void take_request(ClusterCore *core, const ClusterRequest *request)
 {
     g_autoptr(GError) error = NULL;
@@ -127,10 +164,7 @@ static void take_request(ClusterCore *core, const ClusterRequest *request)
         answered = berth_error_set(&error, BERTH_ERROR_INTERNAL, NULL, NULL, NULL,
                                    "%s is not for the core", api_routes[request->operation].name);
     } else if (!core->writable && cluster_command_writes(request->operation)) {
-        answered = berth_error_set(
-            &error, BERTH_ERROR_UNAVAILABLE, NULL, NULL, "put the cause right; reads still work",
-            "the manager takes no changes: %s",
-            core->unwritable_reason != NULL ? core->unwritable_reason : "its store cannot write");
+        answered = refuse_unwritable(core, &error);
     } else {
         answered = command(core, request, &error);
     }
@@ -167,9 +201,7 @@ static void dispatch(ClusterCore *core, const ClusterEvent *event)
                                                      : "a transaction failed");
         break;
     case CLUSTER_EVENT_STORE_HEALTH:
-        core->writable = event->health.writable;
-        g_free(core->unwritable_reason);
-        core->unwritable_reason = g_strdup(event->health.reason);
+        take_health(core, event->health.writable, event->health.reason);
         break;
     case CLUSTER_EVENT_AGENT_UP:
         agent_up(core, event->agent.host, event->agent.session);
@@ -188,8 +220,7 @@ static void dispatch(ClusterCore *core, const ClusterEvent *event)
         agent_answer(core, event->answer.call, event->answer.result, event->answer.error);
         break;
     case CLUSTER_EVENT_IMAGE_RECEIVED:
-        image_received(core, event->received.image, event->received.sha256,
-                       event->received.request);
+        take_image(core, event->received.image, event->received.sha256, event->received.request);
         break;
     case CLUSTER_EVENT_TICK:
         operation_expire_waits(core);

@@ -162,7 +162,7 @@ GPtrArray *cluster_core_events_since(const ClusterCore *core, int64_t revision, 
 bool get_cluster(ClusterCore *core, const ClusterRequest *request, GError **error)
 {
     g_autoptr(ClusterState) state = cluster_state_new();
-    state->id = g_strdup(core->meta->id);
+    state->id = g_strdup(core->meta != NULL ? core->meta->id : "");
     state->version = g_strdup(BERTH_VERSION);
     state->revision = core->last_revision;
     state->writable = core->writable;

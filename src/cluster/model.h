@@ -165,6 +165,7 @@ struct ClusterCore {
     GQueue held;                /* of Held * */
     ClusterActions *actions;    /* of the step under way */
     bool writable, aborted, started;
+    bool resumed; /* what a start changes is done */
     char *unwritable_reason;
 
     /* Agents. */

@@ -6,6 +6,7 @@ struct Agents {
     Manager *manager;
     RpcListener *listener;
     GHashTable *connections; /* host id → Connected */
+    GHashTable *reports;     /* of RpcCall, with the core and not answered yet */
     uint64_t last_session;
 };
 
@@ -70,6 +71,13 @@ static void on_opened(RpcConnection *connection, void *data)
         rpc_connection_close(connection, error);
         return;
     }
+    if (!agents->manager->writable) {
+        g_autoptr(GError) error = NULL;
+        berth_error_set(&error, BERTH_ERROR_UNAVAILABLE, NULL, NULL, "try again later",
+                        "the manager's store takes no changes");
+        rpc_connection_close(connection, error);
+        return;
+    }
     replace(agents, host);
     g_hash_table_insert(agents->connections, connected->host, connected);
     tell_up(connected);
@@ -99,6 +107,7 @@ static void take_report(Connected *connected, RpcCall *call, GError **error)
     event.agent.session = connected->session;
     event.agent.report = report;
     event.agent.call = call;
+    g_hash_table_add(connected->agents->reports, call);
     manager_step(connected->agents->manager, &event);
 }
 
@@ -176,6 +185,7 @@ Agents *agents_new(Manager *manager, int fd, GError **error)
     Agents *agents = g_new0(Agents, 1);
     agents->manager = manager;
     agents->connections = g_hash_table_new(g_str_hash, g_str_equal);
+    agents->reports = g_hash_table_new(NULL, NULL);
     agents->listener =
         rpc_listener_new(manager->loop, fd, &options, &limits, &handlers, agents, error);
     if (agents->listener == NULL) {
@@ -190,24 +200,50 @@ void agents_free(Agents *agents)
     if (agents != NULL) {
         rpc_listener_free(agents->listener);
         g_hash_table_unref(agents->connections);
+        g_hash_table_unref(agents->reports);
         g_free(agents);
     }
+}
+
+void agents_answer(Agents *agents, const ClusterAction *action)
+{
+    g_hash_table_remove(agents->reports, action->answer.call);
+    rpc_call_answer(action->answer.call, NULL, action->answer.error);
+}
+
+void agents_let_go(Agents *agents, const GError *reason)
+{
+    GHashTableIter iter;
+    gpointer key, value;
+    g_hash_table_iter_init(&iter, agents->reports);
+    while (g_hash_table_iter_next(&iter, &key, NULL)) {
+        rpc_call_answer(key, NULL, reason);
+    }
+    g_hash_table_remove_all(agents->reports);
+    g_hash_table_iter_init(&iter, agents->connections);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        rpc_connection_close(((const Connected *)value)->connection, reason);
+    }
+    g_hash_table_remove_all(agents->connections);
 }
 
 typedef struct {
     Manager *manager;
     uint64_t call;
+    uint64_t generation; /* of the core that asks */
 } Asked;
 
 static void on_answer(json_t *result, const GError *error, void *data)
 {
-    Asked *asked = data;
+    g_autofree Asked *asked = data;
+    if (asked->generation != asked->manager->generation) {
+        return;
+    }
     ClusterEvent event = {.kind = CLUSTER_EVENT_AGENT_ANSWER};
     event.answer.call = asked->call;
     event.answer.result = result;
     event.answer.error = error;
     manager_step(asked->manager, &event);
-    g_free(asked);
 }
 
 static gboolean on_nobody(gpointer data)
@@ -222,7 +258,7 @@ static gboolean on_nobody(gpointer data)
 void agents_send(Agents *agents, const ClusterAction *action)
 {
     Asked *asked = g_new(Asked, 1);
-    *asked = (Asked){agents->manager, action->call.call};
+    *asked = (Asked){agents->manager, action->call.call, agents->manager->generation};
     if (!agents_call(agents, action->call.host, action->call.method, action->call.params, on_answer,
                      asked)) {
         g_idle_add_full(G_PRIORITY_DEFAULT, on_nobody, asked, NULL);

@@ -522,6 +522,17 @@ void http_reply(Http *http, const ClusterAction *action)
     }
 }
 
+void http_abandon(Http *http, const GError *reason)
+{
+    g_autoptr(GList) waiting = g_hash_table_get_values(http->pending);
+    g_hash_table_remove_all(http->pending);
+    for (GList *at = waiting; at != NULL; at = at->next) {
+        const Pending *pending = at->data;
+        http_answer_error(pending->message, reason);
+        soup_server_message_unpause(pending->message);
+    }
+}
+
 Http *http_new(Manager *manager)
 {
     Http *http = g_new0(Http, 1);

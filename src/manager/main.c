@@ -3,7 +3,6 @@
 #include <locale.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <sys/random.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -27,35 +26,6 @@ static int fail(const GError *error)
     g_autofree char *text = berth_error_describe(error);
     fprintf(stderr, "berth-manager: %s\n", text);
     return 1;
-}
-
-static bool load(Manager *manager, GError **error)
-{
-    g_autoptr(GPtrArray) entries = NULL;
-    int64_t revision = 0;
-    if (!store_range(manager->store, "", NULL, 0, &entries, &revision, error)) {
-        return false;
-    }
-    for (guint i = 0; i < entries->len; i++) {
-        const StoreEntry *entry = entries->pdata[i];
-        if (!cluster_core_load(manager->core, entry->key, entry->value, entry->mod_revision,
-                               error)) {
-            return false;
-        }
-    }
-    cluster_core_loaded(manager->core, revision);
-    return true;
-}
-
-static void on_health(const GError *health, gpointer data)
-{
-    ClusterEvent event = {.kind = CLUSTER_EVENT_STORE_HEALTH};
-    event.health.writable = health == NULL;
-    event.health.reason = health != NULL ? health->message : NULL;
-    if (health != NULL) {
-        g_warning("%s", health->message);
-    }
-    manager_step(data, &event);
 }
 
 static int listen_on(const char *address, int port, int *ret_port, GError **error)
@@ -115,14 +85,6 @@ static GPtrArray *names_for(const Options *options)
     return names;
 }
 
-static ClusterCore *new_core(void)
-{
-    ClusterConfig config = {0};
-    while (getrandom(&config.seed, sizeof config.seed, 0) != sizeof config.seed) {
-    }
-    return cluster_core_new(&config);
-}
-
 /* What a client needs to reach us, for people at this machine. */
 static bool write_context(const Manager *manager, const Options *options, GError **error)
 {
@@ -153,6 +115,7 @@ static bool prepare(Manager *manager, const Options *options, GError **error)
                                "name a directory that can be made", "cannot make it");
     }
     manager->state = options->state;
+    manager->writable = true;
     manager->started_ms = manager_now_ms();
     manager->main = g_main_loop_new(NULL, FALSE);
     manager->store = store_sqlite_open(path, NULL, error);
@@ -164,8 +127,7 @@ static bool prepare(Manager *manager, const Options *options, GError **error)
     if (manager->blobs == NULL) {
         return false;
     }
-    manager->core = new_core();
-    if (!load(manager, error)) {
+    if (!manager_load(manager, error)) {
         return false;
     }
     manager->loop = rpc_loop_new(NULL);
@@ -217,13 +179,7 @@ static int run(const Options *options)
         clear(&manager);
         return fail(error);
     }
-    g_autoptr(GError) health = store_health(manager.store);
-    if (health != NULL) {
-        on_health(health, &manager);
-    }
-    store_set_health_callback(manager.store, on_health, &manager);
-    ClusterEvent start = {.kind = CLUSTER_EVENT_START};
-    manager_step(&manager, &start);
+    manager_begin(&manager);
     g_unix_signal_add(SIGTERM, on_signal, &manager);
     g_unix_signal_add(SIGINT, on_signal, &manager);
     g_message("https://%s:%d for clients, port %d for agents", options->listen, manager.api_port,

@@ -7,12 +7,21 @@ int64_t manager_now_ms(void)
     return g_get_real_time() / 1000;
 }
 
+static void begin_anew_if_quiet(Manager *manager)
+{
+    if (manager->anew && manager->in_flight == 0) {
+        manager->anew = false;
+        manager_begin_anew(manager);
+    }
+}
+
 static void on_committed(const StoreResult *result, const GError *error, gpointer data)
 {
     Manager *manager = data;
     if (manager->stopping) {
         return;
     }
+    manager->in_flight--;
     g_autoptr(GError) refused = NULL;
     ClusterEvent event = {.kind = CLUSTER_EVENT_COMMITTED};
     if (result == NULL || !result->succeeded) {
@@ -24,11 +33,14 @@ static void on_committed(const StoreResult *result, const GError *error, gpointe
                 result->failed_compare);
         }
         event.commit.error = error != NULL ? error : refused;
+        /* The store's health is told after the transactions that it cost. */
+        manager->writable &= !g_error_matches(error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE);
     } else {
         event.commit.revision = result->revision;
         manager->commits++;
     }
     manager_step(manager, &event);
+    begin_anew_if_quiet(manager);
 }
 
 /* Each transaction rests on the one before: it names the revision that it must find. */
@@ -47,11 +59,17 @@ static void commit(Manager *manager, const ClusterAction *action)
             store_txn_delete(txn, put->key);
         }
     }
+    manager->in_flight++;
     store_commit(manager->store, txn, on_committed, manager);
 }
 
+/* A store that cannot write is lived with; one that holds something else than we think is not. */
 static void abort_run(Manager *manager, const char *reason)
 {
+    if (!manager->writable) {
+        manager->anew = true;
+        return;
+    }
     g_critical("starts again from the store: %s", reason);
     manager->exit_status = 1;
     g_main_loop_quit(manager->main);
@@ -67,7 +85,7 @@ static void carry_out(Manager *manager, const ClusterAction *action)
         http_reply(manager->http, action);
         break;
     case CLUSTER_ACTION_ANSWER:
-        rpc_call_answer(action->answer.call, NULL, action->answer.error);
+        agents_answer(manager->agents, action);
         break;
     case CLUSTER_ACTION_CALL:
         agents_send(manager->agents, action);

@@ -3,6 +3,7 @@
  * Private to src/manager.
  *
  *     manager.c   feeds the core, carries out its actions, keeps time
+ *     begin.c     the core from the store, at start and anew
  *     http.c      requests in, answers out          events.c   those who follow events
  *     agents.c    the hosts' connections            console.c  WebSockets to serial consoles
  *     blobs.c     content of images in and out      auth.c     tokens
@@ -47,6 +48,10 @@ struct Manager {
     guint64 commits, requests;
     int64_t started_ms;
     int exit_status;
+    bool writable;      /* the store */
+    guint in_flight;    /* transactions */
+    guint64 generation; /* of the core: what an earlier one asked for is nothing to this one */
+    bool anew;     /* the core is of no more use; the next one comes when nothing is in flight */
     bool stopping; /* what the store still says changes nothing any more */
 };
 
@@ -54,11 +59,21 @@ struct Manager {
 void manager_step(Manager *manager, const ClusterEvent *event);
 int64_t manager_now_ms(void);
 
+/* begin.c */
+/* A core from what the store holds, in place of the one that is there. */
+bool manager_load(Manager *manager, GError **error);
+/* It begins to work; the store's health is watched. */
+void manager_begin(Manager *manager);
+/* Soon: a new core, because the store has not taken what this one decided. */
+void manager_begin_anew(Manager *manager);
+
 /* http.c */
 Http *http_new(Manager *manager);
 void http_free(Http *http);
 /* The core's answer to a request. */
 void http_reply(Http *http, const ClusterAction *action);
+/* All that wait for the core are answered with `reason`. */
+void http_abandon(Http *http, const GError *reason);
 /* An answer to a message that is not, or no longer, the core's. */
 void http_answer_error(SoupServerMessage *message, const GError *error);
 void http_answer_json(SoupServerMessage *message, unsigned status, json_t *json); /* takes it */
@@ -68,7 +83,10 @@ void http_refuse_stream(SoupServerMessage *message, const GError *error);
 /* agents.c */
 Agents *agents_new(Manager *manager, int fd, GError **error); /* takes fd, listening */
 void agents_free(Agents *agents);
-void agents_send(Agents *agents, const ClusterAction *action); /* CALL */
+void agents_send(Agents *agents, const ClusterAction *action);   /* CALL */
+void agents_answer(Agents *agents, const ClusterAction *action); /* ANSWER */
+/* Ends every connection, and answers what agents have asked, with `reason`. */
+void agents_let_go(Agents *agents, const GError *reason);
 void agents_disconnect(Agents *agents, const char *host, const char *reason);
 bool agents_notify(Agents *agents, const char *host, const char *method, json_t *params);
 bool agents_call(Agents *agents, const char *host, const char *method, json_t *params,
