@@ -87,7 +87,7 @@ static void refuse_unread(SoupServerMessage *message, const GError *error, const
     g_autoptr(GIOStream) stream = soup_server_message_steal_connection(message);
     g_output_stream_write_all(g_io_stream_get_output_stream(stream), answer, strlen(answer), NULL,
                               NULL, NULL);
-    g_io_stream_close(stream, NULL, NULL);
+    linger(stream);
 }
 
 void http_refuse_stream(SoupServerMessage *message, const GError *error)

@@ -7,6 +7,7 @@
  *     http.c      requests in, answers out          events.c   those who follow events
  *     agents.c    the hosts' connections            console.c  WebSockets to serial consoles
  *     blobs.c     content of images in and out      auth.c     tokens
+ *     linger.c    the end of a refused stream
  *     pki.c       the CA, the manager's certificate metrics.c  Prometheus text
  *
  * Everything runs in one thread; the store has its own behind store.h, and bulk writes to disk go
@@ -79,6 +80,10 @@ void http_answer_error(SoupServerMessage *message, const GError *error);
 void http_answer_json(SoupServerMessage *message, unsigned status, json_t *json); /* takes it */
 /* An answer in the middle of a body that is not wanted: nothing more of it is read. */
 void http_refuse_stream(SoupServerMessage *message, const GError *error);
+
+/* linger.c */
+/* Ends a connection whose client still sends: when it has had time to read its answer. */
+void linger(GIOStream *stream);
 
 /* agents.c */
 Agents *agents_new(Manager *manager, int fd, GError **error); /* takes fd, listening */

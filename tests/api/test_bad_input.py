@@ -171,6 +171,13 @@ def test_a_gibibyte(manager, method, path, status, declared):
     assert manager.rss_kib() < RSS_MIB << 10
 
 
+def test_a_refusal_reaches_who_sends_on(manager):
+    """A client that only reads when it has sent all: the answer is not lost in a reset."""
+    for _ in range(20):
+        refused(manager.put("/v1/images/demo/files/" + "0" * 64, bytes(3 << 20)), 404, "not-found", "sha256")
+        refused(manager.post("/v1/sizes", b"[" * (2 << 20)), 413, "too-large", "body")
+
+
 # --- who are you?
 
 def test_tokens(manager):
