@@ -86,6 +86,7 @@ void cli_print_table(const Cli *cli, const Table *table)
     fputs(text, stdout);
 }
 
+G_GNUC_PRINTF(2, 0)
 static void print_line(FILE *out, const char *format, va_list args)
 {
     g_autofree char *text = g_strdup_vprintf(format, args);

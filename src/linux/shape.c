@@ -132,15 +132,16 @@ static bool ensure_redirect(Net *net, const char *tap, int ifindex, int ifb, GEr
     g_autoptr(NetlinkMessage) message = tc_message(
         RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_REPLACE, ifindex, TC_H_MAKE(TC_H_INGRESS, 0),
         FILTER_HANDLE, TC_H_MAKE(FILTER_PRIORITY << 16, GUINT16_TO_BE(ETH_P_ALL)));
-    struct {
-        struct tc_u32_sel selector;
-        struct tc_u32_key key; /* mask and value 0: every frame */
-    } all = {.selector = {.flags = TC_U32_TERMINAL, .nkeys = 1}};
+    /* One key, with mask and value 0: every frame. */
+    size_t size = sizeof(struct tc_u32_sel) + sizeof(struct tc_u32_key);
+    g_autofree struct tc_u32_sel *all = g_malloc0(size);
     struct nlattr *options = NULL;
 
+    all->flags = TC_U32_TERMINAL;
+    all->nkeys = 1;
     netlink_put_string(message, TCA_KIND, "u32");
     options = netlink_nest(message, TCA_OPTIONS);
-    netlink_put(message, TCA_U32_SEL, &all, sizeof all);
+    netlink_put(message, TCA_U32_SEL, all, size);
     put_redirect(message, ifb);
     netlink_nest_end(message, options);
     return netlink_call(net_netlink(net), message, NULL, error,

@@ -119,6 +119,7 @@ static void digest(SimWorld *world, const char *line)
     world->digest = hash;
 }
 
+G_GNUC_PRINTF(2, 0)
 static void log_line(SimWorld *world, const char *format, va_list args)
 {
     char *line = world->log[world->logged++ % SIM_LOG_LINES];

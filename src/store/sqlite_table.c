@@ -38,8 +38,8 @@ static const char *const sql_text[N_SQL] = {
                 " value = ?2, create_revision = ?3, mod_revision = ?4, version = ?5",
     [SQL_DELETE] = "DELETE FROM entries WHERE key = ?1",
     [SQL_LIST] = "SELECT key FROM entries WHERE key >= ?1 AND key < ?2 ORDER BY key",
-    [SQL_RANGE] = "SELECT key, value, create_revision, mod_revision, version FROM entries"
-                  " WHERE key >= ?1 AND key < ?2 AND key > ?3 ORDER BY key LIMIT ?4",
+    [SQL_RANGE] = ("SELECT key, value, create_revision, mod_revision, version FROM entries"
+                   " WHERE key >= ?1 AND key < ?2 AND key > ?3 ORDER BY key LIMIT ?4"),
     [SQL_REVISION] = "SELECT value FROM meta WHERE name = 'revision'",
     [SQL_SET_REVISION] = "UPDATE meta SET value = ?1 WHERE name = 'revision'",
     [SQL_PROBE] = "UPDATE meta SET value = value + 1 WHERE name = 'probe'",

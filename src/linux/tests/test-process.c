@@ -89,6 +89,7 @@ static void test_figures(void)
     for (uint64_t i = 0; i < 30000000; i++) {
         sum += i;
     }
+    g_assert_cmpuint(sum, >, 0);
     g_assert_true(process_sched(getpid(), getpid(), &after, NULL));
     g_assert_cmpuint(after.run_nsec, >, before.run_nsec);
     process_memory(getpid(), &memory, &error);
