@@ -452,7 +452,7 @@ static bool decode_enum(const CodecField *field, void *object, const json_t *jso
 {
     int value =
         json_is_string(json) ? codec_enum_parse(field->enumeration, json_string_value(json)) : 0;
-    /* What a newer peer says and we do not know counts as unset, not as an error. */
+    /* What a newer peer says and we do not know counts as unset, not as an error; it is kept. */
     if (value == 0 && !(mode == CODEC_TOLERANT && json_is_string(json))) {
         g_autofree char *choices = g_strjoinv(", ", (char **)(void *)field->enumeration->values);
         g_autofree char *remedy = g_strdup_printf("one of: %s", choices);
@@ -640,6 +640,13 @@ static bool refuse_unknown(const CodecType *type, const char *name, const json_t
     return refuse(error, name, value, remedy, "unknown field");
 }
 
+static void keep(const CodecType *type, void *object, const char *name, json_t *value)
+{
+    json_t **unknown = &MEMBER(json_t *, object, type->unknown_offset);
+    *unknown = *unknown != NULL ? *unknown : json_object();
+    json_object_set(*unknown, name, value);
+}
+
 static bool decode_members(const CodecType *type, void *object, const json_t *json, CodecMode mode,
                            GError **error)
 {
@@ -647,16 +654,15 @@ static bool decode_members(const CodecType *type, void *object, const json_t *js
     json_t *value;
     json_object_foreach ((json_t *)json, name, value) {
         const CodecField *field = field_named(type, name);
-        if (field != NULL) {
-            if (!decode_field(field, object, value, mode, error)) {
-                return false;
-            }
-        } else if (mode == CODEC_STRICT) {
+        if (field == NULL && mode == CODEC_STRICT) {
             return refuse_unknown(type, name, value, error);
-        } else {
-            json_t **unknown = &MEMBER(json_t *, object, type->unknown_offset);
-            *unknown = *unknown != NULL ? *unknown : json_object();
-            json_object_set(*unknown, name, value);
+        }
+        if (field != NULL && !decode_field(field, object, value, mode, error)) {
+            return false;
+        }
+        if (field == NULL ||
+            (field->kind == CODEC_ENUM && MEMBER(int, object, field->offset) == 0)) {
+            keep(type, object, name, value);
         }
     }
     return true;
@@ -711,6 +717,12 @@ void *codec_decode_strings(const CodecType *type, GHashTable *values, GError **e
     if (values != NULL) {
         g_hash_table_iter_init(&iter, values);
         while (g_hash_table_iter_next(&iter, &name, &text)) {
+            if (!g_utf8_validate(name, -1, NULL) || !g_utf8_validate(text, -1, NULL)) {
+                json_decref(json);
+                berth_error_set(error, BERTH_ERROR_INVALID, NULL, NULL, "write it in UTF-8",
+                                "a parameter that is no text");
+                return NULL;
+            }
             const CodecField *field = field_named(type, name);
             json_object_set_new(json, name,
                                 field != NULL ? json_of_parameter(field, text) : json_string(text));

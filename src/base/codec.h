@@ -29,7 +29,8 @@
 
 typedef enum {
     CODEC_STRICT,   /* the HTTP door: unknown fields are refused, by name */
-    CODEC_TOLERANT, /* agents and the store: unknown fields are kept and written again */
+    CODEC_TOLERANT, /* agents and the store: unknown fields and enum values (which count as unset)
+                       are kept and written again */
 } CodecMode;
 
 typedef enum {

@@ -16,7 +16,7 @@ static char **match_parts(const char *template, char **parts)
     for (guint i = 0; i < count; i++) {
         if (pattern[i][0] == '{') {
             g_autofree char *value = g_uri_unescape_string(parts[i], NULL);
-            if (value == NULL || value[0] == '\0') {
+            if (value == NULL || value[0] == '\0' || !g_utf8_validate(value, -1, NULL)) {
                 return NULL;
             }
             g_strv_builder_add(params, value);

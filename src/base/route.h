@@ -35,9 +35,9 @@ typedef struct {
     ApiResponse responses[API_MAX_RESPONSES];
 } ApiRoute;
 
-/* The route of a request. `ret_params` gets the decoded path parameters in order, to be freed with
- * g_strfreev. NULL: none; then `ret_path_known` tells a wrong method (405) from a wrong path (404).
- */
+/* The route of a request. `ret_params` gets the decoded path parameters in order, not empty and in
+ * UTF-8, to be freed with g_strfreev. NULL: none; then `ret_path_known` tells a wrong method (405)
+ * from a wrong path (404). */
 const ApiRoute *api_route_match(const ApiRoute *routes, size_t n_routes, const char *method,
                                 const char *path, char ***ret_params, bool *ret_path_known);
 

@@ -82,6 +82,27 @@ static void test_tolerant_reader_keeps_what_it_does_not_know(void)
     json_decref(json);
 }
 
+static void test_tolerant_reader_keeps_a_choice_it_does_not_know(void)
+{
+    json_t *json = parse("{\"power\":\"hibernating\",\"cause\":\"solar-flare\"}");
+    g_autoptr(GError) error = NULL;
+    g_autoptr(VmStatus) status = vm_status_decode(json, CODEC_TOLERANT, &error);
+    g_assert_no_error(error);
+    g_assert_cmpint(status->power, ==, 0);
+    json_t *back = vm_status_encode(status);
+    g_assert_true(json_equal(json_object_get(back, "power"), json_object_get(json, "power")));
+    g_autoptr(VmStatus) again = vm_status_decode(back, CODEC_TOLERANT, &error);
+    g_assert_no_error(error);
+    g_assert_true(vm_status_equal(status, again));
+    json_decref(back);
+
+    status->power = codec_enum_parse(&power_is_enum, "running");
+    back = vm_status_encode(status);
+    g_assert_cmpstr(json_string_value(json_object_get(back, "power")), ==, "running");
+    json_decref(back);
+    json_decref(json);
+}
+
 static void test_defaults_and_absence_differ(void)
 {
     json_t *json = parse("{}");
@@ -125,6 +146,10 @@ static void test_url_parameters_are_typed(void)
     g_hash_table_insert(values, "limit", "7x");
     g_assert_null(codec_decode_strings(&list_vms_query_type, values, &error));
     g_assert_cmpstr(berth_error_field(error), ==, "limit");
+    g_clear_error(&error);
+    g_hash_table_insert(values, "limit", "\xFF");
+    g_assert_null(codec_decode_strings(&list_vms_query_type, values, &error));
+    g_assert_error(error, BERTH_ERROR, BERTH_ERROR_INVALID);
 }
 
 static void test_routes_match_and_the_document_is_json(void)
@@ -144,6 +169,9 @@ static void test_routes_match_and_the_document_is_json(void)
     g_assert_true(known);
     g_assert_null(api_route_match(api_routes, API_N_OPERATIONS, "GET", "/v1/nil", &none, &known));
     g_assert_false(known);
+    g_assert_null(
+        api_route_match(api_routes, API_N_OPERATIONS, "GET", "/v1/vms/%FF", &none, &known));
+    g_assert_false(known);
     for (int i = 0; i < API_N_OPERATIONS; i++) {
         g_assert_cmpint(api_routes[i].operation, ==, i);
     }
@@ -162,6 +190,8 @@ int main(int argc, char **argv)
                     test_nested_errors_carry_the_whole_path);
     g_test_add_func("/base/codec/tolerant-reader-keeps-what-it-does-not-know",
                     test_tolerant_reader_keeps_what_it_does_not_know);
+    g_test_add_func("/base/codec/tolerant-reader-keeps-a-choice-it-does-not-know",
+                    test_tolerant_reader_keeps_a_choice_it_does_not_know);
     g_test_add_func("/base/codec/defaults-and-absence-differ", test_defaults_and_absence_differ);
     g_test_add_func("/base/codec/hostile-text-is-refused", test_hostile_text_is_refused);
     g_test_add_func("/base/codec/url-parameters-are-typed", test_url_parameters_are_typed);
