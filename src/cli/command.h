@@ -7,7 +7,7 @@
  * after the verb, `--` ends them, and the global ones may stand before the object too.
  *
  * To add a command: write its CliCommand into its group's table (one file per object) and, for a
- * new object, the group into main.c.
+ * new object, the group into groups.c.
  *
  * Threading: one thread (the parser is getopt_long, which keeps its place in globals).
  */

@@ -1,5 +1,5 @@
 /*
- * The groups of commands, one file each; main.c lists them.
+ * The groups of commands, one file each, and the list of them all (groups.c).
  */
 #pragma once
 
@@ -16,3 +16,6 @@ extern const CliGroup size_group;
 extern const CliGroup support_group;
 extern const CliGroup vm_group;
 extern const CliGroup general_group; /* apply, top, version: without an object */
+
+/* In the order of the help; NULL ends. */
+extern const CliGroup *const cli_groups[];

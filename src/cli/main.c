@@ -10,11 +10,6 @@
 #include "cli/help.h"
 #include "cli/report.h"
 
-static const CliGroup *const groups[] = {
-    &app_group,       &vm_group,    &size_group,    &image_group,   &network_group, &host_group,
-    &operation_group, &event_group, &cluster_group, &support_group, &general_group, NULL,
-};
-
 static bool check_words(int argc, char **argv, GError **error)
 {
     for (int i = 0; i < argc; i++) {
@@ -48,7 +43,7 @@ static bool show_help(const Cli *cli)
 {
     g_autofree char *text = cli->command != NULL ? help_command(cli->group, cli->command)
                             : cli->group != NULL ? help_group(cli->group)
-                                                 : help_program(groups);
+                                                 : help_program(cli_groups);
     fputs(text, stdout);
     return true;
 }
@@ -75,7 +70,7 @@ static bool run_words(Cli *cli, int argc, char **argv, GError **error)
     }
     int used = 0;
     g_autoptr(GError) problem = NULL;
-    if (!cli_find_command(groups, argv, &cli->group, &cli->command, &used, &problem)) {
+    if (!cli_find_command(cli_groups, argv, &cli->group, &cli->command, &used, &problem)) {
         bool group_help = cli->group != NULL && (argc == 1 ? help : is_help(argv[1]));
         return group_help ? show_help(cli)
                           : (g_propagate_error(error, g_steal_pointer(&problem)), false);
@@ -128,7 +123,7 @@ int main(int argc, char **argv)
     setlocale(LC_CTYPE, "");
     const char *no_color = g_getenv("NO_COLOR");
     Cli cli = {
-        .groups = groups,
+        .groups = cli_groups,
         .args = cli_args_new(),
         .color = isatty(STDOUT_FILENO) && (no_color == NULL || no_color[0] == '\0'),
         .terminal = isatty(STDERR_FILENO),

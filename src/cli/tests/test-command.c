@@ -6,11 +6,6 @@
 #include "cli/commands.h"
 #include "cli/help.h"
 
-static const CliGroup *const groups[] = {
-    &app_group,       &vm_group,    &size_group,    &image_group,   &network_group, &host_group,
-    &operation_group, &event_group, &cluster_group, &support_group, &general_group, NULL,
-};
-
 static bool none(Cli *cli, GError **error)
 {
     return true;
@@ -139,7 +134,7 @@ static void test_find(void)
         const CliGroup *group = NULL;
         const CliCommand *found = NULL;
         int used = 0;
-        bool ok = cli_find_command(groups, words, &group, &found, &used, &error);
+        bool ok = cli_find_command(cli_groups, words, &group, &found, &used, &error);
         g_assert_cmpint(ok, ==, cases[i].verb != NULL);
         if (ok) {
             g_assert_cmpstr(found->verb, ==, cases[i].verb);
@@ -176,9 +171,9 @@ static void check_command(const CliGroup *group, const CliCommand *c)
 
 static void test_every_command_is_sound(void)
 {
-    for (size_t g = 0; groups[g] != NULL; g++) {
-        for (const CliCommand *c = groups[g]->commands; c->verb != NULL; c++) {
-            check_command(groups[g], c);
+    for (size_t g = 0; cli_groups[g] != NULL; g++) {
+        for (const CliCommand *c = cli_groups[g]->commands; c->verb != NULL; c++) {
+            check_command(cli_groups[g], c);
         }
     }
 }
