@@ -8,7 +8,7 @@ SEED ?=
 help:
 	@echo "make demo            install what is needed, compile, show a cluster of three hosts with real guests"
 	@echo "make check           install what is needed, compile, run all tests (under 10 minutes)"
-	@echo "make check-long      the longer suites"
+	@echo "make check-long      the longer suites: kills, power cuts, faults, sanitizers, fuzzing"
 	@echo "make check-recovery  kill programs in a loop: ROUNDS=n SEED=s"
 	@echo "make build           compile into $(BUILD)/"
 	@echo "make bench           print figures, each beside what it is compared with"
@@ -39,6 +39,8 @@ check-long:
 	tools/install-deps --all
 	$(MAKE) build
 	tools/run-tests $(BUILD) long
+	tools/run-sanitized
+	tools/fuzz 30
 
 check-recovery:
 	tools/install-deps --build --run
@@ -53,7 +55,7 @@ install: build
 
 lint:
 	tools/check-floors
-	shellcheck tools/install-deps tools/run-tests tools/demo .ci/run
+	shellcheck tools/install-deps tools/run-tests tools/run-sanitized tools/demo tools/bench tools/fuzz .ci/run images/build-demo-guest
 
 format:
 	git ls-files '*.c' '*.h' | xargs clang-format -i
