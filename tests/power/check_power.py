@@ -114,7 +114,7 @@ class Guest:
     def console(self):
         """What the guest wrote there, without the firmware's part."""
         text = self.console_path.read_text(errors="replace") if self.console_path.exists() else ""
-        return re.sub(r"\x1b\S+", "", text.split("Booting from ROM", 1)[-1]).strip(".\r\n")
+        return re.sub(r"\x1b\[[?\d;]*[A-Za-z]", "", text.split("Booting from ROM", 1)[-1]).strip(".\r\n")
 
     def wait(self, condition, what):
         """Until the condition holds or the power is off."""
