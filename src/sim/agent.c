@@ -178,6 +178,9 @@ void sim_agent_step(SimAgent *agent, const HostEvent *event)
     g_autoptr(GPtrArray) actions =
         host_step(agent->core, event, sim_machine_clock(agent->machine) - clock_steps(agent));
     agent->steps++;
+    if (event->kind == HOST_EVENT_RESTORE) {
+        return; /* begins nothing; READY follows, and is checked */
+    }
     check(agent, event, actions->len);
     for (guint i = 0; i < actions->len; i++) {
         perform(agent, actions->pdata[i]);
@@ -320,6 +323,9 @@ static void on_tidings(void *owner, void *data)
         event.exited = qemu->exit;
     } else {
         event.guest = t->event;
+        if (t->event == HOST_GUEST_POWEROFF) {
+            sim_machine_heard_poweroff(agent->machine, t->vm);
+        }
     }
     sim_agent_step(agent, &event);
 }

@@ -101,7 +101,8 @@ static void end_qemu(SimChaos *chaos)
 {
     SimMachine *machine;
     SimQemu *qemu = any_qemu(chaos, &machine);
-    if (qemu != NULL && qemu->exit == NULL) {
+    /* One that has told of its guest's poweroff would take that knowledge with it. */
+    if (qemu != NULL && qemu->exit == NULL && qemu->guest != SIM_GUEST_POWEROFF) {
         bool exits = sim_chance(chaos->sim->world, 0.2);
         sim_log(chaos->sim->world, "%s QEMU of %s dies", machine->name, qemu->vm);
         sim_machine_qemu_ends(machine, qemu,

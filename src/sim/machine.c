@@ -60,6 +60,7 @@ SimMachine *sim_machine_new(SimWorld *world, SimFleet *fleet, const char *name, 
     machine->kept = g_tree_new_full(compare_ids, NULL, g_free, (GDestroyNotify)kept_vm_free);
     machine->qemus = g_tree_new_full(compare_ids, NULL, NULL, qemu_free);
     machine->prepared = g_tree_new_full(compare_ids, NULL, g_free, g_free);
+    machine->off = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     machine->clock_from_ms = world->now_ms;
     machine->up = true;
     new_boot_id(machine);
@@ -74,6 +75,7 @@ void sim_machine_free(SimMachine *machine)
     g_tree_unref(machine->kept);
     g_tree_unref(machine->qemus);
     g_tree_unref(machine->prepared);
+    g_hash_table_unref(machine->off);
     resources_free(machine->capacity);
     resources_free(machine->reserve);
     g_free(machine->boot_id);
@@ -208,9 +210,33 @@ static void check_runs_once(const SimMachine *machine, const char *vm)
     }
 }
 
+void sim_machine_heard_poweroff(SimMachine *machine, const char *vm)
+{
+    const KeptVm *kept = g_tree_lookup(machine->kept, vm);
+    const SimQemu *qemu = sim_machine_qemu(machine, vm);
+    bool wanted =
+        kept != NULL && kept->assignment != NULL && kept->assignment->power == POWER_WANTED_ON;
+    if (wanted && qemu != NULL && !qemu->asked_off) {
+        g_hash_table_insert(machine->off, g_strdup(vm),
+                            g_memdup2(&kept->assignment->generation, sizeof(int64_t)));
+    }
+}
+
+static void check_stays_off(const SimMachine *machine, const Assignment *assignment)
+{
+    const int64_t *generation = g_hash_table_lookup(machine->off, assignment->id);
+    if (generation != NULL && *generation == assignment->generation) {
+        sim_broken(
+            machine->world,
+            "VM %s is started on %s after its guest has powered itself off, and nobody asked",
+            assignment->id, machine->name);
+    }
+}
+
 bool sim_machine_launch(SimMachine *machine, const Assignment *assignment, GError **error)
 {
     check_runs_once(machine, assignment->id);
+    check_stays_off(machine, assignment);
     const SimPrepared *prepared = g_tree_lookup(machine->prepared, assignment->id);
     if (prepared == NULL || !prepared->kernel) {
         sim_broken(machine->world, "VM %s is started on %s with nothing prepared", assignment->id,
@@ -302,6 +328,7 @@ bool sim_machine_powerdown(SimMachine *machine, const char *vm, GError **error)
     if (qemu == NULL) {
         return false;
     }
+    qemu->asked_off = true;
     if (sim_between(machine->world, 1, 100) <= machine->guest_obeys_percent) {
         guest_intends(machine, qemu, HOST_GUEST_POWEROFF,
                       sim_delay(machine->world, GUEST_SHUTDOWN_MS));
@@ -415,9 +442,18 @@ bool sim_machine_guest_does(SimMachine *machine, SimQemu *qemu, HostGuestEvent e
     return true;
 }
 
+/* What was heard and not written down is forgotten with the QEMU that could tell it again. */
+static gboolean is_unwritten(void *vm, void *generation, void *data)
+{
+    const SimMachine *machine = data;
+    const KeptVm *kept = g_tree_lookup(machine->kept, vm);
+    return kept == NULL || kept->record == NULL || !kept->record->ended;
+}
+
 void sim_machine_crash(SimMachine *machine)
 {
     machine->up = false;
+    g_hash_table_foreach_remove(machine->off, is_unwritten, machine);
     for (GTreeNode *n = g_tree_node_first(machine->qemus); n != NULL; n = g_tree_node_next(n)) {
         const SimQemu *qemu = g_tree_node_value(n);
         if (qemu->exit == NULL) {

@@ -7,8 +7,8 @@
  * disks, and a boot id that is new.
  *
  * The rules that concern what really runs are held here, where it changes: a VM never runs twice,
- * on one host or on two, and what runs on a host never takes more than its capacity less its
- * reserve.
+ * on one host or on two; what runs on a host never takes more than its capacity less its reserve; a
+ * guest whose poweroff its agent has heard of is not started again until somebody asks.
  *
  * Threading and ownership as world.h.
  */
@@ -35,6 +35,7 @@ typedef struct {
     bool guest_agent;
     Resources *limits; /* what its groups, balloon and shapers let it have */
     int64_t vcpus_online;
+    bool asked_off;     /* a power down was asked of it: its poweroff is not of its own accord */
     bool attached;      /* this agent has its monitor */
     int64_t monitor_ms; /* nothing overtakes what its monitor has said */
 } SimQemu;
@@ -75,6 +76,7 @@ struct SimMachine {
     GTree *kept;     /* VM id → KeptVm */
     GTree *qemus;    /* VM id → SimQemu */
     GTree *prepared; /* VM id → SimPrepared */
+    GHashTable *off; /* VM id → int64_t *: generation in which its guest has powered itself off */
     bool disk_full;
 
     /* Its clock shows the world's time plus an offset, and gains `drift_ppm`. */
@@ -111,6 +113,9 @@ bool sim_machine_powerdown(SimMachine *machine, const char *vm, GError **error);
 bool sim_machine_kill(SimMachine *machine, const char *vm, GError **error);
 bool sim_machine_release(SimMachine *machine, const char *vm, GError **error);
 bool sim_machine_clean(SimMachine *machine, const char *vm, GError **error);
+
+/* The agent hears that the guest has powered itself off. */
+void sim_machine_heard_poweroff(SimMachine *machine, const char *vm);
 
 /* What befalls it. */
 void sim_machine_qemu_ends(SimMachine *machine, SimQemu *qemu, KeeperExitKind kind, int signal,

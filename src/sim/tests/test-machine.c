@@ -97,6 +97,32 @@ static void test_start_before_release(void)
     place_free(&p);
 }
 
+static void heard_poweroff(SimMachine *machine, const char *vm)
+{
+    g_autoptr(Assignment) a = assignment(vm, 1000);
+    a->power = POWER_WANTED_ON;
+    sim_machine_persist(machine, vm, a, NULL, 0, NULL);
+    launch(machine, vm, 1000);
+    sim_machine_heard_poweroff(machine, vm);
+    sim_machine_kill(machine, vm, NULL);
+    sim_machine_release(machine, vm, NULL);
+}
+
+static void test_stays_off(void)
+{
+    Place p = place_new();
+    heard_poweroff(p.a, "vm");
+    g_autoptr(Assignment) asked = assignment("vm", 1000);
+    asked->generation = 2;
+    sim_machine_prepare(p.a, asked, NULL);
+    sim_machine_launch(p.a, asked, NULL);
+    g_assert_null(p.world->broken);
+    heard_poweroff(p.a, "other");
+    launch(p.a, "other", 1000);
+    g_assert_nonnull(strstr(p.world->broken->message, "powered itself off"));
+    place_free(&p);
+}
+
 static void test_clock(void)
 {
     Place p = place_new();
@@ -120,6 +146,7 @@ int main(int argc, char **argv)
     g_test_add_func("/machine/runs-again", test_runs_again_after_its_end);
     g_test_add_func("/machine/floors", test_floors);
     g_test_add_func("/machine/start-before-release", test_start_before_release);
+    g_test_add_func("/machine/stays-off", test_stays_off);
     g_test_add_func("/machine/clock", test_clock);
     return g_test_run();
 }
