@@ -116,12 +116,16 @@ static HostVm *find(const HostCore *core, const char *id)
 
 /* Of a VM that is gone only its tombstone is kept, so that ticks and reports cost what there is,
  * not what there was. */
+static void add_grave(HostCore *core, const char *id, int64_t tombstone)
+{
+    g_hash_table_insert(core->graves, g_strdup(id), g_memdup2(&tombstone, sizeof tombstone));
+}
+
 static void bury(HostCore *core, HostVm *vm)
 {
     bool busy = vm->dirty || vm->persist.busy || vm->effect.busy || vm->calls->len > 0;
     if (vm->gone && !busy) {
-        g_hash_table_insert(core->graves, g_strdup(vm->id),
-                            g_memdup2(&vm->tombstone, sizeof vm->tombstone));
+        add_grave(core, vm->id, vm->tombstone);
         g_tree_remove(core->vms, vm->id);
     }
 }
@@ -173,6 +177,11 @@ static void restore_start(HostCore *core, HostVm *vm)
 
 static void on_restore(HostCore *core, const HostEvent *event)
 {
+    if (event->restore.assignment == NULL && event->restore.process == HOST_PROCESS_NONE &&
+        event->restore.tombstone > 0) {
+        add_grave(core, event->vm, event->restore.tombstone);
+        return;
+    }
     HostVm *vm = find_or_add(core, event->vm);
     vm->wanted = assignment_copy(event->restore.assignment);
     vm->durable_generation = vm->wanted != NULL ? vm->wanted->generation : 0;
@@ -184,13 +193,11 @@ static void on_restore(HostCore *core, const HostEvent *event)
     vm->process = event->restore.process;
     vm->process_epoch = event->restore.epoch;
     vm->restored = vm->process == HOST_PROCESS_LAUNCHED;
-    vm->gone = vm->wanted == NULL && vm->process == HOST_PROCESS_NONE && vm->tombstone > 0;
     restore_start(core, vm);
     if (vm->process == HOST_PROCESS_ENDED) {
         vm->process = HOST_PROCESS_LAUNCHED;
         life_exited(core, vm, event->restore.exit);
     }
-    bury(core, vm);
 }
 
 static bool refuse_apply(const HostVm *vm, const Assignment *assignment, GError **error)

@@ -175,7 +175,7 @@ static void print_broken(const Run *run)
 
 bool faults_run(const FaultsOptions *options)
 {
-    ClusterConfig config = {.events_kept = 60, .operations_kept = 30, .tombstones_kept = 200};
+    ClusterConfig config = {.events_kept = 40, .operations_kept = 30, .tombstones_kept = 50};
     double from = processor_seconds();
     g_autoptr(Sim) sim = sim_new(options->seed, &config);
     sim->world->trace = options->trace;

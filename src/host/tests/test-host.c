@@ -403,6 +403,20 @@ static void test_removal_of_a_stranger(void)
     g_assert_cmpint(world->refusals, ==, 1);
 }
 
+static void test_tombstone_survives_the_agent(void)
+{
+    g_autoptr(World) world = world_new();
+    HostEvent event = event_of(HOST_EVENT_RESTORE);
+    event.restore.tombstone = 5;
+    world_step(world, &event);
+    g_autoptr(GPtrArray) vms = host_core_vms(world->core);
+    g_assert_cmpuint(vms->len, ==, 0);
+    apply(world, 5, 1, POWER_WANTED_ON, RESTART_POLICY_ALWAYS);
+    g_assert_cmpint(world->refusals, ==, 1);
+    apply(world, 6, 1, POWER_WANTED_ON, RESTART_POLICY_ALWAYS);
+    g_assert_cmpint(host_core_process(world->core, VM), ==, HOST_PROCESS_RUNNING);
+}
+
 static void test_failed_start_is_tried_again(void)
 {
     g_autoptr(World) world = world_new();
@@ -589,6 +603,7 @@ int main(int argc, char **argv)
     g_test_add_func("/host/deaf-guest", test_deaf_guest_is_killed_after_the_grace);
     g_test_add_func("/host/removal", test_removal_leaves_a_tombstone);
     g_test_add_func("/host/removal-of-a-stranger", test_removal_of_a_stranger);
+    g_test_add_func("/host/tombstone-survives", test_tombstone_survives_the_agent);
     g_test_add_func("/host/failed-start", test_failed_start_is_tried_again);
     g_test_add_func("/host/adoption", test_running_vm_is_adopted);
     g_test_add_func("/host/end-while-away", test_end_while_away_is_acted_upon);
