@@ -42,7 +42,8 @@
 #define FOREVER 1e9
 
 static const char usage[] =
-    "usage: berth-load cpu SECONDS [THREADS] | hold MIB [SECONDS] | dirty MIB MIB_PER_S [SECONDS] |\n"
+    "usage: berth-load cpu SECONDS [THREADS] | hold MIB [SECONDS] | dirty MIB MIB_PER_S [SECONDS] "
+    "|\n"
     "       net-send ADDRESS PORT SECONDS | net-sink PORT | disk FILE|DEVICE SECONDS | mem\n";
 
 static double now(void)
@@ -54,7 +55,8 @@ static double now(void)
 
 static void sleep_until(double when)
 {
-    struct timespec t = {.tv_sec = (time_t)when, .tv_nsec = (long)((when - (double)(time_t)when) * 1e9)};
+    struct timespec t = {.tv_sec = (time_t)when,
+                         .tv_nsec = (long)((when - (double)(time_t)when) * 1e9)};
     while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL) == EINTR) {
     }
 }
@@ -160,8 +162,7 @@ static void write_page(char *memory, size_t page, size_t page_bytes, uint64_t ro
 static char *take_memory(double mib, size_t page_bytes, size_t *ret_pages)
 {
     size_t bytes = (size_t)(mib * MIB) / page_bytes * page_bytes;
-    char *memory =
-        mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) {
         fail("cannot map", "memory");
     }

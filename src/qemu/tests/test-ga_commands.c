@@ -299,8 +299,7 @@ static void on_bytes(GBytes *bytes, const GError *error, gpointer user_data)
         "> {\"execute\":\"guest-file-open\",\"arguments\":{\"path\":\"/proc/pressure/cpu\","       \
         "\"mode\":\"r\"}}",                                                                        \
         "< {\"return\":1000}"
-#define CLOSED                                                                                     \
-    "> {\"execute\":\"guest-file-close\",\"arguments\":{\"handle\":1000}}"
+#define CLOSED "> {\"execute\":\"guest-file-close\",\"arguments\":{\"handle\":1000}}"
 
 static void test_read_file(void)
 {
