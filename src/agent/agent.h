@@ -5,11 +5,19 @@
  *     uplink.c     the manager: calls become events, reports go out
  *     agent.c      feeds the core, begins its effects, keeps time
  *     vm.c         one VM's run-time handles: keeper, pidfd, QMP, guest agent
- *     kept.c       PERSIST and CLEAN        prepare.c  PREPARE        launch.c   LAUNCH
- *     attach.c     ATTACH                   tune.c     TUNE           end.c      POWERDOWN KILL
- * RELEASE, RESUME images.c     content of images        networks.c bridges, tunnels, DHCP restore.c
- * what runs and what is kept, at start; what is left over facts.c      what the host is measure.c
- * what is used exec.c       programs in guests       console.c  serial consoles
+ *     restore.c    what runs and what is kept, at start; what is left over
+ *     kept.c       PERSIST and CLEAN
+ *     prepare.c    PREPARE
+ *     launch.c     LAUNCH
+ *     attach.c     ATTACH
+ *     tune.c       TUNE
+ *     end.c        POWERDOWN, KILL, RELEASE, RESUME
+ *     images.c     content of images
+ *     networks.c   bridges, tunnels, DHCP
+ *     facts.c      what the host is
+ *     measure.c    what is used
+ *     exec.c       programs in guests
+ *     console.c    serial consoles
  *
  * An effect is begun by agent.c, carried out in steps that never block the main thread (work.h,
  * QMP), and ended exactly once by effect_end, from where the core learns of it in a later turn of

@@ -9,8 +9,7 @@
  *     STATE/disks/VM/DISK.qcow2
  *     RUN/vms/ID/                       the keeper's directory of a VM (keep/rundir.h)
  *     RUN/dhcp/NETWORK/                 dnsmasq's
- *     /run/berth/probe.json             what a run of QEMU has shown, on this machine and for this
- * boot
+ *     /run/berth/probe.json             what a run of QEMU has shown, here and for this boot
  *
  * STATE outlives a reboot, RUN does not. Ids are ULIDs, checked before they become part of a path.
  *

@@ -7,8 +7,8 @@
  * runs.
  *
  *     manager --vm.apply--> APPLY ----+                   +--> EFFECT persist, prepare, launch,
- * attach, keeper  --exited----> EXITED ---+-- host_step() ----+           tune, resume, powerdown,
- * kill, … QMP     --SHUTDOWN--> GUEST ----+                   +--> REPLY to the manager's call
+ *     keeper  --exited----> EXITED ---+-- host_step() ----+           attach, tune, resume, kill, …
+ *     QMP     --SHUTDOWN--> GUEST ----+                   +--> REPLY to the manager's call
  *     effect  --done------> DONE -----+                   +--> REPORT what is
  *
  * A VM's state is orthogonal fields, not one enum: what is wanted (the Assignment), the process as
@@ -16,11 +16,13 @@
  * host_step derives the next effect, at most one at a time for each VM; only PERSIST runs beside
  * others, which begin when all that is known of the VM is on disk:
  *
- *     wanted on,  no process        persist → prepare → launch → attach → tune → resume (transition
- * starting) wanted on,  running, tuned to an older generation            tune (resizing) wanted
- * off, running           powerdown, after a grace kill; then release            (stopping) removed
- * kill → release → clean, then reported as gone          (removing) ended against our will record →
- * release → by policy again at once, later (back-off), or never
+ *     wanted on, no process      starting: persist → prepare → launch → attach → tune → resume
+ *     wanted on, running, tuned
+ *     to an older generation     resizing: tune
+ *     wanted off, running        stopping: powerdown, after a grace kill; then release
+ *     removed                    removing: kill → release → clean, then reported as gone
+ *     ended against our will     record → release → by policy again at once, later (back-off),
+ *                                or never
  *
  * A report's generation is that of the assignment on disk: what a crash could still undo counts for
  * nothing yet.

@@ -1,9 +1,11 @@
 /*
  * One VM's keeper: starts QEMU, holds what must outlive the agent, tells how QEMU ended.
  *
- *     keeper_new --------> keeper_run --- QEMU ends: exit.json, keeper.exited --- keeper.release
- * ---> end all or nothing       console, keeper.sock                              \-- SIGTERM
- * before -----> end
+ *     keeper_new        all or nothing
+ *         ↓
+ *     keeper_run        console, keeper.sock
+ *         ↓ QEMU ends   exit.json, keeper.exited
+ *     keeper.release, or a SIGTERM before: end
  *
  * SIGTERM (the host shuts down) is passed on to QEMU, and the keeper ends as soon as QEMU has,
  * released or not; exit.json tells the agent. SIGINT and SIGHUP are ignored.

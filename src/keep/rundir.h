@@ -5,9 +5,10 @@
  *     keeper.sock   the protocol of schema/keeper.yaml
  *     console.sock  the console (console.h)
  *     console.ring  its last bytes (ring.h)
- *     launch.json   KeeperStatus as of the start: pid and start-ticks name QEMU's process. It
- * exists before QEMU executes and goes when the keeper is released. exit.json     KeeperStatus with
- * the exit. Stays until the next start in this directory. qmp-0.sock…   what the launch lists
+ *     launch.json   KeeperStatus as of the start: pid and start-ticks name QEMU's process. It exists
+ *                   before QEMU executes and goes when the keeper is released.
+ *     exit.json     KeeperStatus with the exit. Stays until the next start in this directory.
+ *     qmp-0.sock…   what the launch lists
  *
  * The lock is flock(2) on the directory, held while the keeper lives: the kernel lets go of it,
  * whatever kills the keeper. JSON files appear whole, by rename.

@@ -4,10 +4,10 @@
  * A name is derived from the id alone, so that an agent that lost everything finds its things again
  * and a left-over can be told from what belongs to others:
  *
- *     tap     bt 4k9x2c7dqrs 00     last 11 characters of the VM's ULID (55 random bits), NIC in
- * hex ifb     bf 4k9x2c7dqrs 00     the same NIC, for shaping what the guest sends bridge  bb
- * 7a4k9x2c7dqrs      last 13 characters of the network's ULID (65 random bits) vxlan   bx
- * 7a4k9x2c7dqrs
+ *     tap     bt 4k9x2c7dqrs 00     last 11 characters of the VM's ULID (55 random bits), NIC in hex
+ *     ifb     bf 4k9x2c7dqrs 00     the same NIC, for shaping what the guest sends
+ *     bridge  bb 7a4k9x2c7dqrs      last 13 characters of the network's ULID (65 random bits)
+ *     vxlan   bx 7a4k9x2c7dqrs
  *
  * A person who holds an id recognizes the interface, and the reverse. ULIDs of one generator that
  * were made within one millisecond differ by one in exactly these characters; others differ at

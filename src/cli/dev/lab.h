@@ -9,9 +9,10 @@
  * uid range, declared capacity and group. A lab is found again by its names alone, so whatever is
  * left of one that was killed is removed before the next begins.
  *
- *     lab.c       the whole: begin, serve, end       process.c  programs that are started again
- * when they end net.c       bridge, namespaces, veth pairs     clean.c    what a lab leaves behind,
- * removed
+ *     lab.c       the whole: begin, serve, end
+ *     net.c       bridge, namespaces, veth pairs
+ *     process.c   programs that are started again when they end
+ *     clean.c     what a lab leaves behind, removed
  *
  * Needs root. Threading: one thread.
  */
