@@ -14,7 +14,7 @@ help:
 	@echo "make bench           print figures, each beside what it is compared with"
 	@echo "make install         install programs, as meson install does (DESTDIR)"
 	@echo "make format          clang-format in place"
-	@echo "make lint            house rules and shellcheck"
+	@echo "make lint            house rules, formatting, shellcheck"
 	@echo "make clean           remove $(BUILD)/"
 
 $(BUILD)/build.ninja:
@@ -54,8 +54,7 @@ install: build
 	meson install -C $(BUILD) --no-rebuild
 
 lint:
-	tools/check-floors
-	shellcheck tools/install-deps tools/run-tests tools/run-sanitized tools/demo tools/bench tools/fuzz .ci/run images/build-demo-guest
+	tools/lint
 
 format:
 	git ls-files '*.c' '*.h' | xargs clang-format -i
