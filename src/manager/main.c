@@ -63,9 +63,9 @@ static bool listen_https(Manager *manager, const Options *options, GError **erro
     g_socket_set_listen_backlog(socket, BACKLOG);
     manager->api_port = port;
     manager->server = soup_server_new("server-header", "berth", NULL);
-    soup_server_set_tls_certificate(manager->server, pki_https(manager->pki));
     manager->http = http_new(manager);
-    return soup_server_listen_socket(manager->server, socket, SOUP_SERVER_LISTEN_HTTPS, error);
+    manager->door = door_new(manager->server, socket, pki_https(manager->pki), error);
+    return manager->door != NULL;
 }
 
 static GPtrArray *names_for(const Options *options)
@@ -141,6 +141,7 @@ static bool prepare(Manager *manager, const Options *options, GError **error)
 
 static void clear(Manager *manager)
 {
+    door_close(manager->door);
     if (manager->server != NULL) {
         soup_server_disconnect(manager->server);
     }

@@ -4,6 +4,7 @@
  *
  *     manager.c   feeds the core, carries out its actions, keeps time
  *     begin.c     the core from the store, at start and anew
+ *     door.c, client_stream.c  the HTTPS port
  *     http.c      requests in, answers out          events.c   those who follow events
  *     agents.c    the hosts' connections            console.c  WebSockets to serial consoles
  *     blobs.c     content of images in and out      auth.c     tokens
@@ -19,6 +20,7 @@
 
 #include "cluster/cluster.h"
 #include "manager/auth.h"
+#include "manager/door.h"
 #include "manager/pki.h"
 #include "rpc/listener.h"
 #include "store/store.h"
@@ -39,6 +41,7 @@ struct Manager {
     Auth *auth;
     RpcLoop *loop;
     SoupServer *server;
+    Door *door;
     Http *http;
     Agents *agents;
     Events *events;

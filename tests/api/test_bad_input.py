@@ -6,6 +6,7 @@ import http.client
 import json
 import pathlib
 import select
+import resource
 import socket
 import ssl
 import struct
@@ -20,6 +21,7 @@ from conftest import image_of
 GIB = 1 << 30
 RSS_MIB = 64
 SLOWEST_S = 1.0
+CONNECTIONS = 1000
 
 
 @pytest.fixture(autouse=True)
@@ -298,6 +300,29 @@ def test_reports_that_are_wrong(manager, agents, tmp_path):
 
 # --- connections
 
+def test_connections_that_end_cost_nothing(manager):
+    """However they end: descriptors and memory come back."""
+    def descriptors():
+        return len(list(pathlib.Path(f"/proc/{manager.process.pid}/fd").iterdir()))
+    request = b"GET /v1/version HTTP/1.1\r\nHost: berth\r\n\r\n"
+    before = descriptors()
+    for number in range(150):
+        connection = manager.tls_socket()
+        if number % 3:
+            connection.sendall(request)
+            answer = b""
+            while b'"api"' not in answer:
+                answer += connection.recv(4096)
+        if number % 3 == 1:
+            connection.unwrap()  # in good order
+        connection.close()
+    end = time.monotonic() + 10
+    while descriptors() > before + 5:
+        assert time.monotonic() < end, f"{descriptors()} descriptors, {before} before"
+        time.sleep(0.1)
+    assert manager.rss_kib() < RSS_MIB << 10
+
+
 class Watch:
     """Asks for a VM list over and over, as others do; the slowest answer counts."""
 
@@ -335,6 +360,28 @@ def served(watch, what):
     print(f"{what}: {watch.count} GETs meanwhile, the slowest {watch.slowest * 1000:.0f} ms")
     assert watch.failed is None and watch.count > 3
     assert watch.slowest < SLOWEST_S, f"the slowest GET took {watch.slowest:.2f} s"
+
+
+HELLO_BEGUN = bytes.fromhex("16030100c8010000c40303") + bytes(20)
+
+
+@pytest.mark.parametrize("first", [b"", HELLO_BEGUN], ids=["silent", "begun"])
+def test_a_thousand_half_open_connections(manager, agents, first):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+    with contextlib.ExitStack() as stack, Watch() as watch:
+        watch.on(manager)
+        for _ in range(CONNECTIONS):
+            for port in (manager.api_port, manager.agent_port):
+                stranger = stack.enter_context(manager.socket(port))
+                if first:
+                    stranger.sendall(first)
+        time.sleep(0.5)
+        agents[0].report()
+        agents[1].close()
+        agents[1].connect()
+        assert manager.get("/v1/version").status == 200
+    served(watch, f"{CONNECTIONS} half-open connections on each port, {len(first)} bytes said")
+    assert manager.rss_kib() < RSS_MIB << 10
 
 
 def test_slow_headers(manager):
