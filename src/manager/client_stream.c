@@ -21,12 +21,19 @@ static GInputStream *base_of(gpointer input)
     return g_filter_input_stream_get_base_stream(G_FILTER_INPUT_STREAM(input));
 }
 
-/* The end, once, is a byte that no request can carry. */
-static gssize mark_end(ClientInput *input, gssize n, void *buffer, gsize size)
+/* The end, or what ends it, is first a byte that no request can carry. */
+static gssize mark_end(ClientInput *input, gssize n, void *buffer, gsize size, GError *error,
+                       GError **ret_error)
 {
-    if (n != 0 || size == 0 || input->ended) {
+    bool goes_on = n > 0 || g_error_matches(error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK) ||
+                   g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+    if (goes_on || size == 0) {
+        if (error != NULL) {
+            g_propagate_error(ret_error, error);
+        }
         return n;
     }
+    g_clear_error(&error);
     input->ended = true;
     *(char *)buffer = '\0';
     return 1;
@@ -35,16 +42,24 @@ static gssize mark_end(ClientInput *input, gssize n, void *buffer, gsize size)
 static gssize client_input_read(GInputStream *input, void *buffer, gsize size, GCancellable *cancel,
                                 GError **error)
 {
-    gssize n = g_input_stream_read(base_of(input), buffer, size, cancel, error);
-    return mark_end(CLIENT_INPUT(input), n, buffer, size);
+    if (CLIENT_INPUT(input)->ended) {
+        return 0;
+    }
+    GError *problem = NULL;
+    gssize n = g_input_stream_read(base_of(input), buffer, size, cancel, &problem);
+    return mark_end(CLIENT_INPUT(input), n, buffer, size, problem, error);
 }
 
 static gssize client_input_read_nonblocking(GPollableInputStream *input, void *buffer, gsize size,
                                             GError **error)
 {
+    if (CLIENT_INPUT(input)->ended) {
+        return 0;
+    }
+    GError *problem = NULL;
     gssize n = g_pollable_input_stream_read_nonblocking(G_POLLABLE_INPUT_STREAM(base_of(input)),
-                                                        buffer, size, NULL, error);
-    return mark_end(CLIENT_INPUT(input), n, buffer, size);
+                                                        buffer, size, NULL, &problem);
+    return mark_end(CLIENT_INPUT(input), n, buffer, size, problem, error);
 }
 
 static gboolean client_input_is_readable(GPollableInputStream *input)

@@ -6,7 +6,7 @@ What it runs is a dictionary. `hold` keeps its reports back, so that operations 
 import json
 import pathlib
 import queue
-import select
+import selectors
 import socket
 import ssl
 import struct
@@ -122,9 +122,11 @@ class Agent:
 
     def _run(self):
         data = b""
+        watched = selectors.DefaultSelector()
+        for each in (self.connected, self._woken):
+            watched.register(each, selectors.EVENT_READ)
         while True:
-            ready = [self.connected] if self.connected.pending() else \
-                select.select([self.connected, self._woken], [], [])[0]
+            ready = [self.connected] if self.connected.pending() else [key.fileobj for key, _ in watched.select()]
             if self._woken in ready:
                 self._woken.recv(1)
                 message = self._out.get()

@@ -314,7 +314,8 @@ def test_connections_that_end_cost_nothing(manager):
             while b'"api"' not in answer:
                 answer += connection.recv(4096)
         if number % 3 == 1:
-            connection.unwrap()  # in good order
+            with contextlib.suppress(ssl.SSLError):
+                connection.unwrap()  # in good order
         connection.close()
     end = time.monotonic() + 10
     while descriptors() > before + 5:
@@ -381,7 +382,7 @@ def test_a_thousand_half_open_connections(manager, agents, first):
         agents[1].connect()
         assert manager.get("/v1/version").status == 200
     served(watch, f"{CONNECTIONS} half-open connections on each port, {len(first)} bytes said")
-    assert manager.rss_kib() < RSS_MIB << 10
+    assert manager.rss_kib() < 2 * RSS_MIB << 10
 
 
 def test_slow_headers(manager):
