@@ -156,5 +156,5 @@ class Manager:
     def berth(self, *arguments, **environment):
         """Runs the command line against this manager."""
         return subprocess.run(
-            [BERTH, "--context", self.context_file, *arguments], capture_output=True, text=True,
+            [BERTH, *(() if "--context" in arguments else ("--context", self.context_file)), *arguments], capture_output=True, text=True,
             timeout=60, env=os.environ | {"NO_COLOR": "1"} | environment)

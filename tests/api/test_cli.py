@@ -1,0 +1,121 @@
+"""Exit statuses of `berth` against a real manager, and what it prints for a person."""
+
+import json
+
+import pytest
+
+from agent import Agent
+from manager import Manager
+
+
+@pytest.fixture(autouse=True)
+def all_there(agents, catalog):
+    pass
+
+
+def run(manager, status, *arguments, **environment):
+    done = manager.berth(*arguments, **environment)
+    assert done.returncode == status, (arguments, done.returncode, done.stdout, done.stderr)
+    return done.stdout if status == 0 else done.stderr
+
+
+def test_done(manager):
+    vm = ("vm", "create", "cli", "--size", "small", "--image", "demo", "--wait=20")
+    assert "cli would go to" in run(manager, 0, *vm[:-1], "--dry-run")
+    run(manager, 0, *vm)
+    assert json.loads(run(manager, 0, "vm", "show", "cli", "-o", "json"))["status"]["power"] == "running"
+    assert "cli" in run(manager, 0, "vm", "list")
+    run(manager, 0, "vm", "delete", "cli", "--wait=20")
+
+
+def test_app_explain(manager):
+    app = ("app", "create", "web", "--size", "small", "--image", "demo", "--count", "3")
+    text = run(manager, 0, *app, "--dry-run", "--explain")
+    assert "web-1 would go to" in text and "web-3 would go to" in text
+    text = run(manager, 0, *app, "--explain", "--wait=20")
+    assert "alpha" in text and "beta" in text and "of 3 VMs" in text, text
+    text = run(manager, 0, "app", "scale", "web", "4", "--explain", "--wait=20")
+    assert "chosen for 1 of 1 VMs" in text, text
+    run(manager, 0, "app", "delete", "web", "--wait=20")
+
+
+def test_events_are_listed_once(manager):
+    events = json.loads(run(manager, 0, "event", "list", "-o", "json"))
+    ids = [event["id"] for event in events]
+    assert ids and len(set(ids)) == len(ids)
+
+
+def test_wrong_command_lines(manager):
+    assert "4x" in run(manager, 2, "size", "create", "bad", "--cpu", "4x", "--memory", "1GiB")
+    run(manager, 2, "vm", "crate")
+    run(manager, 2, "size", "create", "Bad", "--cpu", "1", "--memory", "1GiB")
+    run(manager, 2, "vm", "create", "x")
+
+
+def test_not_found(manager, tmp_path):
+    assert "small" in run(manager, 3, "size", "show", "smal")
+    run(manager, 3, "vm", "delete", "nobody")
+    assert manager.berth("--context", str(tmp_path / "none"), "vm", "list").returncode == 3
+
+
+def test_conflict(manager):
+    run(manager, 4, "size", "create", "small", "--cpu", "1", "--memory", "1GiB")
+    run(manager, 0, "vm", "create", "busy", "--size", "small", "--image", "demo", "--wait=20")
+    run(manager, 4, "image", "delete", "demo")
+    run(manager, 0, "vm", "delete", "busy", "--wait=20")
+
+
+def test_no_capacity(manager):
+    run(manager, 0, "size", "create", "huge", "--cpu", "1", "--memory", "1TiB")
+    for extra in ((), ("--explain",), ("--dry-run", "--explain")):
+        text = run(manager, 5, "vm", "create", "huge", "--size", "huge", "--image", "demo", *extra)
+        assert not extra or ("alpha" in text and "beta" in text and "lacks" in text), text
+    text = run(manager, 5, "app", "create", "huge", "--size", "huge", "--image", "demo", "--count", "2", "--explain")
+    assert "0 of 2 VMs fit" in text and "alpha" in text, text
+    run(manager, 0, "size", "delete", "huge")
+
+
+def test_timeout(manager, agents):
+    for agent in agents:
+        agent.hold = True
+    text = run(manager, 7, "vm", "create", "slow", "--size", "small", "--image", "demo", "--wait=1")
+    assert "berth operation wait" in text
+    for agent in agents:
+        agent.release()
+    run(manager, 0, "vm", "delete", "slow", "--wait=20")
+
+
+def test_not_allowed(manager, tmp_path):
+    text = manager.context_file.read_text()
+    wrong = tmp_path / "token.yaml"
+    wrong.write_text(text.replace(manager.token, "a" * 48))
+    assert manager.berth("--context", str(wrong), "vm", "list").returncode == 8
+
+
+def test_another_manager_answers(manager, tmp_path):
+    """Its certificate is not of the CA that the context names."""
+    other = Manager(tmp_path)
+    try:
+        mixed = tmp_path / "mixed.yaml"
+        mixed.write_text(manager.context_file.read_text().replace(str(manager.api_port), str(other.api_port)))
+        done = manager.berth("--context", str(mixed), "vm", "list")
+        assert done.returncode == 8, (done.returncode, done.stderr)
+    finally:
+        other.close()
+
+
+def test_a_host_that_is_away(manager, agents, tmp_path):
+    away = Agent(manager, tmp_path / "away", "away", {"address": "10.0.0.9"}).connect()
+    run(manager, 0, "vm", "create", "there", "--size", "small", "--image", "demo", "--host", "away", "--wait=20")
+    away.close()
+    run(manager, 6, "vm", "exec", "there", "--", "true")
+    away.connect()
+    run(manager, 0, "vm", "delete", "there", "--wait=20")
+    away.close()
+
+
+def test_the_manager_is_away(manager):
+    """The last: nobody is there after it."""
+    manager.stop()
+    text = run(manager, 6, "vm", "list")
+    assert str(manager.api_port) in text, text
