@@ -359,7 +359,7 @@ class Watch:
 
 def served(watch, what):
     print(f"{what}: {watch.count} GETs meanwhile, the slowest {watch.slowest * 1000:.0f} ms")
-    assert watch.failed is None and watch.count > 3
+    assert watch.failed is None and watch.count > 0
     assert watch.slowest < SLOWEST_S, f"the slowest GET took {watch.slowest:.2f} s"
 
 
