@@ -43,6 +43,9 @@ GQuark berth_error_quark(void);
  * `field`, `value` and `remedy` may each be NULL; `value` is cut to 100 bytes at a character. */
 bool berth_error_set(GError **error, BerthErrorCode code, const char *field, const char *value,
                      const char *remedy, const char *format, ...) G_GNUC_PRINTF(6, 7);
+#ifdef __clang_analyzer__ /* which does not look into error.c for the answer */
+#define berth_error_set(...) (berth_error_set(__VA_ARGS__), false)
+#endif
 
 /* What an error carries; NULL where it does not, or when it is of another domain. */
 const char *berth_error_field(const GError *error);
