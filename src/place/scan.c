@@ -2,7 +2,7 @@
  * The exhaustive reference: looks at every host. Slow, short and plainly right; it stays as the
  * oracle that every index is tested against.
  */
-#include "place/fleet.h"
+#include "place/filter.h"
 #include "place/score.h"
 
 static BerthPlaceResult check_vector(const BerthPlace *place, const int64_t *vector)
@@ -36,27 +36,6 @@ static BerthPlaceResult check_request(const BerthPlace *place, const BerthPlaceR
     return check_vector(place, request->vector);
 }
 
-static bool is_allowed(const BerthPlaceRequest *request, uint32_t host)
-{
-    return request->allowed == NULL || (host / 64 < request->allowed_words &&
-                                        (request->allowed[host / 64] >> (host % 64) & 1) != 0);
-}
-
-static bool is_banned(const BerthPlaceRequest *request, uint32_t host)
-{
-    uint32_t low = 0, high = request->banned_count;
-
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (request->banned[middle] < host) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low < request->banned_count && request->banned[low] == host;
-}
-
 static void refuse(BerthPlaceVerdict *verdict, BerthPlaceReason reason, uint32_t dim,
                    int64_t missing)
 {
@@ -66,9 +45,10 @@ static void refuse(BerthPlaceVerdict *verdict, BerthPlaceReason reason, uint32_t
 }
 
 /* The first reason against a host that exists, or its score. */
-static void examine(const BerthPlace *place, const BerthPlaceRequest *request, uint32_t host,
-                    BerthPlaceVerdict *ret_verdict)
+static void examine(const Filter *filter, uint32_t host, BerthPlaceVerdict *ret_verdict)
 {
+    const BerthPlace *place = filter->place;
+    const BerthPlaceRequest *request = filter->request;
     const int64_t *capacity = fleet_capacity(place, host);
     const int64_t *available = fleet_available(place, host);
     const int64_t *vector = request->vector;
@@ -78,11 +58,11 @@ static void examine(const BerthPlace *place, const BerthPlaceRequest *request, u
         ret_verdict->reason = BERTH_PLACE_DISABLED;
         return;
     }
-    if (!is_allowed(request, host)) {
+    if (!filter_is_allowed(filter, host)) {
         ret_verdict->reason = BERTH_PLACE_NOT_ALLOWED;
         return;
     }
-    if (is_banned(request, host)) {
+    if (filter_is_banned(filter, host)) {
         ret_verdict->reason = BERTH_PLACE_BANNED;
         return;
     }
@@ -112,17 +92,19 @@ static bool is_better(const BerthPlace *place, BerthPlacePolicy policy,
 }
 
 /* The best candidate, its host BERTH_PLACE_NONE when there is none. */
-static BerthPlaceVerdict scan(const BerthPlace *place, const BerthPlaceRequest *request)
+static BerthPlaceVerdict scan(const Filter *filter)
 {
+    const BerthPlace *place = filter->place;
     BerthPlaceVerdict best = {.host = BERTH_PLACE_NONE}, verdict;
 
     for (uint32_t host = 0; host < place->slots; host++) {
         if (place->states[host] == FLEET_EMPTY) {
             continue;
         }
-        examine(place, request, host, &verdict);
+        examine(filter, host, &verdict);
         if (verdict.reason == BERTH_PLACE_CANDIDATE &&
-            (best.host == BERTH_PLACE_NONE || is_better(place, request->policy, &verdict, &best))) {
+            (best.host == BERTH_PLACE_NONE ||
+             is_better(place, filter->request->policy, &verdict, &best))) {
             best = verdict;
         }
     }
@@ -140,7 +122,9 @@ BerthPlaceResult berth_place_find(const BerthPlace *place, const BerthPlaceReque
     if (decision->struct_size < sizeof *decision) {
         return BERTH_PLACE_ERROR_ARGUMENT;
     }
-    BerthPlaceVerdict best = scan(place, request);
+    Filter filter;
+    filter_begin(&filter, place, request);
+    BerthPlaceVerdict best = scan(&filter);
     if (best.host == BERTH_PLACE_NONE) {
         return BERTH_PLACE_NO_HOST;
     }
@@ -160,7 +144,9 @@ BerthPlaceResult berth_place_examine(const BerthPlace *place, const BerthPlaceRe
     if (!fleet_has(place, host)) {
         return BERTH_PLACE_ERROR_UNKNOWN_HOST;
     }
-    examine(place, request, host, ret_verdict);
+    Filter filter;
+    filter_begin(&filter, place, request);
+    examine(&filter, host, ret_verdict);
     return BERTH_PLACE_OK;
 }
 
@@ -172,12 +158,14 @@ BerthPlaceResult berth_place_explain(const BerthPlace *place, const BerthPlaceRe
     if (result != BERTH_PLACE_OK) {
         return result;
     }
-    BerthPlaceVerdict best = scan(place, request), verdict;
+    Filter filter;
+    filter_begin(&filter, place, request);
+    BerthPlaceVerdict best = scan(&filter), verdict;
     for (uint32_t host = 0; host < place->slots; host++) {
         if (place->states[host] == FLEET_EMPTY) {
             continue;
         }
-        examine(place, request, host, &verdict);
+        examine(&filter, host, &verdict);
         if (host == best.host) {
             verdict.reason = BERTH_PLACE_CHOSEN;
         }
