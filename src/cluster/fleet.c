@@ -347,6 +347,10 @@ static char *verdict_text(ClusterCore *core, const ClusterHost *host, const Bert
         return g_strdup("is not the host asked for");
     case BERTH_PLACE_BANNED:
         return g_strdup("is ruled out");
+    case BERTH_PLACE_LABEL:
+        return g_strdup("has not the labels asked for");
+    case BERTH_PLACE_RULE:
+        return g_strdup("would break a rule");
     case BERTH_PLACE_LACKS:
         return g_strdup_printf("has no %s", dimension_name(core, (int)v->dim));
     case BERTH_PLACE_SHORT: {

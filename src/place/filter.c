@@ -1,9 +1,169 @@
 #include "place/filter.h"
 
+static bool is_in(const BerthPlaceRequest *request, uint32_t group)
+{
+    for (uint32_t i = 0; i < request->n_groups; i++) {
+        if (request->groups[i] == group) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool add(Filter *filter, Condition condition)
+{
+    if (filter->n_conditions == sizeof filter->conditions / sizeof filter->conditions[0]) {
+        return false;
+    }
+    filter->conditions[filter->n_conditions++] = condition;
+    return true;
+}
+
+/* Whose company a rule TOGETHER asks for; NULL: nobody's yet. */
+static const Group *company(const Relations *relations, const BerthPlaceRequest *request,
+                            const BerthPlaceRule *rule)
+{
+    const Group *a = relations_group(relations, rule->a), *b = relations_group(relations, rule->b);
+
+    if (b->members > 0) {
+        return is_in(request, rule->a) ? b : NULL;
+    }
+    return a->members > 0 ? a : NULL;
+}
+
+/* How many members a domain may have so that one more keeps the skew: the fewest of any domain with an
+ * enabled host, and the skew, less one. */
+static uint32_t spread_limit(const BerthPlace *place, const Group *group,
+                             const BerthPlaceRule *rule)
+{
+    const Relations *relations = place->relations;
+    uint32_t eligible = relations_eligible(relations, rule->level), seen = 0, fewest = UINT32_MAX;
+
+    if (group->n_domains[rule->level] < eligible) {
+        return rule->skew - 1;
+    }
+    for (uint32_t i = 0; i < group->n_buckets; i++) {
+        uint64_t key = group->buckets[i].key;
+        if (key != 0 && group_key_level(key) == rule->level &&
+            relations_is_eligible(place, rule->level, group_key_domain(key))) {
+            seen++;
+            fewest = group->buckets[i].count < fewest ? group->buckets[i].count : fewest;
+        }
+    }
+    return (seen < eligible || fewest == UINT32_MAX ? 0 : fewest) + rule->skew - 1;
+}
+
+/* What a rule that names one of the request's groups asks of a host. */
+static bool add_rule(Filter *filter, uint32_t number)
+{
+    const Relations *relations = filter->place->relations;
+    const BerthPlaceRequest *request = filter->request;
+    const BerthPlaceRule *rule = &relations->rules[number].rule;
+    const Group *a = relations_group(relations, rule->a), *b = relations_group(relations, rule->b);
+    Condition condition = {.rule = number, .level = rule->level, .weight = rule->weight};
+
+    switch (rule->kind) {
+    case BERTH_PLACE_TOGETHER:
+        condition.kind = NEEDS;
+        condition.group = company(relations, request, rule);
+        return condition.group == NULL || add(filter, condition);
+    case BERTH_PLACE_APART:
+        condition.kind = SHUNS;
+        condition.group = is_in(request, rule->a) ? b : a;
+        condition.other = a != b && is_in(request, rule->a) && is_in(request, rule->b) ? a : NULL;
+        return add(filter, condition);
+    case BERTH_PLACE_ALONE:
+        condition.kind = ALONE;
+        condition.group = a;
+        return add(filter, condition);
+    case BERTH_PLACE_SPREAD:
+        condition.kind = EVENS_OUT;
+        condition.group = a;
+        condition.limit = spread_limit(filter->place, a, rule);
+        return add(filter, condition);
+    case BERTH_PLACE_NEAR:
+        condition.kind = NEARS;
+        condition.group = b;
+        return !is_in(request, rule->a) || b->members == 0 || add(filter, condition);
+    }
+    return true;
+}
+
+/* Whether a rule was met before at an earlier group of the request: it names two of them. */
+static bool is_repeated(const Filter *filter, uint32_t number, uint32_t at)
+{
+    const BerthPlaceRule *rule = &filter->place->relations->rules[number].rule;
+
+    for (uint32_t i = 0; i < at; i++) {
+        uint32_t group = filter->request->groups[i];
+        if (group == rule->a || (group == rule->b && rule->kind != BERTH_PLACE_ALONE &&
+                                 rule->kind != BERTH_PLACE_SPREAD)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Those who want to be alone, of groups that the request is not in. */
+static bool add_loners(Filter *filter)
+{
+    const Relations *relations = filter->place->relations;
+
+    for (uint32_t l = 0; l < relations->n_levels; l++) {
+        if (relations->n_alone_at[l] > 0 && relations->alone.n_domains[l] > 0 &&
+            !add(filter,
+                 (Condition){.kind = RESPECTS_HARD, .rule = BERTH_PLACE_NONE, .level = l})) {
+            return false;
+        }
+    }
+    for (uint32_t i = 0; i < relations->alone_soft.n; i++) {
+        uint32_t number = relations->alone_soft.rules[i];
+        const BerthPlaceRule *rule = &relations->rules[number].rule;
+        const Group *group = relations_group(relations, rule->a);
+        Condition condition = {.kind = LEAVES_ALONE,
+                               .rule = number,
+                               .level = rule->level,
+                               .weight = rule->weight,
+                               .group = group};
+        if (!is_in(filter->request, rule->a) && group->members > 0 && !add(filter, condition)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool filter_begin(Filter *filter, const BerthPlace *place, const BerthPlaceRequest *request)
 {
-    *filter = (Filter){.place = place, .request = request};
-    return request->allowed != NULL || request->banned_count > 0;
+    const Relations *relations = place->relations;
+
+    filter->place = place;
+    filter->request = request;
+    filter->penalty = 0;
+    filter->above = UINT64_MAX;
+    filter->n_conditions = 0;
+    if (relations == NULL) {
+        return true;
+    }
+    for (uint32_t i = 0; i < request->n_groups; i++) {
+        if (request->groups[i] >= relations->n_groups) {
+            continue;
+        }
+        const RuleList *list = &relations->rules_of[request->groups[i]];
+        for (uint32_t k = 0; k < list->n; k++) {
+            if (!is_repeated(filter, list->rules[k], i) && !add_rule(filter, list->rules[k])) {
+                return false;
+            }
+        }
+    }
+    return add_loners(filter);
+}
+
+bool filter_is_open(const Filter *filter)
+{
+    const BerthPlaceRequest *request = filter->request;
+
+    return request->allowed == NULL && request->banned_count == 0 && request->n_labels == 0 &&
+           filter->n_conditions == 0;
 }
 
 bool filter_is_allowed(const Filter *filter, uint32_t host)
@@ -30,7 +190,223 @@ bool filter_is_banned(const Filter *filter, uint32_t host)
     return low < request->banned_count && request->banned[low] == host;
 }
 
-bool filter_admits(const Filter *filter, uint32_t host)
+uint32_t filter_missing_label(const Filter *filter, uint32_t host)
 {
-    return filter_is_allowed(filter, host) && !filter_is_banned(filter, host);
+    for (uint32_t i = 0; i < filter->request->n_labels; i++) {
+        if (!relations_has_label(filter->place->relations, filter->request->labels[i], host)) {
+            return filter->request->labels[i];
+        }
+    }
+    return BERTH_PLACE_NONE;
+}
+
+/* How many hard rules ALONE have members in a domain, of groups that the request is not in. */
+static uint32_t loners(const Filter *filter, uint32_t level, uint32_t domain)
+{
+    const Relations *relations = filter->place->relations;
+    uint32_t n = group_count(&relations->alone, level, domain);
+
+    for (uint32_t i = 0; n > 0 && i < filter->n_conditions; i++) {
+        const Condition *condition = &filter->conditions[i];
+        n -= condition->kind == ALONE && condition->weight == 0 && condition->level == level &&
+             group_count(condition->group, level, domain) > 0;
+    }
+    return n;
+}
+
+bool filter_is_broken(const Filter *filter, const Condition *condition, uint32_t host)
+{
+    const Relations *relations = filter->place->relations;
+    uint32_t level = condition->level, domain = relations_domain(relations, level, host);
+
+    if (domain == BERTH_PLACE_NONE) {
+        return condition->kind == NEEDS || condition->kind == EVENS_OUT;
+    }
+    switch (condition->kind) {
+    case NEEDS:
+        return group_count(condition->group, level, domain) == 0;
+    case SHUNS:
+    case LEAVES_ALONE:
+        return group_count(condition->group, level, domain) > 0 ||
+               (condition->other != NULL && group_count(condition->other, level, domain) > 0);
+    case ALONE:
+        return relations_vms(relations, level, domain) >
+               group_count(condition->group, level, domain);
+    case RESPECTS_HARD:
+        return loners(filter, level, domain) > 0;
+    case EVENS_OUT:
+        return group_count(condition->group, level, domain) > condition->limit;
+    case NEARS:
+        return relations_distance_to_group(relations, host, condition->group) > 0;
+    }
+    return false;
+}
+
+static uint64_t cost(const Filter *filter, const Condition *condition, uint32_t host)
+{
+    if (condition->kind == NEARS) {
+        return (uint64_t)condition->weight *
+               relations_distance_to_group(filter->place->relations, host, condition->group);
+    }
+    return filter_is_broken(filter, condition, host) ? condition->weight : 0;
+}
+
+uint64_t filter_penalty(const Filter *filter, uint32_t host)
+{
+    uint64_t sum = 0;
+
+    for (uint32_t i = 0; i < filter->n_conditions; i++) {
+        if (filter->conditions[i].weight > 0) {
+            sum += cost(filter, &filter->conditions[i], host);
+        }
+    }
+    return sum;
+}
+
+bool filter_admits(Filter *filter, uint32_t host)
+{
+    uint64_t penalty = 0;
+
+    if (!filter_is_allowed(filter, host) || filter_is_banned(filter, host) ||
+        filter_missing_label(filter, host) != BERTH_PLACE_NONE) {
+        return false;
+    }
+    for (uint32_t i = 0; i < filter->n_conditions; i++) {
+        const Condition *condition = &filter->conditions[i];
+        if (condition->weight > 0) {
+            penalty += cost(filter, condition, host);
+        } else if (filter_is_broken(filter, condition, host)) {
+            return false;
+        }
+    }
+    if (penalty > filter->penalty) {
+        filter->above = penalty < filter->above ? penalty : filter->above;
+        return false;
+    }
+    return true;
+}
+
+/* Up to which level of distance to the condition's group a host can stand on the present step.
+ * NONE: the condition keeps no host away. */
+static uint32_t reach(const Filter *filter, const Condition *condition)
+{
+    if (condition->kind == NEEDS &&
+        (condition->weight == 0 || condition->weight > filter->penalty)) {
+        return condition->level;
+    }
+    if (condition->kind == NEARS) {
+        uint64_t levels = filter->penalty / condition->weight;
+        return levels < filter->place->relations->n_levels ? (uint32_t)levels : BERTH_PLACE_NONE;
+    }
+    return BERTH_PLACE_NONE;
+}
+
+/* How many hosts have a member of a group in their domain at a level. */
+static uint64_t hosts_near(const Relations *relations, const Group *group, uint32_t level)
+{
+    uint64_t n = 0;
+
+    if (level == 0) {
+        return group->n_domains[0];
+    }
+    for (uint32_t i = 0; i < group->n_buckets; i++) {
+        uint64_t key = group->buckets[i].key;
+        if (key != 0 && group_key_level(key) == level) {
+            n += relations->levels[level].domains[group_key_domain(key)].hosts;
+        }
+    }
+    return n;
+}
+
+static const Condition *narrowest(const Filter *filter, uint64_t *ret_hosts)
+{
+    const Condition *best = NULL;
+
+    *ret_hosts = UINT64_MAX;
+    for (uint32_t i = 0; i < filter->n_conditions; i++) {
+        uint32_t level = reach(filter, &filter->conditions[i]);
+        if (level != BERTH_PLACE_NONE) {
+            uint64_t n = hosts_near(filter->place->relations, filter->conditions[i].group, level);
+            if (n < *ret_hosts) {
+                *ret_hosts = n;
+                best = &filter->conditions[i];
+            }
+        }
+    }
+    return best;
+}
+
+/* A host in no domain at a level is as far as one in another; only NEARS reaches such hosts, one level
+ * at a time, so the domains of each level up to the reach are gone through. */
+static void each_near(const Relations *relations, const Group *group, uint32_t lowest,
+                      uint32_t highest, void (*callback)(uint32_t host, void *user_data),
+                      void *user_data)
+{
+    for (uint32_t i = 0; i < group->n_buckets; i++) {
+        uint64_t key = group->buckets[i].key;
+        if (key == 0 || group_key_level(key) < lowest || group_key_level(key) > highest) {
+            continue;
+        }
+        uint32_t level = group_key_level(key), domain = group_key_domain(key);
+        if (level == 0) {
+            callback(domain, user_data);
+            continue;
+        }
+        const Level *at = &relations->levels[level];
+        for (uint32_t host = at->domains[domain].first; host != BERTH_PLACE_NONE;
+             host = at->next[host]) {
+            callback(host, user_data);
+        }
+    }
+}
+
+bool filter_each_candidate(const Filter *filter, void (*callback)(uint32_t host, void *user_data),
+                           void *user_data)
+{
+    uint64_t hosts;
+    const Condition *condition = narrowest(filter, &hosts);
+
+    if (condition == NULL || hosts > filter->place->n_hosts / 8 + 64) {
+        return false;
+    }
+    uint32_t level = reach(filter, condition);
+    each_near(filter->place->relations, condition->group, condition->kind == NEARS ? 0 : level,
+              level, callback, user_data);
+    return true;
+}
+
+bool filter_next(Filter *filter)
+{
+    uint64_t next = filter->above, hosts;
+
+    /* Hosts that were not candidates have not been seen: the step that would let them in. */
+    const Condition *condition = narrowest(filter, &hosts);
+    if (condition != NULL && condition->weight > 0) {
+        uint64_t step = condition->kind == NEARS
+                            ? (filter->penalty / condition->weight + 1) * condition->weight
+                            : condition->weight;
+        next = step < next ? step : next;
+    }
+    filter->penalty = next;
+    filter->above = UINT64_MAX;
+    return next != UINT64_MAX;
+}
+
+uint32_t filter_rule(const Filter *filter, const Condition *condition, uint32_t host)
+{
+    const Relations *relations = filter->place->relations;
+
+    if (condition->kind != RESPECTS_HARD) {
+        return condition->rule;
+    }
+    uint32_t level = condition->level, domain = relations_domain(relations, level, host);
+    for (uint32_t i = 0; i < relations->n_rules; i++) {
+        const BerthPlaceRule *rule = &relations->rules[i].rule;
+        if (relations->rules[i].present && rule->kind == BERTH_PLACE_ALONE && rule->weight == 0 &&
+            rule->level == level && !is_in(filter->request, rule->a) &&
+            group_count(relations_group(relations, rule->a), level, domain) > 0) {
+            return i;
+        }
+    }
+    return BERTH_PLACE_NONE;
 }

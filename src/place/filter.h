@@ -2,22 +2,70 @@
  * What a request forbids, host by host: everything except capacity and score. An index finds hosts
  * where a request fits, best first, and asks the filter about each that it would choose; the scan
  * asks it about every host.
+ *
+ * Soft rules make a ladder of penalties. The search is for the best host of the lowest step that has
+ * one: `filter->penalty` is the step, filter_admits refuses what stands above it and notes the lowest
+ * penalty that it refused, and filter_next climbs.
  */
 #pragma once
 
-#include "place/fleet.h"
+#include "place/relations.h"
 
-/* Made for one request, on the stack, by filter_begin; it refers to the fleet and the request. */
+/* One rule as it concerns one request. */
+typedef struct {
+    enum {
+        NEEDS,         /* a member of `group` in the domain */
+        SHUNS,         /* no member of `group`, nor of `other` where there is one */
+        ALONE,         /* nobody but members of `group` */
+        LEAVES_ALONE,  /* no member of `group`, which wants to be alone; soft */
+        RESPECTS_HARD, /* no group that a hard rule ALONE speaks of, except the request's own */
+        EVENS_OUT,     /* at most `limit` members of `group` before this one */
+        NEARS,         /* a penalty for each level of distance to `group` */
+    } kind;
+    uint32_t rule; /* its number; of RESPECTS_HARD: NONE */
+    uint32_t level;
+    uint32_t weight; /* 0: hard */
+    uint32_t limit;
+    const Group *group, *other;
+} Condition;
+
 typedef struct {
     const BerthPlace *place;
     const BerthPlaceRequest *request;
+    uint64_t penalty; /* hosts above it are refused */
+    uint64_t above;   /* the lowest penalty refused so far; UINT64_MAX: none */
+    uint32_t n_conditions;
+    Condition conditions[BERTH_PLACE_MAX_RULES + BERTH_PLACE_MAX_LEVELS];
 } Filter;
 
-/* Sets up a filter; false when everything is allowed, so that it need not be asked. */
+/* Sets up a filter on the stack; it refers to the fleet and the request. False when more rules
+ * concern the request than may. */
 bool filter_begin(Filter *filter, const BerthPlace *place, const BerthPlaceRequest *request);
+
+/* Whether the filter can refuse anything, so that it has to be asked. */
+bool filter_is_open(const Filter *filter);
 
 bool filter_is_allowed(const Filter *filter, uint32_t host);
 bool filter_is_banned(const Filter *filter, uint32_t host);
 
-/* Whether the request may go to a host as far as its filter goes. */
-bool filter_admits(const Filter *filter, uint32_t host);
+/* The first label that the host lacks, or NONE. */
+uint32_t filter_missing_label(const Filter *filter, uint32_t host);
+
+bool filter_is_broken(const Filter *filter, const Condition *condition, uint32_t host);
+
+/* The weights of the soft rules that a host breaks. */
+uint64_t filter_penalty(const Filter *filter, uint32_t host);
+
+/* Whether the request may go to a host as far as the filter goes, at the present step. */
+bool filter_admits(Filter *filter, uint32_t host);
+
+/* Climbs to the next step that can have a host; false when there is none. */
+bool filter_next(Filter *filter);
+
+/* When only a few hosts can stand on the present step, calls back for each of them (some may be
+ * refused all the same) and answers true. False: it could be any host. */
+bool filter_each_candidate(const Filter *filter, void (*callback)(uint32_t host, void *user_data),
+                           void *user_data);
+
+/* The rule behind a broken condition. */
+uint32_t filter_rule(const Filter *filter, const Condition *condition, uint32_t host);

@@ -1,7 +1,7 @@
-#include "place/fleet.h"
-
 #include <stdlib.h>
 #include <string.h>
+
+#include "place/relations.h"
 
 #define MIN_SLOTS 64
 
@@ -28,6 +28,16 @@ const char *berth_place_strerror(BerthPlaceResult result)
         return "out of memory";
     case BERTH_PLACE_ERROR_UNSUPPORTED:
         return "the request uses what this version of the library does not know";
+    case BERTH_PLACE_ERROR_BUSY:
+        return "VMs or hosts are there that have to go first";
+    case BERTH_PLACE_ERROR_TREE:
+        return "a domain lies in another domain of the next level already";
+    case BERTH_PLACE_ERROR_UNDERFLOW:
+        return "no such VM has entered the host";
+    case BERTH_PLACE_ERROR_CONTRADICTION:
+        return "two hard rules cannot both hold";
+    case BERTH_PLACE_ERROR_CYCLE:
+        return "the rules lead back to where they began";
     }
     return "unknown result";
 }
@@ -86,6 +96,7 @@ void berth_place_free(BerthPlace *place)
         free(place->orders);
         free(place->capacity);
         free(place->available);
+        relations_free(place->relations);
         free(place);
     }
 }
@@ -103,12 +114,20 @@ static void copy_slots(BerthPlace *to, const BerthPlace *from)
 
 BerthPlaceResult berth_place_copy(const BerthPlace *place, BerthPlace **ret_copy)
 {
-    BerthPlaceResult result = allocate(place->n_dims, place->slots, ret_copy);
+    BerthPlace *copy;
+    BerthPlaceResult result = allocate(place->n_dims, place->slots, &copy);
 
-    if (result == BERTH_PLACE_OK) {
-        copy_slots(*ret_copy, place);
+    if (result != BERTH_PLACE_OK) {
+        return result;
     }
-    return result;
+    copy_slots(copy, place);
+    result = relations_copy(place, copy);
+    if (result != BERTH_PLACE_OK) {
+        berth_place_free(copy);
+        return result;
+    }
+    *ret_copy = copy;
+    return BERTH_PLACE_OK;
 }
 
 /* Makes room for a slot; the old arrays go into a fleet that is freed, so a failure changes
@@ -127,11 +146,16 @@ static BerthPlaceResult reserve(BerthPlace *place, uint32_t host)
     if (slots > BERTH_PLACE_MAX_HOSTS) {
         slots = BERTH_PLACE_MAX_HOSTS;
     }
-    BerthPlaceResult result = allocate(place->n_dims, slots, &larger);
+    BerthPlaceResult result = relations_reserve(place, slots);
+    if (result == BERTH_PLACE_OK) {
+        result = allocate(place->n_dims, slots, &larger);
+    }
     if (result != BERTH_PLACE_OK) {
         return result;
     }
     copy_slots(larger, place);
+    larger->relations = place->relations;
+    place->relations = NULL;
 
     BerthPlace old = *place;
     *place = *larger;
@@ -192,6 +216,7 @@ BerthPlaceResult berth_place_add(BerthPlace *place, uint32_t host, uint64_t orde
     place->orders[host] = order;
     place->states[host] = FLEET_ENABLED;
     place->n_hosts++;
+    relations_host_added(place, host);
     return BERTH_PLACE_OK;
 }
 
@@ -200,6 +225,10 @@ BerthPlaceResult berth_place_remove(BerthPlace *place, uint32_t host)
     if (!fleet_has(place, host)) {
         return BERTH_PLACE_ERROR_UNKNOWN_HOST;
     }
+    if (relations_is_busy(place, host)) {
+        return BERTH_PLACE_ERROR_BUSY;
+    }
+    relations_host_removed(place, host, place->states[host] == FLEET_ENABLED);
     place->states[host] = FLEET_EMPTY;
     place->n_hosts--;
     return BERTH_PLACE_OK;
@@ -224,7 +253,10 @@ BerthPlaceResult berth_place_set_enabled(BerthPlace *place, uint32_t host, bool 
     if (!fleet_has(place, host)) {
         return BERTH_PLACE_ERROR_UNKNOWN_HOST;
     }
-    place->states[host] = enabled ? FLEET_ENABLED : FLEET_DISABLED;
+    if (enabled != (place->states[host] == FLEET_ENABLED)) {
+        place->states[host] = enabled ? FLEET_ENABLED : FLEET_DISABLED;
+        relations_host_enabled(place, host, enabled);
+    }
     return BERTH_PLACE_OK;
 }
 
@@ -321,5 +353,8 @@ const char *berth_place_check(const BerthPlace *place)
             return "capacity and availability of a host are within their ranges";
         }
     }
-    return n_hosts == place->n_hosts ? NULL : "hosts are counted right";
+    if (n_hosts != place->n_hosts) {
+        return "hosts are counted right";
+    }
+    return relations_check(place);
 }

@@ -14,8 +14,9 @@ struct BerthPlace {
     uint32_t slots;  /* length of the arrays; slots behind it are empty */
     uint8_t *states; /* FleetState */
     uint64_t *orders;
-    int64_t *capacity;  /* n_dims a slot */
-    int64_t *available; /* n_dims a slot */
+    int64_t *capacity;           /* n_dims a slot */
+    int64_t *available;          /* n_dims a slot */
+    struct Relations *relations; /* NULL: no tree, label, group or rule */
 };
 
 static inline const int64_t *fleet_capacity(const BerthPlace *place, uint32_t host)

@@ -71,7 +71,12 @@ typedef enum {
     BERTH_PLACE_ERROR_OVERDRAW = -5,     /* less is available than would be taken */
     BERTH_PLACE_ERROR_OVERFILL = -6,     /* more would be available than the capacity */
     BERTH_PLACE_ERROR_NO_MEMORY = -7,
-    BERTH_PLACE_ERROR_UNSUPPORTED = -8, /* made for a newer library than this one */
+    BERTH_PLACE_ERROR_UNSUPPORTED = -8,    /* made for a newer library than this one */
+    BERTH_PLACE_ERROR_BUSY = -9,           /* VMs or hosts are there that would have to go first */
+    BERTH_PLACE_ERROR_TREE = -10,          /* a domain would lie in two domains of the next level */
+    BERTH_PLACE_ERROR_UNDERFLOW = -11,     /* more would leave a host than entered it */
+    BERTH_PLACE_ERROR_CONTRADICTION = -12, /* two hard rules that cannot both hold */
+    BERTH_PLACE_ERROR_CYCLE = -13,         /* rules that lead back to where they began */
 } BerthPlaceResult;
 
 /* One line for a person, without a full stop; never NULL. */
@@ -88,9 +93,11 @@ typedef enum {
     BERTH_PLACE_L2_DIFF = 5,         /* availability nearest to the request */
     BERTH_PLACE_L2_RATIO = 6,        /* the largest shares of what is available: packs tight */
     BERTH_PLACE_L2_RATIO_SPREAD = 7, /* the smallest: spreads */
+    BERTH_PLACE_MIX = 8,             /* a weighted sum of the scores of those above */
 } BerthPlacePolicy;
 
-#define BERTH_PLACE_N_POLICIES 8
+#define BERTH_PLACE_N_POLICIES 9
+#define BERTH_PLACE_N_MIXED 8 /* policies that a mix can weigh */
 
 /* "most-free", "l2-ratio-spread", …; NULL for a number that is no policy. */
 BERTH_PLACE_API const char *berth_place_policy_name(BerthPlacePolicy policy);
@@ -165,12 +172,22 @@ typedef struct {
     /* None of these: host numbers in strictly rising order; they need not exist. */
     uint32_t banned_count;
     const uint32_t *banned;
+
+    /* The groups that the VM will enter with, each once: their rules hold for it. Labels that its host
+     * must have. (place/rules.h) */
+    uint32_t n_groups, n_labels;
+    const uint32_t *groups, *labels;
+
+    /* For BERTH_PLACE_MIX: a weight for each of the BERTH_PLACE_N_MIXED policies by number, finite,
+     * not negative, not all 0. Otherwise NULL. */
+    const double *mix;
 } BerthPlaceRequest;
 
 typedef struct {
     uint32_t struct_size;
     uint32_t host;
     double score;
+    uint64_t penalty; /* the weights of the soft rules that the host breaks */
 } BerthPlaceDecision;
 
 /* The host for a request; changes nothing. BERTH_PLACE_NO_HOST leaves the decision untouched, as an
@@ -179,7 +196,8 @@ BERTH_PLACE_API BerthPlaceResult berth_place_find(const BerthPlace *place,
                                                   const BerthPlaceRequest *request,
                                                   BerthPlaceDecision *decision);
 
-/* What speaks for or against a host, in the order in which the reasons are looked for. */
+/* What speaks for or against a host. The reasons are looked for in this order: disabled, not
+ * allowed, banned, label, lacks, short, rule. */
 typedef enum {
     BERTH_PLACE_CHOSEN = 0,
     BERTH_PLACE_CANDIDATE = 1,   /* fits, but another is better */
@@ -188,14 +206,19 @@ typedef enum {
     BERTH_PLACE_BANNED = 4,
     BERTH_PLACE_LACKS = 5, /* has no capacity at all in a dimension that is asked for */
     BERTH_PLACE_SHORT = 6, /* not enough available */
+    BERTH_PLACE_LABEL = 7, /* without a label that is asked for */
+    BERTH_PLACE_RULE = 8,  /* a hard rule would be broken */
 } BerthPlaceReason;
 
 typedef struct {
     uint32_t host;
     BerthPlaceReason reason;
-    double score;    /* of CHOSEN and CANDIDATE */
-    uint32_t dim;    /* of LACKS and SHORT: the first such dimension */
-    int64_t missing; /* of LACKS and SHORT: how much more it would take there */
+    double score;     /* of CHOSEN and CANDIDATE */
+    uint32_t dim;     /* of LACKS and SHORT: the first such dimension */
+    int64_t missing;  /* of LACKS and SHORT: how much more it would take there */
+    uint32_t label;   /* of LABEL */
+    uint32_t rule;    /* of RULE: the first such rule, by the order of the request's groups */
+    uint64_t penalty; /* of CHOSEN and CANDIDATE, as in the decision */
 } BerthPlaceVerdict;
 
 /* The verdict on one host, which is never CHOSEN here: that takes the others. */
@@ -210,6 +233,26 @@ BERTH_PLACE_API BerthPlaceResult berth_place_explain(const BerthPlace *place,
                                                      const BerthPlaceRequest *request,
                                                      BerthPlaceExplainFunc callback,
                                                      void *user_data);
+
+/* Why there is no host: a smallest set of causes that contradict each other. Each host fails by at
+ * least one of them, and no smaller set does that: without any one of them, some host would pass the
+ * others of the set. (Where more than BERTH_PLACE_MAX_CAUSES would be needed, that many are told.)
+ * BERTH_PLACE_OK with no cause when there is a host, or none in the whole fleet. `ret_causes` has
+ * room for BERTH_PLACE_MAX_CAUSES. */
+typedef struct {
+    BerthPlaceReason reason;
+    uint32_t dim;   /* of LACKS and SHORT */
+    uint32_t label; /* of LABEL */
+    uint32_t rule;  /* of RULE */
+    uint32_t hosts; /* that this cause alone stands against, among those told */
+} BerthPlaceCause;
+
+#define BERTH_PLACE_MAX_CAUSES 8
+
+BERTH_PLACE_API BerthPlaceResult berth_place_conflict(const BerthPlace *place,
+                                                      const BerthPlaceRequest *request,
+                                                      BerthPlaceCause *ret_causes,
+                                                      uint32_t *ret_n_causes);
 
 /* NULL, or the first invariant that does not hold. For tests: it looks at everything. */
 BERTH_PLACE_API const char *berth_place_check(const BerthPlace *place);

@@ -20,6 +20,7 @@ static const Policy policies[BERTH_PLACE_N_POLICIES] = {
     [BERTH_PLACE_L2_DIFF] = {"l2-diff", false},
     [BERTH_PLACE_L2_RATIO] = {"l2-ratio", true},
     [BERTH_PLACE_L2_RATIO_SPREAD] = {"l2-ratio-spread", false},
+    [BERTH_PLACE_MIX] = {"mix", true},
 };
 
 static bool is_policy(BerthPlacePolicy policy)
@@ -135,6 +136,25 @@ double berth_place_score(BerthPlacePolicy policy, uint32_t n_dims, const int64_t
     case BERTH_PLACE_L2_RATIO:
     case BERTH_PLACE_L2_RATIO_SPREAD:
         return ratios(n_dims, request, available);
+    case BERTH_PLACE_MIX:
+        break; /* mixes what is above */
     }
     return 0;
+}
+
+double score_request(const BerthPlaceRequest *request, uint32_t n_dims, const int64_t *available,
+                     const int64_t *capacity)
+{
+    if (request->policy != BERTH_PLACE_MIX) {
+        return berth_place_score(request->policy, n_dims, request->vector, available, capacity);
+    }
+    double sum = 0;
+    for (unsigned i = 0; i < BERTH_PLACE_N_MIXED; i++) {
+        if (request->mix[i] > 0) {
+            double part = berth_place_score((BerthPlacePolicy)i, n_dims, request->vector, available,
+                                            capacity);
+            sum += request->mix[i] * (policies[i].prefers_high ? part : -part);
+        }
+    }
+    return sum;
 }

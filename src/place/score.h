@@ -10,3 +10,7 @@
  * Pure; never NaN. */
 double berth_place_score(BerthPlacePolicy policy, uint32_t n_dims, const int64_t *request,
                          const int64_t *available, const int64_t *capacity);
+
+/* The same for a request, which may mix policies. */
+double score_request(const BerthPlaceRequest *request, uint32_t n_dims, const int64_t *available,
+                     const int64_t *capacity);

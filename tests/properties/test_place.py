@@ -55,6 +55,11 @@ class Request(ctypes.Structure):
         ("allowed_words", ctypes.c_uint32),
         ("banned_count", ctypes.c_uint32),
         ("banned", ctypes.POINTER(ctypes.c_uint32)),
+        ("n_groups", ctypes.c_uint32),
+        ("n_labels", ctypes.c_uint32),
+        ("groups", ctypes.POINTER(ctypes.c_uint32)),
+        ("labels", ctypes.POINTER(ctypes.c_uint32)),
+        ("mix", ctypes.POINTER(ctypes.c_double)),
     ]
 
 
@@ -63,6 +68,7 @@ class Decision(ctypes.Structure):
         ("struct_size", ctypes.c_uint32),
         ("host", ctypes.c_uint32),
         ("score", ctypes.c_double),
+        ("penalty", ctypes.c_uint64),
     ]
 
 
@@ -73,6 +79,9 @@ class Verdict(ctypes.Structure):
         ("score", ctypes.c_double),
         ("dim", ctypes.c_uint32),
         ("missing", ctypes.c_int64),
+        ("label", ctypes.c_uint32),
+        ("rule", ctypes.c_uint32),
+        ("penalty", ctypes.c_uint64),
     ]
 
 

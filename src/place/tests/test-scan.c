@@ -130,7 +130,7 @@ static void test_debt_refuses_only_what_needs_it(void)
 
     g_assert_cmpint(berth_place_new(&options, &place), ==, BERTH_PLACE_OK);
     berth_place_add(place, 0, 0, AMOUNTS(10, 10), AMOUNTS(5, -5));
-    for (unsigned policy = 0; policy < BERTH_PLACE_N_POLICIES; policy++) {
+    for (unsigned policy = 0; policy < BERTH_PLACE_N_MIXED; policy++) {
         BerthPlaceRequest cpu = request_for((BerthPlacePolicy)policy, AMOUNTS(5, 0));
         BerthPlaceRequest both = request_for((BerthPlacePolicy)policy, AMOUNTS(1, 1));
         g_assert_cmpuint(find(place, &cpu), ==, 0);

@@ -1,0 +1,608 @@
+#include "place/relations.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A longer copy of an array, its new end filled with `fill`; the old one stays. NULL: no memory. */
+static void *longer(const void *old, uint32_t n, uint32_t wanted, size_t size, int fill)
+{
+    unsigned char *array = malloc(wanted * size);
+
+    if (array != NULL) {
+        if (n > 0) {
+            memcpy(array, old, n * size);
+        }
+        memset(array + n * size, fill, (wanted - n) * size);
+    }
+    return array;
+}
+
+static bool lengthen(uint32_t **array, uint32_t n, uint32_t wanted, int fill)
+{
+    uint32_t *larger = longer(*array, n, wanted, sizeof **array, fill);
+
+    if (larger == NULL) {
+        return false;
+    }
+    free(*array);
+    *array = larger;
+    return true;
+}
+
+static bool lengthen_labels(Relations *relations, uint32_t slots)
+{
+    for (uint32_t i = 0; i < relations->n_labels; i++) {
+        if (relations->labels[i] != NULL) {
+            uint64_t *larger =
+                longer(relations->labels[i], relations->slots / 64, slots / 64, sizeof *larger, 0);
+            if (larger == NULL) {
+                return false;
+            }
+            free(relations->labels[i]);
+            relations->labels[i] = larger;
+        }
+    }
+    return true;
+}
+
+/* Room for hosts up to a number. Arrays that were lengthened before one could not be are only too
+ * long: `slots` stays what all of them have. */
+static bool reserve_slots(Relations *relations, uint32_t wanted)
+{
+    uint32_t slots = (wanted + 63) / 64 * 64, n = relations->slots;
+
+    if (slots <= n) {
+        return true;
+    }
+    if (!lengthen(&relations->vms, n, slots, 0) || !lengthen_labels(relations, slots)) {
+        return false;
+    }
+    for (uint32_t l = 1; l < relations->n_levels; l++) {
+        Level *level = &relations->levels[l];
+        if (!lengthen(&level->domain_of, n, slots, 0xff) ||
+            !lengthen(&level->next, n, slots, 0xff) ||
+            !lengthen(&level->previous, n, slots, 0xff)) {
+            return false;
+        }
+    }
+    relations->slots = slots;
+    return true;
+}
+
+Relations *relations_ensure(BerthPlace *place)
+{
+    Relations *relations = place->relations;
+
+    if (relations != NULL) {
+        return relations;
+    }
+    relations = calloc(1, sizeof *relations);
+    if (relations == NULL) {
+        return NULL;
+    }
+    relations->n_levels = 1;
+    if (!reserve_slots(relations, place->slots)) {
+        relations_free(relations);
+        return NULL;
+    }
+    for (uint32_t host = 0; host < place->slots; host++) {
+        relations->n_enabled += place->states[host] == FLEET_ENABLED;
+    }
+    place->relations = relations;
+    return relations;
+}
+
+void relations_free(Relations *relations)
+{
+    if (relations == NULL) {
+        return;
+    }
+    for (uint32_t l = 1; l < relations->n_levels; l++) {
+        free(relations->levels[l].domain_of);
+        free(relations->levels[l].next);
+        free(relations->levels[l].previous);
+        free(relations->levels[l].domains);
+    }
+    for (uint32_t i = 0; i < relations->n_groups; i++) {
+        group_clear(&relations->groups[i]);
+        free(relations->rules_of[i].rules);
+    }
+    for (uint32_t i = 0; i < relations->n_labels; i++) {
+        free(relations->labels[i]);
+    }
+    group_clear(&relations->alone);
+    free(relations->alone_soft.rules);
+    free(relations->labels);
+    free(relations->groups);
+    free(relations->rules_of);
+    free(relations->rules);
+    free(relations->vms);
+    free(relations);
+}
+
+/* The same array once more; an empty one is NULL. */
+static bool duplicate(void *array, uint32_t n, size_t size)
+{
+    void *copy = NULL, *original;
+
+    memcpy(&original, array, sizeof original);
+    if (n > 0 && original != NULL) {
+        copy = malloc(n * size);
+        if (copy == NULL) {
+            memcpy(array, &copy, sizeof copy);
+            return false;
+        }
+        memcpy(copy, original, n * size);
+    }
+    memcpy(array, &copy, sizeof copy);
+    return true;
+}
+
+static bool duplicate_levels(Relations *copy)
+{
+    bool good = true;
+
+    for (uint32_t l = 1; l < copy->n_levels; l++) {
+        Level *level = &copy->levels[l];
+        good = duplicate(&level->domain_of, copy->slots, sizeof(uint32_t)) && good;
+        good = duplicate(&level->next, copy->slots, sizeof(uint32_t)) && good;
+        good = duplicate(&level->previous, copy->slots, sizeof(uint32_t)) && good;
+        good = duplicate(&level->domains, level->n_domains, sizeof(Domain)) && good;
+    }
+    return good;
+}
+
+static bool duplicate_groups(Relations *copy)
+{
+    bool good = duplicate(&copy->groups, copy->n_groups, sizeof(Group));
+
+    good = duplicate(&copy->rules_of, copy->n_groups, sizeof(RuleList)) && good;
+    if (copy->groups == NULL || copy->rules_of == NULL) {
+        free(copy->groups);
+        free(copy->rules_of);
+        copy->groups = NULL;
+        copy->rules_of = NULL;
+        copy->n_groups = 0;
+        return good;
+    }
+    for (uint32_t i = 0; i < copy->n_groups; i++) {
+        RuleList *list = &copy->rules_of[i];
+        list->room = list->n;
+        good = duplicate(&list->rules, list->n, sizeof(uint32_t)) && good;
+        good = duplicate(&copy->groups[i].buckets, copy->groups[i].n_buckets, sizeof(GroupEntry)) &&
+               good;
+    }
+    return good;
+}
+
+static bool duplicate_labels(Relations *copy)
+{
+    bool good = duplicate(&copy->labels, copy->n_labels, sizeof(uint64_t *));
+
+    for (uint32_t i = 0; copy->labels != NULL && i < copy->n_labels; i++) {
+        good = duplicate(&copy->labels[i], copy->slots / 64, sizeof(uint64_t)) && good;
+    }
+    copy->n_labels = copy->labels != NULL ? copy->n_labels : 0;
+    return good;
+}
+
+BerthPlaceResult relations_copy(const BerthPlace *from, BerthPlace *to)
+{
+    if (from->relations == NULL) {
+        return BERTH_PLACE_OK;
+    }
+    Relations *copy = malloc(sizeof *copy);
+    if (copy == NULL) {
+        return BERTH_PLACE_ERROR_NO_MEMORY;
+    }
+    *copy = *from->relations;
+    copy->alone_soft.room = copy->alone_soft.n;
+    bool good = duplicate_levels(copy); /* each replaces what it could not copy by nothing */
+    good = duplicate_groups(copy) && good;
+    good = duplicate_labels(copy) && good;
+    good = duplicate(&copy->vms, copy->slots, sizeof(uint32_t)) && good;
+    good = duplicate(&copy->rules, copy->n_rules, sizeof(Rule)) && good;
+    good = duplicate(&copy->alone.buckets, copy->alone.n_buckets, sizeof(GroupEntry)) && good;
+    good = duplicate(&copy->alone_soft.rules, copy->alone_soft.n, sizeof(uint32_t)) && good;
+    if (!good) {
+        relations_free(copy);
+        return BERTH_PLACE_ERROR_NO_MEMORY;
+    }
+    to->relations = copy;
+    return BERTH_PLACE_OK;
+}
+
+BerthPlaceResult relations_reserve(BerthPlace *place, uint32_t slots)
+{
+    return place->relations == NULL || reserve_slots(place->relations, slots)
+               ? BERTH_PLACE_OK
+               : BERTH_PLACE_ERROR_NO_MEMORY;
+}
+
+bool relations_is_busy(const BerthPlace *place, uint32_t host)
+{
+    return place->relations != NULL && place->relations->vms[host] > 0;
+}
+
+static void count_enabled(Relations *relations, uint32_t host, bool enabled)
+{
+    relations->n_enabled += enabled ? 1u : -1u;
+    for (uint32_t l = 1; l < relations->n_levels; l++) {
+        Level *level = &relations->levels[l];
+        uint32_t domain = level->domain_of[host];
+        if (domain == BERTH_PLACE_NONE) {
+            continue;
+        }
+        if (enabled) {
+            level->n_eligible += level->domains[domain].enabled++ == 0;
+        } else {
+            level->n_eligible -= --level->domains[domain].enabled == 0;
+        }
+    }
+}
+
+void relations_host_added(BerthPlace *place, uint32_t host)
+{
+    if (place->relations != NULL) {
+        count_enabled(place->relations, host, true);
+    }
+}
+
+void relations_host_enabled(BerthPlace *place, uint32_t host, bool enabled)
+{
+    if (place->relations != NULL) {
+        count_enabled(place->relations, host, enabled);
+    }
+}
+
+static void unlink_host(Level *level, uint32_t host, bool was_enabled)
+{
+    uint32_t domain = level->domain_of[host];
+
+    if (domain == BERTH_PLACE_NONE) {
+        return;
+    }
+    uint32_t next = level->next[host], previous = level->previous[host];
+    if (previous != BERTH_PLACE_NONE) {
+        level->next[previous] = next;
+    } else {
+        level->domains[domain].first = next;
+    }
+    if (next != BERTH_PLACE_NONE) {
+        level->previous[next] = previous;
+    }
+    if (was_enabled) {
+        level->n_eligible -= --level->domains[domain].enabled == 0;
+    }
+    if (--level->domains[domain].hosts == 0) {
+        level->domains[domain].parent = BERTH_PLACE_NONE;
+    }
+    level->domain_of[host] = BERTH_PLACE_NONE;
+}
+
+static void link_host(Level *level, uint32_t host, uint32_t domain, uint32_t parent, bool enabled)
+{
+    Domain *to = &level->domains[domain];
+
+    level->domain_of[host] = domain;
+    level->previous[host] = BERTH_PLACE_NONE;
+    level->next[host] = to->hosts > 0 ? to->first : BERTH_PLACE_NONE;
+    if (level->next[host] != BERTH_PLACE_NONE) {
+        level->previous[level->next[host]] = host;
+    }
+    to->first = host;
+    to->parent = parent;
+    to->hosts++;
+    if (enabled) {
+        level->n_eligible += to->enabled++ == 0;
+    }
+}
+
+void relations_host_removed(BerthPlace *place, uint32_t host, bool was_enabled)
+{
+    Relations *relations = place->relations;
+
+    if (relations == NULL) {
+        return;
+    }
+    for (uint32_t l = 1; l < relations->n_levels; l++) {
+        unlink_host(&relations->levels[l], host, was_enabled);
+    }
+    relations->n_enabled -= was_enabled;
+    for (uint32_t i = 0; i < relations->n_labels; i++) {
+        if (relations->labels[i] != NULL) {
+            relations->labels[i][host / 64] &= ~(UINT64_C(1) << (host % 64));
+        }
+    }
+}
+
+BerthPlaceResult berth_place_set_levels(BerthPlace *place, uint32_t n_levels)
+{
+    if (n_levels < 1 || n_levels > BERTH_PLACE_MAX_LEVELS) {
+        return BERTH_PLACE_ERROR_ARGUMENT;
+    }
+    if (place->n_hosts > 0 || (place->relations != NULL && place->relations->n_rules > 0)) {
+        return BERTH_PLACE_ERROR_BUSY;
+    }
+    Relations *relations = relations_ensure(place);
+    if (relations == NULL) {
+        return BERTH_PLACE_ERROR_NO_MEMORY;
+    }
+    for (uint32_t l = relations->n_levels; l < n_levels; l++) {
+        Level level = {.n_domains = 0};
+        if (!lengthen(&level.domain_of, 0, relations->slots, 0xff) ||
+            !lengthen(&level.next, 0, relations->slots, 0xff) ||
+            !lengthen(&level.previous, 0, relations->slots, 0xff)) {
+            free(level.domain_of);
+            free(level.next);
+            return BERTH_PLACE_ERROR_NO_MEMORY;
+        }
+        relations->levels[l] = level;
+        relations->n_levels = l + 1;
+    }
+    while (relations->n_levels > n_levels) {
+        Level *level = &relations->levels[--relations->n_levels];
+        free(level->domain_of);
+        free(level->next);
+        free(level->previous);
+        free(level->domains);
+        *level = (Level){.n_domains = 0};
+    }
+    return BERTH_PLACE_OK;
+}
+
+uint32_t berth_place_n_levels(const BerthPlace *place)
+{
+    return place->relations != NULL ? place->relations->n_levels : 1;
+}
+
+static bool reserve_domain(Level *level, uint32_t domain)
+{
+    uint32_t wanted = level->n_domains > 0 ? level->n_domains : 16;
+
+    if (domain < level->n_domains) {
+        return true;
+    }
+    while (wanted <= domain) {
+        wanted *= 2;
+    }
+    Domain *larger = longer(level->domains, level->n_domains, wanted, sizeof *larger, 0);
+    if (larger == NULL) {
+        return false;
+    }
+    for (uint32_t i = level->n_domains; i < wanted; i++) {
+        larger[i].parent = larger[i].first = BERTH_PLACE_NONE;
+    }
+    free(level->domains);
+    level->domains = larger;
+    level->n_domains = wanted;
+    return true;
+}
+
+/* Whether the host's domains may be these: each lies in one domain of the next level. The host's own
+ * present place does not count where it is alone in its domain. */
+static BerthPlaceResult check_domains(const Relations *relations, uint32_t host,
+                                      const uint32_t *domains)
+{
+    for (uint32_t l = 1; l < relations->n_levels; l++) {
+        const Level *level = &relations->levels[l];
+        uint32_t domain = domains[l - 1];
+        if (domain == BERTH_PLACE_NONE) {
+            continue;
+        }
+        if (domain >= BERTH_PLACE_MAX_DOMAIN) {
+            return BERTH_PLACE_ERROR_ARGUMENT;
+        }
+        uint32_t parent = l + 1 < relations->n_levels ? domains[l] : BERTH_PLACE_NONE;
+        if (domain < level->n_domains) {
+            uint32_t others = level->domains[domain].hosts - (level->domain_of[host] == domain);
+            if (others > 0 && level->domains[domain].parent != parent) {
+                return BERTH_PLACE_ERROR_TREE;
+            }
+        }
+    }
+    return BERTH_PLACE_OK;
+}
+
+BerthPlaceResult berth_place_set_domains(BerthPlace *place, uint32_t host, const uint32_t *domains)
+{
+    if (!fleet_has(place, host)) {
+        return BERTH_PLACE_ERROR_UNKNOWN_HOST;
+    }
+    Relations *relations = place->relations;
+    if (relations == NULL || relations->n_levels == 1) {
+        return BERTH_PLACE_OK; /* no numbers are given */
+    }
+    if (relations->vms[host] > 0) {
+        return BERTH_PLACE_ERROR_BUSY;
+    }
+    BerthPlaceResult result = check_domains(relations, host, domains);
+    if (result != BERTH_PLACE_OK) {
+        return result;
+    }
+    for (uint32_t l = 1; l < relations->n_levels; l++) {
+        if (domains[l - 1] != BERTH_PLACE_NONE &&
+            !reserve_domain(&relations->levels[l], domains[l - 1])) {
+            return BERTH_PLACE_ERROR_NO_MEMORY;
+        }
+    }
+    bool enabled = place->states[host] == FLEET_ENABLED;
+    for (uint32_t l = 1; l < relations->n_levels; l++) {
+        unlink_host(&relations->levels[l], host, enabled);
+        if (domains[l - 1] != BERTH_PLACE_NONE) {
+            uint32_t parent = l + 1 < relations->n_levels ? domains[l] : BERTH_PLACE_NONE;
+            link_host(&relations->levels[l], host, domains[l - 1], parent, enabled);
+        }
+    }
+    return BERTH_PLACE_OK;
+}
+
+BerthPlaceResult berth_place_distance(const BerthPlace *place, uint32_t one, uint32_t other,
+                                      uint32_t *ret_distance)
+{
+    if (!fleet_has(place, one) || !fleet_has(place, other)) {
+        return BERTH_PLACE_ERROR_UNKNOWN_HOST;
+    }
+    uint32_t n_levels = berth_place_n_levels(place), l = 0;
+    while (l < n_levels) {
+        uint32_t domain = l == 0 ? one : relations_domain(place->relations, l, one);
+        uint32_t its = l == 0 ? other : relations_domain(place->relations, l, other);
+        if (domain != BERTH_PLACE_NONE && domain == its) {
+            break;
+        }
+        l++;
+    }
+    *ret_distance = l;
+    return BERTH_PLACE_OK;
+}
+
+uint32_t relations_distance_to_group(const Relations *relations, uint32_t host, const Group *group)
+{
+    uint32_t l = 0;
+
+    while (l < relations->n_levels) {
+        uint32_t domain = relations_domain(relations, l, host);
+        if (domain != BERTH_PLACE_NONE && group_count(group, l, domain) > 0) {
+            break;
+        }
+        l++;
+    }
+    return l;
+}
+
+uint32_t relations_eligible(const Relations *relations, uint32_t level)
+{
+    return level == 0 ? relations->n_enabled : relations->levels[level].n_eligible;
+}
+
+bool relations_is_eligible(const BerthPlace *place, uint32_t level, uint32_t domain)
+{
+    return level == 0 ? place->states[domain] == FLEET_ENABLED
+                      : place->relations->levels[level].domains[domain].enabled > 0;
+}
+
+uint32_t relations_vms(const Relations *relations, uint32_t level, uint32_t domain)
+{
+    return level == 0 ? relations->vms[domain] : relations->levels[level].domains[domain].vms;
+}
+
+static bool reserve_label(Relations *relations, uint32_t label)
+{
+    if (label >= relations->n_labels) {
+        uint32_t wanted = relations->n_labels > 0 ? relations->n_labels : 16;
+        while (wanted <= label) {
+            wanted *= 2;
+        }
+        uint64_t **larger =
+            longer(relations->labels, relations->n_labels, wanted, sizeof *larger, 0);
+        if (larger == NULL) {
+            return false;
+        }
+        free(relations->labels);
+        relations->labels = larger;
+        relations->n_labels = wanted;
+    }
+    if (relations->labels[label] == NULL) {
+        relations->labels[label] = calloc(relations->slots / 64, sizeof(uint64_t));
+    }
+    return relations->labels[label] != NULL;
+}
+
+BerthPlaceResult berth_place_set_label(BerthPlace *place, uint32_t host, uint32_t label,
+                                       bool present)
+{
+    if (label >= BERTH_PLACE_MAX_LABEL) {
+        return BERTH_PLACE_ERROR_ARGUMENT;
+    }
+    if (!fleet_has(place, host)) {
+        return BERTH_PLACE_ERROR_UNKNOWN_HOST;
+    }
+    if (!present && !relations_has_label(place->relations, label, host)) {
+        return BERTH_PLACE_OK;
+    }
+    Relations *relations = relations_ensure(place);
+    if (relations == NULL || !reserve_label(relations, label)) {
+        return BERTH_PLACE_ERROR_NO_MEMORY;
+    }
+    uint64_t bit = UINT64_C(1) << (host % 64);
+    if (present) {
+        relations->labels[label][host / 64] |= bit;
+    } else {
+        relations->labels[label][host / 64] &= ~bit;
+    }
+    return BERTH_PLACE_OK;
+}
+
+static const char *check_level(const BerthPlace *place, const Level *level, const Level *above)
+{
+    uint32_t n_eligible = 0;
+
+    for (uint32_t domain = 0; domain < level->n_domains; domain++) {
+        const Domain *its = &level->domains[domain];
+        uint32_t hosts = 0, enabled = 0, vms = 0;
+        for (uint32_t host = its->hosts > 0 ? its->first : BERTH_PLACE_NONE;
+             host != BERTH_PLACE_NONE; host = level->next[host]) {
+            if (hosts++ > place->n_hosts || !fleet_has(place, host) ||
+                level->domain_of[host] != domain ||
+                (above != NULL && above->domain_of[host] != its->parent)) {
+                return "a domain lists its hosts, which lie in one domain of the next level";
+            }
+            enabled += place->states[host] == FLEET_ENABLED;
+            vms += place->relations->vms[host];
+        }
+        n_eligible += enabled > 0;
+        if (hosts != its->hosts || enabled != its->enabled || vms != its->vms) {
+            return "a domain counts its hosts and VMs right";
+        }
+    }
+    return n_eligible == level->n_eligible ? NULL : "eligible domains are counted right";
+}
+
+/* Adds up a group's entries of every level above the hosts from those of the hosts. */
+static const char *check_group(const Relations *relations, const Group *group)
+{
+    uint32_t members = 0, n_entries = 0;
+
+    for (uint32_t i = 0; i < group->n_buckets; i++) {
+        n_entries += group->buckets[i].key != 0;
+        if (group->buckets[i].key != 0 && group_key_level(group->buckets[i].key) == 0) {
+            members += group->buckets[i].count;
+            for (uint32_t l = 1; l < relations->n_levels; l++) {
+                uint32_t host = group_key_domain(group->buckets[i].key);
+                uint32_t domain = relations->levels[l].domain_of[host];
+                if (domain != BERTH_PLACE_NONE &&
+                    group_count(group, l, domain) < group->buckets[i].count) {
+                    return "a group's members on a host are counted in its domains";
+                }
+            }
+        }
+    }
+    return members == group->members && n_entries == group->n_entries
+               ? NULL
+               : "a group counts its members right";
+}
+
+const char *relations_check(const BerthPlace *place)
+{
+    const Relations *relations = place->relations;
+    uint32_t n_enabled = 0;
+    const char *broken = NULL;
+
+    if (relations == NULL) {
+        return NULL;
+    }
+    for (uint32_t host = 0; host < place->slots; host++) {
+        n_enabled += place->states[host] == FLEET_ENABLED;
+    }
+    if (n_enabled != relations->n_enabled) {
+        return "enabled hosts are counted right";
+    }
+    for (uint32_t l = 1; l < relations->n_levels && broken == NULL; l++) {
+        broken = check_level(place, &relations->levels[l],
+                             l + 1 < relations->n_levels ? &relations->levels[l + 1] : NULL);
+    }
+    for (uint32_t i = 0; i < relations->n_groups && broken == NULL; i++) {
+        broken = check_group(relations, &relations->groups[i]);
+    }
+    return broken;
+}

@@ -1,0 +1,95 @@
+/*
+ * What the library knows of hosts and VMs beyond amounts: the tree of domains, labels, groups and
+ * rules. A fleet without any of them has no Relations at all and pays nothing.
+ */
+#pragma once
+
+#include "place/fleet.h"
+#include "place/groups.h"
+
+/* A domain of a level above the hosts. */
+typedef struct {
+    uint32_t hosts, enabled; /* hosts in it, and those of them that are enabled */
+    uint32_t parent;         /* domain of the next level, or NONE */
+    uint32_t first;          /* head of the list of its hosts, or NONE */
+    uint32_t vms;
+} Domain;
+
+typedef struct {
+    uint32_t *domain_of;       /* by host */
+    uint32_t *next, *previous; /* lists of the hosts of a domain */
+    uint32_t n_domains;        /* length of `domains` */
+    Domain *domains;
+    uint32_t n_eligible; /* domains with an enabled host */
+} Level;
+
+typedef struct {
+    BerthPlaceRule rule;
+    bool present;
+} Rule;
+
+/* Which rules name a group: by number, in the order in which they were added. */
+typedef struct {
+    uint32_t n, room;
+    uint32_t *rules;
+} RuleList;
+
+typedef struct Relations {
+    uint32_t slots;                       /* length of what is indexed by host */
+    uint32_t n_levels;                    /* at least 1 */
+    Level levels[BERTH_PLACE_MAX_LEVELS]; /* [0] is not used: a host is its own domain there */
+    uint32_t *vms;                        /* by host */
+    uint32_t n_enabled;                   /* hosts */
+    uint32_t n_groups;                    /* length of `groups` and `rules_of` */
+    Group *groups;
+    RuleList *rules_of;
+    uint32_t n_rules; /* length of `rules` */
+    Rule *rules;
+    Group alone;                                 /* hard rules ALONE with a member there */
+    uint32_t n_alone_at[BERTH_PLACE_MAX_LEVELS]; /* hard rules ALONE, by level */
+    RuleList alone_soft;                         /* the soft ones; few, so looked at one by one */
+    uint32_t n_labels;                           /* length of `labels` */
+    uint64_t **labels; /* bitmaps of hosts, NULL where no host has the label */
+} Relations;
+
+static inline uint32_t relations_domain(const Relations *relations, uint32_t level, uint32_t host)
+{
+    return level == 0 ? host : relations->levels[level].domain_of[host];
+}
+
+static inline const Group *relations_group(const Relations *relations, uint32_t group)
+{
+    static const Group none;
+
+    return group < relations->n_groups ? &relations->groups[group] : &none;
+}
+
+static inline bool relations_has_label(const Relations *relations, uint32_t label, uint32_t host)
+{
+    return relations != NULL && label < relations->n_labels && relations->labels[label] != NULL &&
+           (relations->labels[label][host / 64] >> (host % 64) & 1) != 0;
+}
+
+/* Domains at a level that have an enabled host. */
+uint32_t relations_eligible(const Relations *relations, uint32_t level);
+bool relations_is_eligible(const BerthPlace *place, uint32_t level, uint32_t domain);
+
+/* VMs of all groups in a domain. */
+uint32_t relations_vms(const Relations *relations, uint32_t level, uint32_t domain);
+
+uint32_t relations_distance_to_group(const Relations *relations, uint32_t host, const Group *group);
+
+/* What the fleet tells: each may be called without Relations. */
+BerthPlaceResult relations_reserve(BerthPlace *place, uint32_t slots);
+void relations_host_added(BerthPlace *place, uint32_t host);
+bool relations_is_busy(const BerthPlace *place, uint32_t host);
+void relations_host_removed(BerthPlace *place, uint32_t host, bool was_enabled);
+void relations_host_enabled(BerthPlace *place, uint32_t host, bool enabled);
+BerthPlaceResult relations_copy(const BerthPlace *from, BerthPlace *to);
+void relations_free(Relations *relations);
+
+/* NULL, or the first invariant that does not hold. */
+const char *relations_check(const BerthPlace *place);
+
+/* The Relations of a fleet, made when there are none yet; NULL without memory. */
+Relations *relations_ensure(BerthPlace *place);

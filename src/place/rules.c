@@ -1,0 +1,458 @@
+#include "place/rules.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "place/relations.h"
+
+static bool reserve_group(Relations *relations, uint32_t group)
+{
+    uint32_t wanted = relations->n_groups > 0 ? relations->n_groups : 64;
+
+    if (group < relations->n_groups) {
+        return true;
+    }
+    while (wanted <= group) {
+        wanted *= 2;
+    }
+    Group *groups = calloc(wanted, sizeof *groups);
+    RuleList *lists = calloc(wanted, sizeof *lists);
+    if (groups == NULL || lists == NULL) {
+        free(groups);
+        free(lists);
+        return false;
+    }
+    if (relations->n_groups > 0) {
+        memcpy(groups, relations->groups, relations->n_groups * sizeof *groups);
+        memcpy(lists, relations->rules_of, relations->n_groups * sizeof *lists);
+    }
+    free(relations->groups);
+    free(relations->rules_of);
+    relations->groups = groups;
+    relations->rules_of = lists;
+    relations->n_groups = wanted;
+    return true;
+}
+
+static bool is_hard_alone(const BerthPlaceRule *rule)
+{
+    return rule->kind == BERTH_PLACE_ALONE && rule->weight == 0;
+}
+
+/* How many hard rules ALONE at a level speak of a group. */
+static uint32_t alone_rules_at(const Relations *relations, uint32_t group, uint32_t level)
+{
+    const RuleList *list = &relations->rules_of[group];
+    uint32_t n = 0;
+
+    if (relations->n_alone_at[level] == 0) {
+        return 0;
+    }
+    for (uint32_t i = 0; i < list->n; i++) {
+        const BerthPlaceRule *rule = &relations->rules[list->rules[i]].rule;
+        n += is_hard_alone(rule) && rule->level == level;
+    }
+    return n;
+}
+
+static BerthPlaceResult check_groups(const uint32_t *groups, uint32_t n_groups)
+{
+    if (n_groups > BERTH_PLACE_MAX_GROUPS || (groups == NULL && n_groups > 0)) {
+        return BERTH_PLACE_ERROR_ARGUMENT;
+    }
+    for (uint32_t i = 0; i < n_groups; i++) {
+        if (groups[i] >= BERTH_PLACE_MAX_GROUP) {
+            return BERTH_PLACE_ERROR_ARGUMENT;
+        }
+        for (uint32_t k = 0; k < i; k++) {
+            if (groups[k] == groups[i]) {
+                return BERTH_PLACE_ERROR_ARGUMENT;
+            }
+        }
+    }
+    return BERTH_PLACE_OK;
+}
+
+static void group_enters(Relations *relations, uint32_t host, uint32_t number)
+{
+    Group *group = &relations->groups[number];
+
+    group->members++;
+    for (uint32_t l = 0; l < relations->n_levels; l++) {
+        uint32_t domain = relations_domain(relations, l, host);
+        if (domain != BERTH_PLACE_NONE && group_raise(group, l, domain) == 0) {
+            for (uint32_t n = alone_rules_at(relations, number, l); n > 0; n--) {
+                group_raise(&relations->alone, l, domain);
+            }
+        }
+    }
+}
+
+static void group_leaves(Relations *relations, uint32_t host, uint32_t number)
+{
+    Group *group = &relations->groups[number];
+
+    group->members--;
+    for (uint32_t l = 0; l < relations->n_levels; l++) {
+        uint32_t domain = relations_domain(relations, l, host);
+        if (domain != BERTH_PLACE_NONE && group_lower(group, l, domain) == 1) {
+            for (uint32_t n = alone_rules_at(relations, number, l); n > 0; n--) {
+                group_lower(&relations->alone, l, domain);
+            }
+        }
+    }
+}
+
+static void count_vm(Relations *relations, uint32_t host, uint32_t change)
+{
+    relations->vms[host] += change;
+    for (uint32_t l = 1; l < relations->n_levels; l++) {
+        uint32_t domain = relations->levels[l].domain_of[host];
+        if (domain != BERTH_PLACE_NONE) {
+            relations->levels[l].domains[domain].vms += change;
+        }
+    }
+}
+
+BerthPlaceResult berth_place_enter(BerthPlace *place, uint32_t host, const uint32_t *groups,
+                                   uint32_t n_groups)
+{
+    BerthPlaceResult result = check_groups(groups, n_groups);
+
+    if (result != BERTH_PLACE_OK) {
+        return result;
+    }
+    if (!fleet_has(place, host)) {
+        return BERTH_PLACE_ERROR_UNKNOWN_HOST;
+    }
+    Relations *relations = relations_ensure(place);
+    if (relations == NULL) {
+        return BERTH_PLACE_ERROR_NO_MEMORY;
+    }
+    for (uint32_t i = 0; i < n_groups; i++) {
+        if (!reserve_group(relations, groups[i]) ||
+            !group_reserve(&relations->groups[groups[i]], relations->n_levels)) {
+            return BERTH_PLACE_ERROR_NO_MEMORY;
+        }
+    }
+    if (!group_reserve(&relations->alone, n_groups * relations->n_levels)) {
+        return BERTH_PLACE_ERROR_NO_MEMORY;
+    }
+    count_vm(relations, host, 1);
+    for (uint32_t i = 0; i < n_groups; i++) {
+        group_enters(relations, host, groups[i]);
+    }
+    return BERTH_PLACE_OK;
+}
+
+BerthPlaceResult berth_place_leave(BerthPlace *place, uint32_t host, const uint32_t *groups,
+                                   uint32_t n_groups)
+{
+    BerthPlaceResult result = check_groups(groups, n_groups);
+
+    if (result != BERTH_PLACE_OK) {
+        return result;
+    }
+    if (!fleet_has(place, host)) {
+        return BERTH_PLACE_ERROR_UNKNOWN_HOST;
+    }
+    Relations *relations = place->relations;
+    if (relations == NULL || relations->vms[host] == 0) {
+        return BERTH_PLACE_ERROR_UNDERFLOW;
+    }
+    for (uint32_t i = 0; i < n_groups; i++) {
+        if (group_count(relations_group(relations, groups[i]), 0, host) == 0) {
+            return BERTH_PLACE_ERROR_UNDERFLOW;
+        }
+    }
+    for (uint32_t i = 0; i < n_groups; i++) {
+        group_leaves(relations, host, groups[i]);
+    }
+    count_vm(relations, host, -1u);
+    return BERTH_PLACE_OK;
+}
+
+uint32_t berth_place_members(const BerthPlace *place, uint32_t group, uint32_t host, uint32_t level)
+{
+    const Relations *relations = place->relations;
+
+    if (relations == NULL || level >= relations->n_levels || !fleet_has(place, host)) {
+        return 0;
+    }
+    uint32_t domain = relations_domain(relations, level, host);
+    return domain != BERTH_PLACE_NONE
+               ? group_count(relations_group(relations, group), level, domain)
+               : 0;
+}
+
+static BerthPlaceResult check_rule(const BerthPlace *place, const BerthPlaceRule *rule)
+{
+    bool names_b = rule->kind == BERTH_PLACE_TOGETHER || rule->kind == BERTH_PLACE_APART ||
+                   rule->kind == BERTH_PLACE_NEAR;
+
+    if (rule->struct_size < sizeof *rule || (unsigned)rule->kind > BERTH_PLACE_NEAR ||
+        rule->a >= BERTH_PLACE_MAX_GROUP || (names_b && rule->b >= BERTH_PLACE_MAX_GROUP) ||
+        rule->level >= berth_place_n_levels(place) ||
+        (rule->kind == BERTH_PLACE_SPREAD) != (rule->skew > 0) ||
+        rule->skew > BERTH_PLACE_MAX_HOSTS ||
+        (rule->kind == BERTH_PLACE_NEAR && (rule->weight == 0 || rule->level != 0))) {
+        return BERTH_PLACE_ERROR_ARGUMENT;
+    }
+    return fleet_is_newer(rule, rule->struct_size, sizeof *rule) ? BERTH_PLACE_ERROR_UNSUPPORTED
+                                                                 : BERTH_PLACE_OK;
+}
+
+/* Whether hard TOGETHER rules up to a level lead from one group to another. The rules have no
+ * cycle, so the walk ends; `steps` bounds it all the same. `ret_last`: the last rule of the way. */
+static bool leads_to(const Relations *relations, uint32_t from, uint32_t to, uint32_t level,
+                     uint32_t steps, uint32_t *ret_last)
+{
+    if (from >= relations->n_groups || steps == 0) {
+        return false;
+    }
+    const RuleList *list = &relations->rules_of[from];
+    for (uint32_t i = 0; i < list->n; i++) {
+        const BerthPlaceRule *rule = &relations->rules[list->rules[i]].rule;
+        if (rule->kind != BERTH_PLACE_TOGETHER || rule->weight > 0 || rule->a != from ||
+            rule->b == from || rule->level > level) {
+            continue;
+        }
+        if (rule->b == to || leads_to(relations, rule->b, to, level, steps - 1, ret_last)) {
+            *ret_last = list->rules[i];
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whether a TOGETHER rule binds two groups within a level: the groups are one, or one leads to the
+ * other. A group is bound to itself only by a rule that says so. */
+static bool are_bound(const Relations *relations, uint32_t a, uint32_t b, uint32_t level,
+                      uint32_t *ret_rule)
+{
+    if (a != b) {
+        return leads_to(relations, a, b, level, relations->n_rules, ret_rule) ||
+               leads_to(relations, b, a, level, relations->n_rules, ret_rule);
+    }
+    for (uint32_t i = 0; a < relations->n_groups && i < relations->rules_of[a].n; i++) {
+        const BerthPlaceRule *rule = &relations->rules[relations->rules_of[a].rules[i]].rule;
+        if (rule->kind == BERTH_PLACE_TOGETHER && rule->weight == 0 && rule->a == a &&
+            rule->b == a && rule->level <= level) {
+            *ret_rule = relations->rules_of[a].rules[i];
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whether a hard rule APART or ALONE is made impossible by the hard TOGETHER rules that are there, and
+ * by which. */
+static bool is_impossible(const Relations *relations, const BerthPlaceRule *rule,
+                          uint32_t *ret_other)
+{
+    if (rule->kind == BERTH_PLACE_APART) {
+        return are_bound(relations, rule->a, rule->b, rule->level, ret_other);
+    }
+    const RuleList *list = &relations->rules_of[rule->a];
+    for (uint32_t i = 0; rule->kind == BERTH_PLACE_ALONE && i < list->n; i++) {
+        const BerthPlaceRule *tie = &relations->rules[list->rules[i]].rule;
+        if (tie->kind == BERTH_PLACE_TOGETHER && tie->weight == 0 && tie->a != tie->b &&
+            tie->level <= rule->level) {
+            *ret_other = list->rules[i];
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool append(RuleList *list, uint32_t number)
+{
+    if (list->n == list->room) {
+        uint32_t room = list->room > 0 ? list->room * 2 : 4;
+        uint32_t *rules = realloc(list->rules, room * sizeof *rules);
+        if (rules == NULL) {
+            return false;
+        }
+        list->rules = rules;
+        list->room = room;
+    }
+    list->rules[list->n++] = number;
+    return true;
+}
+
+static void strike(RuleList *list, uint32_t number)
+{
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < list->n; i++) {
+        if (list->rules[i] != number) {
+            list->rules[kept++] = list->rules[i];
+        }
+    }
+    list->n = kept;
+}
+
+static bool names_another(const BerthPlaceRule *rule)
+{
+    return (rule->kind == BERTH_PLACE_TOGETHER || rule->kind == BERTH_PLACE_APART ||
+            rule->kind == BERTH_PLACE_NEAR) &&
+           rule->b != rule->a;
+}
+
+static void unregister(Relations *relations, uint32_t number)
+{
+    const BerthPlaceRule *rule = &relations->rules[number].rule;
+
+    strike(&relations->rules_of[rule->a], number);
+    if (names_another(rule)) {
+        strike(&relations->rules_of[rule->b], number);
+    }
+    if (rule->kind == BERTH_PLACE_ALONE && rule->weight > 0) {
+        strike(&relations->alone_soft, number);
+    }
+    relations->rules[number].present = false;
+}
+
+/* Puts a rule where rules are looked for, all or nothing; the numbers have room already. */
+static bool enlist(Relations *relations, uint32_t number, const BerthPlaceRule *rule)
+{
+    relations->rules[number] = (Rule){.rule = *rule, .present = true};
+    if (append(&relations->rules_of[rule->a], number) &&
+        (!names_another(rule) || append(&relations->rules_of[rule->b], number)) &&
+        (rule->kind != BERTH_PLACE_ALONE || rule->weight == 0 ||
+         append(&relations->alone_soft, number))) {
+        return true;
+    }
+    unregister(relations, number);
+    return false;
+}
+
+static bool reserve_rule(Relations *relations, uint32_t number)
+{
+    uint32_t wanted = relations->n_rules > 0 ? relations->n_rules : 16;
+
+    if (number < relations->n_rules) {
+        return true;
+    }
+    while (wanted <= number) {
+        wanted *= 2;
+    }
+    Rule *rules = realloc(relations->rules, wanted * sizeof *rules);
+    if (rules == NULL) {
+        return false;
+    }
+    memset(rules + relations->n_rules, 0, (wanted - relations->n_rules) * sizeof *rules);
+    relations->rules = rules;
+    relations->n_rules = wanted;
+    return true;
+}
+
+/* Marks or unmarks the domains where a hard rule ALONE has members. */
+static void mark_alone(Relations *relations, const BerthPlaceRule *rule, bool present)
+{
+    const Group *group = &relations->groups[rule->a];
+
+    for (uint32_t i = 0; i < group->n_buckets; i++) {
+        uint64_t key = group->buckets[i].key;
+        if (key != 0 && group_key_level(key) == rule->level) {
+            if (present) {
+                group_raise(&relations->alone, rule->level, group_key_domain(key));
+            } else {
+                group_lower(&relations->alone, rule->level, group_key_domain(key));
+            }
+        }
+    }
+    relations->n_alone_at[rule->level] += present ? 1u : -1u;
+}
+
+/* Whether a hard rule that is enlisted and those that were there before can hold together. */
+static BerthPlaceResult check_contradictions(const Relations *relations, uint32_t number,
+                                             uint32_t *ret_other)
+{
+    const BerthPlaceRule *rule = &relations->rules[number].rule;
+    uint32_t tie;
+
+    if (is_impossible(relations, rule, ret_other)) {
+        return BERTH_PLACE_ERROR_CONTRADICTION;
+    }
+    for (uint32_t i = 0; rule->kind == BERTH_PLACE_TOGETHER && i < relations->n_rules; i++) {
+        if (relations->rules[i].present && relations->rules[i].rule.weight == 0 &&
+            is_impossible(relations, &relations->rules[i].rule, &tie)) {
+            *ret_other = i;
+            return BERTH_PLACE_ERROR_CONTRADICTION;
+        }
+    }
+    return BERTH_PLACE_OK;
+}
+
+static BerthPlaceResult check_cycle(const Relations *relations, const BerthPlaceRule *rule,
+                                    uint32_t *ret_other)
+{
+    bool leads_back = rule->kind == BERTH_PLACE_TOGETHER && rule->weight == 0 &&
+                      rule->a != rule->b &&
+                      leads_to(relations, rule->b, rule->a, BERTH_PLACE_MAX_LEVELS,
+                               relations->n_rules, ret_other);
+
+    return leads_back ? BERTH_PLACE_ERROR_CYCLE : BERTH_PLACE_OK;
+}
+
+BerthPlaceResult berth_place_rule_add(BerthPlace *place, uint32_t number,
+                                      const BerthPlaceRule *rule, uint32_t *ret_other)
+{
+    BerthPlaceResult result = check_rule(place, rule);
+    uint32_t other;
+
+    if (result != BERTH_PLACE_OK) {
+        return result;
+    }
+    if (number >= BERTH_PLACE_MAX_GROUP) {
+        return BERTH_PLACE_ERROR_ARGUMENT;
+    }
+    Relations *relations = relations_ensure(place);
+    if (relations == NULL || !reserve_rule(relations, number) ||
+        !reserve_group(relations, rule->a) ||
+        (names_another(rule) && !reserve_group(relations, rule->b)) ||
+        (is_hard_alone(rule) &&
+         !group_reserve(&relations->alone, relations->groups[rule->a].n_entries))) {
+        return BERTH_PLACE_ERROR_NO_MEMORY;
+    }
+    if (relations->rules[number].present) {
+        return BERTH_PLACE_ERROR_EXISTS;
+    }
+    result = check_cycle(relations, rule, &other);
+    if (result == BERTH_PLACE_OK) {
+        if (!enlist(relations, number, rule)) {
+            return BERTH_PLACE_ERROR_NO_MEMORY;
+        }
+        result =
+            rule->weight == 0 ? check_contradictions(relations, number, &other) : BERTH_PLACE_OK;
+        if (result != BERTH_PLACE_OK) {
+            unregister(relations, number);
+        }
+    }
+    if (result != BERTH_PLACE_OK) {
+        if (ret_other != NULL) {
+            *ret_other = other;
+        }
+        return result;
+    }
+    if (is_hard_alone(rule)) {
+        mark_alone(relations, rule, true);
+    }
+    return BERTH_PLACE_OK;
+}
+
+BerthPlaceResult berth_place_rule_remove(BerthPlace *place, uint32_t number)
+{
+    Relations *relations = place->relations;
+
+    if (relations == NULL || number >= relations->n_rules || !relations->rules[number].present) {
+        return BERTH_PLACE_ERROR_ARGUMENT;
+    }
+    BerthPlaceRule rule = relations->rules[number].rule;
+    if (is_hard_alone(&rule)) {
+        mark_alone(relations, &rule, false);
+    }
+    unregister(relations, number);
+    return BERTH_PLACE_OK;
+}

@@ -1,0 +1,56 @@
+#include <glib.h>
+
+#include "place/groups.h"
+
+/* Random raises and lowers against a plain table: what is erased must not hide what lies behind it. */
+static void test_counts_are_those_of_a_table(void)
+{
+    g_autoptr(GRand) rand = g_rand_new_with_seed(7);
+    uint32_t table[BERTH_PLACE_MAX_LEVELS][40] = {{0}};
+    Group group = {0};
+
+    for (int i = 0; i < 20000; i++) {
+        uint32_t level = (uint32_t)g_rand_int_range(rand, 0, 3);
+        uint32_t domain = (uint32_t)g_rand_int_range(rand, 0, 40);
+        if (g_rand_boolean(rand) || table[level][domain] == 0) {
+            g_assert_true(group_reserve(&group, 1));
+            g_assert_cmpuint(group_raise(&group, level, domain), ==, table[level][domain]++);
+        } else {
+            g_assert_cmpuint(group_lower(&group, level, domain), ==, table[level][domain]--);
+        }
+        level = (uint32_t)g_rand_int_range(rand, 0, 3);
+        domain = (uint32_t)g_rand_int_range(rand, 0, 40);
+        g_assert_cmpuint(group_count(&group, level, domain), ==, table[level][domain]);
+    }
+    uint32_t n[3] = {0};
+    for (int level = 0; level < 3; level++) {
+        for (int domain = 0; domain < 40; domain++) {
+            n[level] += table[level][domain] > 0;
+        }
+        g_assert_cmpuint(group.n_domains[level], ==, n[level]);
+    }
+    g_assert_cmpuint(group.n_entries, ==, n[0] + n[1] + n[2]);
+    group_clear(&group);
+}
+
+static void test_a_copy_is_another(void)
+{
+    Group group = {0}, copy;
+
+    g_assert_true(group_reserve(&group, 1));
+    group_raise(&group, 0, 5);
+    g_assert_true(group_copy(&copy, &group));
+    group_lower(&group, 0, 5);
+    g_assert_cmpuint(group_count(&copy, 0, 5), ==, 1);
+    g_assert_cmpuint(group_count(&group, 0, 5), ==, 0);
+    group_clear(&group);
+    group_clear(&copy);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/place/groups/counts-are-those-of-a-table", test_counts_are_those_of_a_table);
+    g_test_add_func("/place/groups/a-copy-is-another", test_a_copy_is_another);
+    return g_test_run();
+}

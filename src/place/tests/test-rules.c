@@ -1,0 +1,148 @@
+/* The errors of rules.h and a story for each kind of rule; what holds in general is in
+ * tests/properties/test_rules.py. */
+#include <glib.h>
+
+#include "place/rules.h"
+
+enum { WEB, DB, CACHE };
+
+/* Four hosts, two racks of two, in one zone. */
+static BerthPlace *new_fleet(void)
+{
+    BerthPlaceOptions options = {.struct_size = sizeof options, .n_dims = 1};
+    BerthPlace *place;
+
+    g_assert_cmpint(berth_place_new(&options, &place), ==, BERTH_PLACE_OK);
+    g_assert_cmpint(berth_place_set_levels(place, 3), ==, BERTH_PLACE_OK);
+    for (uint32_t host = 0; host < 4; host++) {
+        berth_place_add(place, host, host, (int64_t[]){10}, NULL);
+        berth_place_set_domains(place, host, (uint32_t[]){host / 2, 0});
+    }
+    return place;
+}
+
+static BerthPlaceResult add(BerthPlace *place, uint32_t number, BerthPlaceRule rule,
+                            uint32_t *ret_other)
+{
+    rule.struct_size = sizeof rule;
+    return berth_place_rule_add(place, number, &rule, ret_other);
+}
+
+/* Places a VM of one group; BERTH_PLACE_NONE when no host takes it. */
+static uint32_t place_one(BerthPlace *place, uint32_t group)
+{
+    BerthPlaceRequest request = {.struct_size = sizeof request,
+                                 .policy = BERTH_PLACE_FIRST_FIT,
+                                 .vector = (int64_t[]){1},
+                                 .n_groups = 1,
+                                 .groups = &group};
+    BerthPlaceDecision decision = {.struct_size = sizeof decision};
+
+    if (berth_place_find(place, &request, &decision) != BERTH_PLACE_OK) {
+        return BERTH_PLACE_NONE;
+    }
+    berth_place_take(place, decision.host, request.vector);
+    g_assert_cmpint(berth_place_enter(place, decision.host, &group, 1), ==, BERTH_PLACE_OK);
+    return decision.host;
+}
+
+static void test_apart_holds_whoever_comes_first(void)
+{
+    BerthPlace *place = new_fleet();
+
+    add(place, 0, (BerthPlaceRule){.kind = BERTH_PLACE_APART, .a = WEB, .b = DB, .level = 1}, NULL);
+    g_assert_cmpuint(place_one(place, DB), ==, 0);
+    g_assert_cmpuint(place_one(place, WEB), ==, 2);
+    g_assert_cmpuint(place_one(place, DB), ==, 0);
+    berth_place_free(place);
+}
+
+static void test_alone_keeps_others_out_and_itself_away(void)
+{
+    BerthPlace *place = new_fleet();
+
+    g_assert_cmpuint(place_one(place, WEB), ==, 0);
+    add(place, 0, (BerthPlaceRule){.kind = BERTH_PLACE_ALONE, .a = DB}, NULL);
+    g_assert_cmpuint(place_one(place, DB), ==, 1);
+    g_assert_cmpuint(place_one(place, CACHE), ==, 0);
+    berth_place_set_enabled(place, 0, false);
+    g_assert_cmpuint(place_one(place, CACHE), ==, 2);
+    berth_place_free(place);
+}
+
+static void test_spread_and_near(void)
+{
+    BerthPlace *place = new_fleet();
+
+    add(place, 0, (BerthPlaceRule){.kind = BERTH_PLACE_SPREAD, .a = WEB, .level = 1, .skew = 1},
+        NULL);
+    add(place, 1, (BerthPlaceRule){.kind = BERTH_PLACE_NEAR, .a = DB, .b = WEB, .weight = 2}, NULL);
+    g_assert_cmpuint(place_one(place, WEB), ==, 0);
+    g_assert_cmpuint(place_one(place, WEB), ==, 2);
+    berth_place_set_enabled(place, 0, false);
+    g_assert_cmpuint(place_one(place, DB), ==, 2);
+    berth_place_set_enabled(place, 2, false);
+    g_assert_cmpuint(place_one(place, DB), ==, 1); /* the rack of the one, the first of equals */
+    berth_place_free(place);
+}
+
+static void test_contradictions_are_refused_with_the_other_rule(void)
+{
+    BerthPlace *place = new_fleet();
+    uint32_t other = 99;
+
+    add(place, 3, (BerthPlaceRule){.kind = BERTH_PLACE_TOGETHER, .a = WEB, .b = DB, .level = 1},
+        NULL);
+    add(place, 4, (BerthPlaceRule){.kind = BERTH_PLACE_TOGETHER, .a = DB, .b = CACHE}, NULL);
+    g_assert_cmpint(
+        add(place, 5, (BerthPlaceRule){.kind = BERTH_PLACE_TOGETHER, .a = CACHE, .b = WEB}, &other),
+        ==, BERTH_PLACE_ERROR_CYCLE);
+    g_assert_cmpint(
+        add(place, 5, (BerthPlaceRule){.kind = BERTH_PLACE_APART, .a = WEB, .b = CACHE, .level = 1},
+            &other),
+        ==, BERTH_PLACE_ERROR_CONTRADICTION);
+    g_assert_cmpuint(other, ==, 3);
+    /* Not on one host, but in one rack: that can hold. */
+    g_assert_cmpint(
+        add(place, 5, (BerthPlaceRule){.kind = BERTH_PLACE_APART, .a = WEB, .b = DB}, &other), ==,
+        BERTH_PLACE_OK);
+    g_assert_cmpint(add(place, 6, (BerthPlaceRule){.kind = BERTH_PLACE_ALONE, .a = DB}, &other), ==,
+                    BERTH_PLACE_ERROR_CONTRADICTION);
+    g_assert_cmpuint(other, ==, 4);
+    g_assert_cmpint(add(place, 3, (BerthPlaceRule){.kind = BERTH_PLACE_ALONE, .a = CACHE}, &other),
+                    ==, BERTH_PLACE_ERROR_EXISTS);
+    berth_place_free(place);
+}
+
+static void test_rules_out_of_range_are_refused(void)
+{
+    BerthPlace *place = new_fleet();
+    const BerthPlaceRule wrong[] = {
+        {.kind = BERTH_PLACE_APART, .level = 3},
+        {.kind = BERTH_PLACE_APART, .a = BERTH_PLACE_MAX_GROUP},
+        {.kind = BERTH_PLACE_APART, .skew = 1},
+        {.kind = BERTH_PLACE_SPREAD},
+        {.kind = BERTH_PLACE_NEAR},
+        {.kind = (BerthPlaceRuleKind)5},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(wrong); i++) {
+        g_assert_cmpint(add(place, 0, wrong[i], NULL), ==, BERTH_PLACE_ERROR_ARGUMENT);
+    }
+    g_assert_cmpint(berth_place_rule_remove(place, 0), ==, BERTH_PLACE_ERROR_ARGUMENT);
+    berth_place_free(place);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/place/rules/apart-holds-whoever-comes-first",
+                    test_apart_holds_whoever_comes_first);
+    g_test_add_func("/place/rules/alone-keeps-others-out-and-itself-away",
+                    test_alone_keeps_others_out_and_itself_away);
+    g_test_add_func("/place/rules/spread-and-near", test_spread_and_near);
+    g_test_add_func("/place/rules/contradictions-are-refused-with-the-other-rule",
+                    test_contradictions_are_refused_with_the_other_rule);
+    g_test_add_func("/place/rules/out-of-range-is-refused", test_rules_out_of_range_are_refused);
+    return g_test_run();
+}
