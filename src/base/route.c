@@ -4,35 +4,58 @@
 
 #include "base/error.h"
 
-/* The parameters of `parts` if they are of the template's form, or NULL. */
-static char **match_parts(const char *template, char **parts)
+/* Adds what stands for a parameter, decoded. */
+static bool take_param(GStrvBuilder *params, const char *text, size_t length)
 {
-    g_auto(GStrv) pattern = g_strsplit(template, "/", -1);
-    guint count = g_strv_length(pattern);
-    if (g_strv_length(parts) != count) {
+    g_autofree char *value = g_uri_unescape_segment(text, text + length, NULL);
+    if (value == NULL || value[0] == '\0' || !g_utf8_validate(value, -1, NULL)) {
+        return false;
+    }
+    g_strv_builder_add(params, value);
+    return true;
+}
+
+/* Is `path` of the template's form? Part by part, since most templates differ in an early one.
+ * `params`, unless NULL, gets the parameters. */
+static bool match_parts(const char *template, const char *path, GStrvBuilder *params)
+{
+    for (;;) {
+        size_t pattern = strcspn(template, "/"), part = strcspn(path, "/");
+        if (template[0] == '{') {
+            if (part == 0 || (params != NULL && !take_param(params, path, part))) {
+                return false;
+            }
+        } else if (pattern != part || memcmp(template, path, part) != 0) {
+            return false;
+        }
+        template += pattern;
+        path += part;
+        if (*template != *path) {
+            return false;
+        }
+        if (*template == '\0') {
+            return true;
+        }
+        template ++;
+        path++;
+    }
+}
+
+/* The parameters of `path` if it is of the template's form and they can be read, or NULL. */
+static char **match(const char *template, const char *path)
+{
+    if (!match_parts(template, path, NULL)) {
         return NULL;
     }
     g_autoptr(GStrvBuilder) params = g_strv_builder_new();
-    for (guint i = 0; i < count; i++) {
-        if (pattern[i][0] == '{') {
-            g_autofree char *value = g_uri_unescape_string(parts[i], NULL);
-            if (value == NULL || value[0] == '\0' || !g_utf8_validate(value, -1, NULL)) {
-                return NULL;
-            }
-            g_strv_builder_add(params, value);
-        } else if (strcmp(pattern[i], parts[i]) != 0) {
-            return NULL;
-        }
-    }
-    return g_strv_builder_end(params);
+    return match_parts(template, path, params) ? g_strv_builder_end(params) : NULL;
 }
 
 char *api_route_methods(const ApiRoute *routes, size_t n_routes, const char *path)
 {
-    g_auto(GStrv) parts = g_strsplit(path, "/", -1);
     g_autoptr(GStrvBuilder) methods = g_strv_builder_new();
     for (size_t i = 0; i < n_routes; i++) {
-        g_auto(GStrv) params = match_parts(routes[i].path, parts);
+        g_auto(GStrv) params = match(routes[i].path, path);
         if (params != NULL) {
             g_strv_builder_add(methods, routes[i].method);
         }
@@ -44,10 +67,9 @@ char *api_route_methods(const ApiRoute *routes, size_t n_routes, const char *pat
 const ApiRoute *api_route_match(const ApiRoute *routes, size_t n_routes, const char *method,
                                 const char *path, char ***ret_params, bool *ret_path_known)
 {
-    g_auto(GStrv) parts = g_strsplit(path, "/", -1);
     bool path_known = false;
     for (size_t i = 0; i < n_routes; i++) {
-        g_auto(GStrv) params = match_parts(routes[i].path, parts);
+        g_auto(GStrv) params = match(routes[i].path, path);
         if (params == NULL) {
             continue;
         }

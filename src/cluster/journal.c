@@ -56,17 +56,9 @@ static void keep_event(ClusterCore *core, const Event *event, GBytes *json)
     g_queue_push_tail(&core->events, record);
 }
 
-static GBytes *event_bytes(const Event *event)
-{
-    json_t *json = event_encode(event);
-    char *text = codec_dump(json);
-    json_decref(json);
-    return g_bytes_new_take(text, strlen(text));
-}
-
 void event_load(ClusterCore *core, Event *event)
 {
-    keep_event(core, event, event_bytes(event));
+    keep_event(core, event, json_take_bytes(event_encode(event)));
 }
 
 static void drop_oldest_events(ClusterCore *core)
@@ -95,8 +87,8 @@ void event_add(ClusterCore *core, const char *kind, const Subject *subject, cons
     event->message = g_strdup_vprintf(format, args);
     va_end(args);
 
-    txn_put_json(core, key_event(event->id), event_encode(event));
-    GBytes *json = event_bytes(event);
+    GBytes *json = json_take_bytes(event_encode(event));
+    txn_put_bytes(core, key_event(event->id), g_bytes_ref(json));
     ClusterAction *publish = cluster_action_new(CLUSTER_ACTION_PUBLISH);
     publish->publish.revision = event->revision;
     publish->publish.event = g_bytes_ref(json);

@@ -42,6 +42,7 @@ static void cluster_vm_free(void *data)
     vm_placement_free(vm->placement);
     vm_status_free(vm->status);
     g_ptr_array_unref(vm->operations);
+    g_clear_pointer(&vm->rendered, g_bytes_unref);
     g_free(vm);
 }
 
@@ -390,18 +391,21 @@ void save_host_facts(ClusterCore *core, ClusterHost *host)
 
 void save_vm_spec(ClusterCore *core, ClusterVm *vm)
 {
+    g_clear_pointer(&vm->rendered, g_bytes_unref);
     vm->revision = txn_revision(core);
     txn_put_json(core, key_part("vm", vm->tenant, vm->id, "spec"), vm_spec_encode(vm->spec));
 }
 
 void save_vm_placement(ClusterCore *core, ClusterVm *vm)
 {
+    g_clear_pointer(&vm->rendered, g_bytes_unref);
     txn_put_json(core, key_part("vm", vm->tenant, vm->id, "placement"),
                  vm_placement_encode(vm->placement));
 }
 
 void save_vm_status(ClusterCore *core, ClusterVm *vm)
 {
+    g_clear_pointer(&vm->rendered, g_bytes_unref);
     txn_put_json(core, key_part("vm", vm->tenant, vm->id, "status"), vm_status_encode(vm->status));
 }
 

@@ -61,8 +61,9 @@ struct ClusterVm {
     VmStatus *status; /* NULL before the first report */
     ClusterHost *host;
     ClusterApp *app;
-    Vector booked; /* what stands in host->booked for it */
-    Vector peak;   /* the most that its host was told and may have given it since it last said that
+    GBytes *rendered; /* as the API shows it; NULL: not since it last changed */
+    Vector booked;    /* what stands in host->booked for it */
+    Vector peak; /* the most that its host was told and may have given it since it last said that
                       all is done */
     bool counted_settled, counted_running; /* in app */
     GPtrArray *operations;                 /* running ones, borrowed */

@@ -122,21 +122,25 @@ static bool open_replace(ClusterCore *core, const char *key, GBytes *value)
     return false;
 }
 
-static GBytes *json_take_bytes(json_t *value)
+GBytes *json_take_bytes(json_t *value)
 {
     char *text = codec_dump(value);
     json_decref(value);
     return g_bytes_new_take(text, strlen(text));
 }
 
-void txn_put_json(ClusterCore *core, char *key, json_t *value)
+void txn_put_bytes(ClusterCore *core, char *key, GBytes *value)
 {
-    GBytes *bytes = json_take_bytes(value);
-    if (open_replace(core, key, bytes)) {
+    if (open_replace(core, key, value)) {
         g_free(key);
     } else {
-        open_add(core, key, bytes);
+        open_add(core, key, value);
     }
+}
+
+void txn_put_json(ClusterCore *core, char *key, json_t *value)
+{
+    txn_put_bytes(core, key, json_take_bytes(value));
 }
 
 void txn_delete(ClusterCore *core, char *key)
@@ -244,14 +248,19 @@ void txn_committed(ClusterCore *core, int64_t revision)
     release_held(core);
 }
 
-void reply_json(ClusterCore *core, uint64_t request, int status, json_t *body, int64_t revision)
+void reply_bytes(ClusterCore *core, uint64_t request, int status, GBytes *body, int64_t revision)
 {
     ClusterAction *action = cluster_action_new(CLUSTER_ACTION_REPLY);
     action->reply.request = request;
     action->reply.status = status;
-    action->reply.body = json_take_bytes(body);
+    action->reply.body = body;
     action->reply.revision = revision;
     core_hold(core, action);
+}
+
+void reply_json(ClusterCore *core, uint64_t request, int status, json_t *body, int64_t revision)
+{
+    reply_bytes(core, request, status, json_take_bytes(body), revision);
 }
 
 void reply_error(ClusterCore *core, uint64_t request, GError *error)

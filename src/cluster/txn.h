@@ -16,8 +16,9 @@ void txn_clear(ClusterCore *core);
 /* The revision that the open transaction will have. */
 int64_t txn_revision(const ClusterCore *core);
 
-void txn_put_json(ClusterCore *core, char *key, json_t *value); /* takes both over */
-void txn_delete(ClusterCore *core, char *key);                  /* takes the key over */
+void txn_put_json(ClusterCore *core, char *key, json_t *value);  /* takes both over */
+void txn_put_bytes(ClusterCore *core, char *key, GBytes *value); /* takes both over */
+void txn_delete(ClusterCore *core, char *key);                   /* takes the key over */
 void txn_absent(ClusterCore *core, const char *key);
 /* Ends the open transaction if it has grown past half of what one may carry. */
 void txn_seal_if_large(ClusterCore *core);
@@ -35,6 +36,10 @@ void txn_committed(ClusterCore *core, int64_t revision);
 ClusterAction *cluster_action_new(ClusterActionKind kind);
 ClusterActions *cluster_actions_new(void);
 
+/* JSON as text; takes `value` over. */
+GBytes *json_take_bytes(json_t *value);
+
 /* Shorthands for the answers to a request, each held. `body` is taken over. */
+void reply_bytes(ClusterCore *core, uint64_t request, int status, GBytes *body, int64_t revision);
 void reply_json(ClusterCore *core, uint64_t request, int status, json_t *body, int64_t revision);
 void reply_error(ClusterCore *core, uint64_t request, GError *error); /* takes the error over */

@@ -61,11 +61,14 @@ bool list_vms(ClusterCore *core, const ClusterRequest *request, GError **error)
 
 bool get_vm(ClusterCore *core, const ClusterRequest *request, GError **error)
 {
-    const ClusterVm *vm = find_vm(core, request->principal.tenant, request->params[0], error);
+    ClusterVm *vm = find_vm(core, request->principal.tenant, request->params[0], error);
     if (vm == NULL) {
         return false;
     }
-    reply_json(core, request->id, 200, render_vm(vm), vm->revision);
+    if (vm->rendered == NULL) {
+        vm->rendered = json_take_bytes(render_vm(vm));
+    }
+    reply_bytes(core, request->id, 200, g_bytes_ref(vm->rendered), vm->revision);
     return true;
 }
 

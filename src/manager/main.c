@@ -116,6 +116,7 @@ static bool prepare(Manager *manager, const Options *options, GError **error)
     }
     manager->state = options->state;
     manager->writable = true;
+    manager->tick_ms = INT64_MAX;
     manager->started_ms = manager_now_ms();
     manager->main = g_main_loop_new(NULL, FALSE);
     manager->store = store_sqlite_open(path, NULL, error);

@@ -106,6 +106,7 @@ static gboolean on_tick(gpointer data)
 {
     Manager *manager = data;
     manager->tick = 0;
+    manager->tick_ms = INT64_MAX;
     ClusterEvent event = {.kind = CLUSTER_EVENT_TICK};
     manager_step(manager, &event);
     return G_SOURCE_REMOVE;
@@ -113,8 +114,12 @@ static gboolean on_tick(gpointer data)
 
 static void set_tick(Manager *manager)
 {
-    g_clear_handle_id(&manager->tick, g_source_remove);
     int64_t at = cluster_next_deadline(manager->core);
+    if (at == manager->tick_ms) {
+        return;
+    }
+    g_clear_handle_id(&manager->tick, g_source_remove);
+    manager->tick_ms = at;
     if (at != INT64_MAX) {
         manager->tick =
             g_timeout_add((guint)CLAMP(at - manager_now_ms(), 1, 3600000), on_tick, manager);

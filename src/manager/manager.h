@@ -49,6 +49,7 @@ struct Manager {
     Consoles *consoles;
     int api_port, agent_port;
     guint tick;
+    int64_t tick_ms; /* when it is due; without one INT64_MAX */
     guint64 commits, requests;
     int64_t started_ms;
     int exit_status;

@@ -273,6 +273,22 @@ static void test_a_vm_lives_and_goes(void)
     world_free(w);
 }
 
+static void test_a_vm_is_shown_as_it_was_last_changed(void)
+{
+    World *w = world_new();
+    g_autofree char *host = add_host(w, "h1", 4000, 4096);
+    add_image_and_size(w);
+    ask(w, API_OP_CREATE_VM, NULL, VM("web"));
+    g_assert_nonnull(strstr(ask(w, API_OP_GET_VM, "web", NULL), "\"memory\":256"));
+    ask(w, API_OP_RESIZE_VM, "web", "{\"resources\":{\"memory\":128}}");
+    const char *resized = ask(w, API_OP_GET_VM, "web", NULL);
+    g_assert_nonnull(strstr(resized, "\"memory\":128"));
+    g_assert_nonnull(strstr(resized, "\"generation\":2,\"power\":\"running\""));
+    ask(w, API_OP_UPDATE_VM, "web", "{\"power\":\"off\"}");
+    g_assert_nonnull(strstr(ask(w, API_OP_GET_VM, "web", NULL), "\"power\":\"off\""));
+    world_free(w);
+}
+
 static void test_nothing_leaves_before_it_is_durable(void)
 {
     World *w = world_new();
@@ -390,6 +406,8 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/cluster/a-vm-lives-and-goes", test_a_vm_lives_and_goes);
+    g_test_add_func("/cluster/a-vm-is-shown-as-it-was-last-changed",
+                    test_a_vm_is_shown_as_it_was_last_changed);
     g_test_add_func("/cluster/nothing-leaves-before-it-is-durable",
                     test_nothing_leaves_before_it_is_durable);
     g_test_add_func("/cluster/the-store-brings-everything-back",
