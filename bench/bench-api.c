@@ -251,10 +251,25 @@ static pid_t start_echo(const Bench *bench, const char *body, int *ret_port)
     exit(0);
 }
 
+static json_t *call(const Bench *bench, ApiOperation operation, const char *param, const char *body)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(ApiClient) client = api_client_new(bench->context, &error);
+    json_t *json = body != NULL ? json_loads(body, 0, NULL) : NULL;
+    ApiCall api = {.operation = operation, .params = {param}, .body = json};
+    json_t *answer = client != NULL ? api_call(client, &api, &error) : NULL;
+    json_decref(json);
+    if (answer == NULL) {
+        fail(api_routes[operation].name, error);
+    }
+    return answer;
+}
+
 /* Who follows events, some hundred in one thread. */
 typedef struct {
     const Bench *bench;
     int count;
+    int64_t from;             /* revision */
     int64_t (*heard)[EVENTS]; /* µs, of each follower and event */
     gint *ready, *stop;
     GThread *thread;
@@ -290,8 +305,9 @@ static gpointer read_events(gpointer data)
 {
     Reader *reader = data;
     g_autoptr(GMainContext) context = g_main_context_new();
-    g_autofree char *request =
-        request_text(reader->bench, "GET", "/v1/events?follow=true&from=999999999", NULL);
+    g_autofree char *path =
+        g_strdup_printf("/v1/events?follow=true&from=%" G_GINT64_FORMAT, reader->from);
+    g_autofree char *request = request_text(reader->bench, "GET", path, NULL);
     Follower *all = g_new0(Follower, reader->count);
     for (int i = 0; i < reader->count; i++) {
         Follower *follower = &all[i];
@@ -328,12 +344,16 @@ static void bench_events(const Bench *bench)
 {
     gint ready = 0, stop = 0;
     Reader readers[READERS];
+    json_t *cluster = call(bench, API_OP_GET_CLUSTER, NULL, NULL);
+    int64_t from = json_integer_value(json_object_get(cluster, "revision"));
+    json_decref(cluster);
     int64_t(*heard)[EVENTS] = g_malloc0_n((gsize)followers, sizeof *heard);
     for (int i = 0; i < READERS; i++) {
-        int from = followers * i / READERS, to = followers * (i + 1) / READERS;
+        int first = followers * i / READERS, last = followers * (i + 1) / READERS;
         readers[i] = (Reader){.bench = bench,
-                              .count = to - from,
-                              .heard = heard + from,
+                              .count = last - first,
+                              .from = from,
+                              .heard = heard + first,
                               .ready = &ready,
                               .stop = &stop};
         readers[i].thread = g_thread_new("followers", read_events, &readers[i]);
@@ -392,20 +412,6 @@ static GSubprocess *spawn(const char *const *argv)
         fail(argv[0], error);
     }
     return process;
-}
-
-static json_t *call(const Bench *bench, ApiOperation operation, const char *param, const char *body)
-{
-    g_autoptr(GError) error = NULL;
-    g_autoptr(ApiClient) client = api_client_new(bench->context, &error);
-    json_t *json = body != NULL ? json_loads(body, 0, NULL) : NULL;
-    ApiCall api = {.operation = operation, .params = {param}, .body = json};
-    json_t *answer = client != NULL ? api_call(client, &api, &error) : NULL;
-    json_decref(json);
-    if (answer == NULL) {
-        fail(api_routes[operation].name, error);
-    }
-    return answer;
 }
 
 static void start_manager(Bench *bench)

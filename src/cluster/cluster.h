@@ -211,10 +211,10 @@ bool cluster_core_expects_file(const ClusterCore *core, const char *tenant, cons
                                GError **error);
 /* Is this content part of an image that is ready? */
 bool cluster_core_knows_file(const ClusterCore *core, const char *sha256, int64_t *ret_bytes);
-/* Events after `revision`, oldest first, as JSON; NULL when they are no longer kept (`ret_oldest`
- * says from where on they are). Only durable ones. */
-GPtrArray *cluster_core_events_since(const ClusterCore *core, int64_t revision,
-                                     int64_t *ret_oldest);
+/* Events after `revision`, oldest first, as JSON. Only durable ones. NOT_FOUND when they are no
+ * longer kept, and for a revision that the store has not reached: who has one has followed a store
+ * that this one, restored from a backup, is behind of. */
+GPtrArray *cluster_core_events_since(const ClusterCore *core, int64_t revision, GError **error);
 
 /* For tests and the simulator: the invariants of the design; false with the broken one in `error`.
  */

@@ -143,16 +143,35 @@ bool list_events(ClusterCore *core, const ClusterRequest *request, GError **erro
     return true;
 }
 
-GPtrArray *cluster_core_events_since(const ClusterCore *core, int64_t revision, int64_t *ret_oldest)
+static bool check_events_from(const ClusterCore *core, int64_t revision, GError **error)
 {
-    *ret_oldest = core->events_dropped;
+    g_autofree char *text = g_strdup_printf("%" G_GINT64_FORMAT, revision);
     if (revision < core->events_dropped) {
+        return berth_error_set(
+            error, BERTH_ERROR_NOT_FOUND, "from", text, "read what is now, and follow from there",
+            "events before revision %" G_GINT64_FORMAT " are not kept", core->events_dropped);
+    }
+    return revision <= core->committed_revision ||
+           berth_error_set(error, BERTH_ERROR_NOT_FOUND, "from", text,
+                           "read what is now, and follow from there",
+                           "the cluster is at revision %" G_GINT64_FORMAT " only",
+                           core->committed_revision);
+}
+
+GPtrArray *cluster_core_events_since(const ClusterCore *core, int64_t revision, GError **error)
+{
+    if (!check_events_from(core, revision, error)) {
         return NULL;
     }
     GPtrArray *events = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref);
-    for (GList *l = core->events.head; l != NULL; l = l->next) {
+    GList *first = NULL; /* found from the end: most ask for little */
+    for (GList *l = core->events.tail;
+         l != NULL && ((const ClusterEventRecord *)l->data)->revision > revision; l = l->prev) {
+        first = l;
+    }
+    for (GList *l = first; l != NULL; l = l->next) {
         const ClusterEventRecord *record = l->data;
-        if (record->revision > revision && record->revision <= core->committed_revision) {
+        if (record->revision <= core->committed_revision) {
             g_ptr_array_add(events, g_bytes_ref(record->json));
         }
     }

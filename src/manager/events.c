@@ -172,14 +172,10 @@ void events_free(Events *events)
 
 static bool tell_kept(Follower *follower, GError **error)
 {
-    int64_t oldest = 0;
     g_autoptr(GPtrArray) kept =
-        cluster_core_events_since(follower->events->manager->core, follower->after, &oldest);
+        cluster_core_events_since(follower->events->manager->core, follower->after, error);
     if (kept == NULL) {
-        g_autofree char *text = g_strdup_printf("%" G_GINT64_FORMAT, follower->after);
-        return berth_error_set(error, BERTH_ERROR_NOT_FOUND, "from", text,
-                               "read what is now, and follow from there",
-                               "events before revision %" G_GINT64_FORMAT " are not kept", oldest);
+        return false;
     }
     g_autoptr(GPtrArray) told = g_ptr_array_new_with_free_func(told_free);
     for (guint i = 0; i < kept->len; i++) {

@@ -459,6 +459,8 @@ def test_follow(manager, agents, catalog):
     other.close()
     refused(manager.get("/v1/events", headers={"Last-Event-ID": "soon"}, follow=True), "invalid", "Last-Event-ID",
             "soon")
+    ahead = str(manager.get("/v1/cluster").json["revision"] + 1000)
+    refused(manager.get("/v1/events", headers={"Last-Event-ID": ahead}, follow=True), "not-found", "from", ahead)
     manager.delete("/v1/apps/seen", wait=20)
     manager.delete("/v1/vms/other", wait=20)
 

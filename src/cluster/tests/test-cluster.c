@@ -280,7 +280,7 @@ static void test_a_vm_is_shown_as_it_was_last_changed(void)
     add_image_and_size(w);
     ask(w, API_OP_CREATE_VM, NULL, VM("web"));
     g_assert_nonnull(strstr(ask(w, API_OP_GET_VM, "web", NULL), "\"memory\":256"));
-    ask(w, API_OP_RESIZE_VM, "web", "{\"resources\":{\"memory\":128}}");
+    ask(w, API_OP_RESIZE_VM, "web", "{\"memory\":128}");
     const char *resized = ask(w, API_OP_GET_VM, "web", NULL);
     g_assert_nonnull(strstr(resized, "\"memory\":128"));
     g_assert_nonnull(strstr(resized, "\"generation\":2,\"power\":\"running\""));
