@@ -57,9 +57,11 @@ static Set causes_of(const Filter *filter, uint32_t host)
 {
     const BerthPlace *place = filter->place;
     const BerthPlaceRequest *request = filter->request;
-    const int64_t *capacity = fleet_capacity(place, host), *free_now = fleet_available(place, host);
+    const int64_t *capacity = fleet_capacity(place, host);
+    int64_t free_now[BERTH_PLACE_MAX_DIMS];
     Set set = {0};
 
+    fleet_available(place, host, free_now);
     if (place->states[host] == FLEET_DISABLED) {
         set_add(&set, CAUSE_DISABLED);
     }

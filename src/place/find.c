@@ -2,6 +2,7 @@
 
 #include <math.h>
 
+#include "place/index.h"
 #include "place/scan.h"
 
 static BerthPlaceResult check_vector(const BerthPlace *place, const int64_t *vector)
@@ -91,11 +92,11 @@ BerthPlaceResult find_begin(Filter *filter, const BerthPlace *place,
 typedef struct {
     Filter *filter;
     BerthPlaceVerdict best;
-} Search;
+} Trial;
 
 static void try_candidate(uint32_t host, void *user_data)
 {
-    Search *search = user_data;
+    Trial *search = user_data;
     BerthPlaceVerdict verdict;
 
     if (!fleet_has(search->filter->place, host) || !filter_admits(search->filter, host)) {
@@ -112,9 +113,10 @@ static void try_candidate(uint32_t host, void *user_data)
 /* The best host on the present step of the ladder. */
 static BerthPlaceVerdict find_on_step(Filter *filter)
 {
-    Search search = {.filter = filter, .best.host = BERTH_PLACE_NONE};
+    Trial search = {.filter = filter, .best.host = BERTH_PLACE_NONE};
 
-    if (!filter_each_candidate(filter, try_candidate, &search)) {
+    if (!filter_each_candidate(filter, try_candidate, &search) &&
+        !index_find(filter, &search.best)) {
         for (uint32_t host = 0; host < filter->place->slots; host++) {
             try_candidate(host, &search);
         }

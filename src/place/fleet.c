@@ -1,3 +1,4 @@
+#include "place/index.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,20 +55,28 @@ bool fleet_is_newer(const void *bytes, uint32_t struct_size, size_t known)
     return false;
 }
 
-static BerthPlaceResult allocate(uint32_t n_dims, uint32_t slots, BerthPlace **ret_place)
+/* Arrays for `slots` slots, as wide as those of `like`; without shapes and index. */
+static BerthPlaceResult allocate(const BerthPlace *like, uint32_t slots, BerthPlace **ret_place)
 {
     BerthPlace *place = calloc(1, sizeof *place);
     if (place == NULL) {
         return BERTH_PLACE_ERROR_NO_MEMORY;
     }
-    place->n_dims = n_dims;
+    place->n_dims = like->n_dims;
     place->slots = slots;
     place->states = calloc(slots, sizeof *place->states);
-    place->orders = calloc(slots, sizeof *place->orders);
-    place->capacity = calloc((size_t)slots * n_dims, sizeof *place->capacity);
-    place->available = calloc((size_t)slots * n_dims, sizeof *place->available);
-    if (place->states == NULL || place->orders == NULL || place->capacity == NULL ||
-        place->available == NULL) {
+    place->shapes = calloc(slots, sizeof *place->shapes);
+    if (like->orders != NULL) {
+        place->orders = calloc(slots, sizeof *place->orders);
+    }
+    void *amounts = calloc((size_t)slots * like->n_dims, amounts_size(&like->available));
+    if (like->available.wide != NULL) {
+        place->available.wide = amounts;
+    } else {
+        place->available.narrow = amounts;
+    }
+    if (place->states == NULL || place->shapes == NULL || amounts == NULL ||
+        (like->orders != NULL && place->orders == NULL)) {
         berth_place_free(place);
         return BERTH_PLACE_ERROR_NO_MEMORY;
     }
@@ -85,43 +94,71 @@ BerthPlaceResult berth_place_new(const BerthPlaceOptions *options, BerthPlace **
         return BERTH_PLACE_ERROR_UNSUPPORTED;
     }
     uint32_t slots = options->expected_hosts > MIN_SLOTS ? options->expected_hosts : MIN_SLOTS;
+    const BerthPlace like = {.n_dims = options->n_dims};
+    BerthPlace *place;
+    BerthPlaceResult result = allocate(&like, slots, &place);
 
-    return allocate(options->n_dims, slots, ret_place);
+    if (result != BERTH_PLACE_OK) {
+        return result;
+    }
+    place->index = index_new(place);
+    if (!shapes_init(&place->shape_table, options->n_dims) || place->index == NULL) {
+        berth_place_free(place);
+        return BERTH_PLACE_ERROR_NO_MEMORY;
+    }
+    *ret_place = place;
+    return BERTH_PLACE_OK;
 }
 
 void berth_place_free(BerthPlace *place)
 {
     if (place != NULL) {
+        index_free(place->index);
+        shapes_clear(&place->shape_table);
         free(place->states);
+        free(place->shapes);
         free(place->orders);
-        free(place->capacity);
-        free(place->available);
         relations_free(place->relations);
+        free(place->available.narrow);
+        free(place->available.wide);
         free(place);
     }
 }
 
+/* Between fleets of equal width. */
 static void copy_slots(BerthPlace *to, const BerthPlace *from)
 {
     size_t amounts = (size_t)from->slots * from->n_dims;
 
     memcpy(to->states, from->states, from->slots * sizeof *from->states);
-    memcpy(to->orders, from->orders, from->slots * sizeof *from->orders);
-    memcpy(to->capacity, from->capacity, amounts * sizeof *from->capacity);
-    memcpy(to->available, from->available, amounts * sizeof *from->available);
+    memcpy(to->shapes, from->shapes, from->slots * sizeof *from->shapes);
+    if (from->orders != NULL) {
+        memcpy(to->orders, from->orders, from->slots * sizeof *from->orders);
+    }
+    if (from->available.wide != NULL) {
+        memcpy(to->available.wide, from->available.wide, amounts * sizeof *from->available.wide);
+    } else {
+        memcpy(to->available.narrow, from->available.narrow,
+               amounts * sizeof *from->available.narrow);
+    }
     to->n_hosts = from->n_hosts;
 }
 
 BerthPlaceResult berth_place_copy(const BerthPlace *place, BerthPlace **ret_copy)
 {
     BerthPlace *copy;
-    BerthPlaceResult result = allocate(place->n_dims, place->slots, &copy);
+    BerthPlaceResult result = allocate(place, place->slots, &copy);
 
     if (result != BERTH_PLACE_OK) {
         return result;
     }
     copy_slots(copy, place);
-    result = relations_copy(place, copy);
+    copy->index = index_new(copy);
+    if (!shapes_copy(&copy->shape_table, &place->shape_table) || copy->index == NULL) {
+        result = BERTH_PLACE_ERROR_NO_MEMORY;
+    } else {
+        result = relations_copy(place, copy);
+    }
     if (result != BERTH_PLACE_OK) {
         berth_place_free(copy);
         return result;
@@ -131,7 +168,7 @@ BerthPlaceResult berth_place_copy(const BerthPlace *place, BerthPlace **ret_copy
 }
 
 /* Makes room for a slot; the old arrays go into a fleet that is freed, so a failure changes
- * nothing. */
+ * nothing. The index begins anew. */
 static BerthPlaceResult reserve(BerthPlace *place, uint32_t host)
 {
     uint32_t slots = place->slots;
@@ -148,7 +185,7 @@ static BerthPlaceResult reserve(BerthPlace *place, uint32_t host)
     }
     BerthPlaceResult result = relations_reserve(place, slots);
     if (result == BERTH_PLACE_OK) {
-        result = allocate(place->n_dims, slots, &larger);
+        result = allocate(place, slots, &larger);
     }
     if (result != BERTH_PLACE_OK) {
         return result;
@@ -156,11 +193,54 @@ static BerthPlaceResult reserve(BerthPlace *place, uint32_t host)
     copy_slots(larger, place);
     larger->relations = place->relations;
     place->relations = NULL;
+    larger->shape_table = place->shape_table;
+    larger->index = place->index;
+    place->shape_table = (Shapes){0};
+    place->index = NULL;
 
     BerthPlace old = *place;
     *place = *larger;
     *larger = old;
     berth_place_free(larger);
+    index_reset(place);
+    return BERTH_PLACE_OK;
+}
+
+/* Makes room for amounts that four bytes do not hold, those that can be given back included. */
+static BerthPlaceResult widen(BerthPlace *place, const int64_t *capacity, const int64_t *available)
+{
+    if (place->available.wide != NULL || (amounts_are_narrow(capacity, place->n_dims) &&
+                                          amounts_are_narrow(available, place->n_dims))) {
+        return BERTH_PLACE_OK;
+    }
+    size_t amounts = (size_t)place->slots * place->n_dims;
+    int64_t *wide = malloc(amounts * sizeof *wide);
+    if (wide == NULL) {
+        return BERTH_PLACE_ERROR_NO_MEMORY;
+    }
+    for (size_t i = 0; i < amounts; i++) {
+        wide[i] = place->available.narrow[i];
+    }
+    free(place->available.narrow);
+    place->available = (Amounts){.wide = wide};
+    index_reset(place);
+    return BERTH_PLACE_OK;
+}
+
+/* Makes room for an order that is not the host's number. */
+static BerthPlaceResult reserve_order(BerthPlace *place, uint32_t host, uint64_t order)
+{
+    if (place->orders != NULL || order == host) {
+        return BERTH_PLACE_OK;
+    }
+    uint64_t *orders = malloc(place->slots * sizeof *orders);
+    if (orders == NULL) {
+        return BERTH_PLACE_ERROR_NO_MEMORY;
+    }
+    for (uint32_t i = 0; i < place->slots; i++) {
+        orders[i] = i;
+    }
+    place->orders = orders;
     return BERTH_PLACE_OK;
 }
 
@@ -186,14 +266,6 @@ static bool are_amounts_sound(const BerthPlace *place, const int64_t *capacity,
     return true;
 }
 
-static void put(BerthPlace *place, uint32_t host, const int64_t *capacity, const int64_t *available)
-{
-    size_t offset = (size_t)host * place->n_dims, size = place->n_dims * sizeof(int64_t);
-
-    memmove(place->capacity + offset, capacity, size);
-    memmove(place->available + offset, available, size);
-}
-
 BerthPlaceResult berth_place_add(BerthPlace *place, uint32_t host, uint64_t order,
                                  const int64_t *capacity, const int64_t *available)
 {
@@ -209,14 +281,28 @@ BerthPlaceResult berth_place_add(BerthPlace *place, uint32_t host, uint64_t orde
         return BERTH_PLACE_ERROR_AMOUNT;
     }
     BerthPlaceResult result = reserve(place, host);
+    if (result == BERTH_PLACE_OK) {
+        result = widen(place, capacity, free_now);
+    }
+    if (result == BERTH_PLACE_OK) {
+        result = reserve_order(place, host, order);
+    }
     if (result != BERTH_PLACE_OK) {
         return result;
     }
-    put(place, host, capacity, free_now);
-    place->orders[host] = order;
+    uint32_t shape = shapes_acquire(&place->shape_table, capacity);
+    if (shape == SHAPES_NONE) {
+        return BERTH_PLACE_ERROR_NO_MEMORY;
+    }
+    amounts_write(&place->available, host, place->n_dims, free_now);
+    place->shapes[host] = shape;
+    if (place->orders != NULL) {
+        place->orders[host] = order;
+    }
     place->states[host] = FLEET_ENABLED;
     place->n_hosts++;
     relations_host_added(place, host);
+    index_refresh(place, host);
     return BERTH_PLACE_OK;
 }
 
@@ -230,13 +316,18 @@ BerthPlaceResult berth_place_remove(BerthPlace *place, uint32_t host)
     }
     relations_host_removed(place, host, place->states[host] == FLEET_ENABLED);
     place->states[host] = FLEET_EMPTY;
+    index_refresh(place, host);
+    shapes_release(&place->shape_table, place->shapes[host]);
     place->n_hosts--;
     return BERTH_PLACE_OK;
 }
 
+/* `capacity` may be the fleet's own, and either vector a part of it. */
 BerthPlaceResult berth_place_set(BerthPlace *place, uint32_t host, const int64_t *capacity,
                                  const int64_t *available)
 {
+    int64_t free_now[BERTH_PLACE_MAX_DIMS];
+
     if (!fleet_has(place, host)) {
         return BERTH_PLACE_ERROR_UNKNOWN_HOST;
     }
@@ -244,7 +335,25 @@ BerthPlaceResult berth_place_set(BerthPlace *place, uint32_t host, const int64_t
     if (!are_amounts_sound(place, whole, available)) {
         return BERTH_PLACE_ERROR_AMOUNT;
     }
-    put(place, host, whole, available);
+    memcpy(free_now, available, place->n_dims * sizeof *free_now);
+    BerthPlaceResult result = widen(place, whole, free_now);
+    if (result != BERTH_PLACE_OK) {
+        return result;
+    }
+    uint32_t shape = place->shapes[host];
+    if (memcmp(whole, fleet_capacity(place, host), place->n_dims * sizeof *whole) != 0) {
+        shape = shapes_acquire(&place->shape_table, whole);
+        if (shape == SHAPES_NONE) {
+            return BERTH_PLACE_ERROR_NO_MEMORY;
+        }
+    }
+    uint32_t old = place->shapes[host];
+    place->shapes[host] = shape;
+    amounts_write(&place->available, host, place->n_dims, free_now);
+    index_refresh(place, host);
+    if (shape != old) {
+        shapes_release(&place->shape_table, old);
+    }
     return BERTH_PLACE_OK;
 }
 
@@ -255,6 +364,7 @@ BerthPlaceResult berth_place_set_enabled(BerthPlace *place, uint32_t host, bool 
     }
     if (enabled != (place->states[host] == FLEET_ENABLED)) {
         place->states[host] = enabled ? FLEET_ENABLED : FLEET_DISABLED;
+        index_refresh(place, host);
         relations_host_enabled(place, host, enabled);
     }
     return BERTH_PLACE_OK;
@@ -278,7 +388,8 @@ BerthPlaceResult berth_place_take(BerthPlace *place, uint32_t host, const int64_
     if (!is_vector_sound(place, vector)) {
         return BERTH_PLACE_ERROR_AMOUNT;
     }
-    int64_t *available = fleet_available(place, host);
+    int64_t available[BERTH_PLACE_MAX_DIMS];
+    fleet_available(place, host, available);
     for (uint32_t d = 0; d < place->n_dims; d++) {
         if (vector[d] > 0 && vector[d] > available[d]) {
             return BERTH_PLACE_ERROR_OVERDRAW;
@@ -287,6 +398,9 @@ BerthPlaceResult berth_place_take(BerthPlace *place, uint32_t host, const int64_
     for (uint32_t d = 0; d < place->n_dims; d++) {
         available[d] -= vector[d];
     }
+    amounts_write(&place->available, host, place->n_dims, available);
+    index_taken(place, vector);
+    index_refresh(place, host);
     return BERTH_PLACE_OK;
 }
 
@@ -299,7 +413,8 @@ BerthPlaceResult berth_place_give(BerthPlace *place, uint32_t host, const int64_
         return BERTH_PLACE_ERROR_AMOUNT;
     }
     const int64_t *capacity = fleet_capacity(place, host);
-    int64_t *available = fleet_available(place, host);
+    int64_t available[BERTH_PLACE_MAX_DIMS];
+    fleet_available(place, host, available);
     for (uint32_t d = 0; d < place->n_dims; d++) {
         if (vector[d] > capacity[d] - available[d]) {
             return BERTH_PLACE_ERROR_OVERFILL;
@@ -308,6 +423,8 @@ BerthPlaceResult berth_place_give(BerthPlace *place, uint32_t host, const int64_
     for (uint32_t d = 0; d < place->n_dims; d++) {
         available[d] += vector[d];
     }
+    amounts_write(&place->available, host, place->n_dims, available);
+    index_refresh(place, host);
     return BERTH_PLACE_OK;
 }
 
@@ -323,12 +440,39 @@ BerthPlaceResult berth_place_get(const BerthPlace *place, uint32_t host, int64_t
         memcpy(ret_capacity, fleet_capacity(place, host), size);
     }
     if (ret_available != NULL) {
-        memcpy(ret_available, fleet_available(place, host), size);
+        fleet_available(place, host, ret_available);
     }
     if (ret_enabled != NULL) {
         *ret_enabled = place->states[host] == FLEET_ENABLED;
     }
     return BERTH_PLACE_OK;
+}
+
+/* Whether each shape is used by as many hosts as it counts. */
+static bool are_shapes_counted(const BerthPlace *place)
+{
+    uint64_t counted = 0;
+
+    for (uint32_t shape = place->shape_table.spare; shape != SHAPES_NONE;
+         shape = place->shape_table.uses[shape]) {
+        counted++;
+    }
+    uint32_t *uses = calloc(place->shape_table.size, sizeof *uses);
+    if (uses == NULL) {
+        return true;
+    }
+    for (uint32_t host = 0; host < place->slots; host++) {
+        if (place->states[host] != FLEET_EMPTY) {
+            uses[place->shapes[host]]++;
+        }
+    }
+    bool is_right = true;
+    for (uint32_t shape = 0; shape < place->shape_table.n; shape++) {
+        counted += uses[shape] > 0;
+        is_right = is_right && (uses[shape] == 0 || uses[shape] == place->shape_table.uses[shape]);
+    }
+    free(uses);
+    return is_right && counted == place->shape_table.n;
 }
 
 const char *berth_place_check(const BerthPlace *place)
@@ -342,6 +486,8 @@ const char *berth_place_check(const BerthPlace *place)
         return "the number of slots is within its range";
     }
     for (uint32_t host = 0; host < place->slots; host++) {
+        int64_t available[BERTH_PLACE_MAX_DIMS];
+
         if (place->states[host] > FLEET_DISABLED) {
             return "a slot is empty, enabled or disabled";
         }
@@ -349,12 +495,17 @@ const char *berth_place_check(const BerthPlace *place)
             continue;
         }
         n_hosts++;
-        if (!are_amounts_sound(place, fleet_capacity(place, host), fleet_available(place, host))) {
+        fleet_available(place, host, available);
+        if (!are_amounts_sound(place, fleet_capacity(place, host), available)) {
             return "capacity and availability of a host are within their ranges";
         }
     }
     if (n_hosts != place->n_hosts) {
         return "hosts are counted right";
     }
-    return relations_check(place);
+    if (!are_shapes_counted(place)) {
+        return "each shape knows its hosts";
+    }
+    const char *broken = index_check(place);
+    return broken != NULL ? broken : relations_check(place);
 }

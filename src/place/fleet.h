@@ -1,32 +1,43 @@
 /*
  * The fleet as the library's own files see it: flat arrays indexed by host number, so that a copy
- * is a memcpy and a scan runs over memory in order.
+ * is a memcpy and a scan runs over memory in order; the capacities in a table of shapes; and the
+ * index over all that, which is told of each change.
  */
 #pragma once
 
+#include "place/amounts.h"
 #include "place/place.h"
+#include "place/shapes.h"
 
 typedef enum { FLEET_EMPTY = 0, FLEET_ENABLED, FLEET_DISABLED } FleetState;
 
 struct BerthPlace {
     uint32_t n_dims;
     uint32_t n_hosts;
-    uint32_t slots;  /* length of the arrays; slots behind it are empty */
-    uint8_t *states; /* FleetState */
-    uint64_t *orders;
-    int64_t *capacity;           /* n_dims a slot */
-    int64_t *available;          /* n_dims a slot */
+    uint32_t slots;   /* length of the arrays; slots behind it are empty */
+    uint8_t *states;  /* FleetState */
+    uint64_t *orders; /* NULL as long as the order of every host is its number */
+    uint32_t *shapes; /* of slots that are not empty */
+    Amounts available;
+    Shapes shape_table;
+    struct Index *index;
     struct Relations *relations; /* NULL: no tree, label, group or rule */
 };
 
+/* Valid until a host is added, removed or set. */
 static inline const int64_t *fleet_capacity(const BerthPlace *place, uint32_t host)
 {
-    return place->capacity + (size_t)host * place->n_dims;
+    return shapes_capacity(&place->shape_table, place->shapes[host]);
 }
 
-static inline int64_t *fleet_available(const BerthPlace *place, uint32_t host)
+static inline void fleet_available(const BerthPlace *place, uint32_t host, int64_t *ret_available)
 {
-    return place->available + (size_t)host * place->n_dims;
+    amounts_read(&place->available, host, place->n_dims, ret_available);
+}
+
+static inline uint64_t fleet_order(const BerthPlace *place, uint32_t host)
+{
+    return place->orders != NULL ? place->orders[host] : host;
 }
 
 static inline bool fleet_has(const BerthPlace *place, uint32_t host)
@@ -37,7 +48,9 @@ static inline bool fleet_has(const BerthPlace *place, uint32_t host)
 /* Whether `a` comes before `b` in the order of hosts. */
 static inline bool fleet_before(const BerthPlace *place, uint32_t a, uint32_t b)
 {
-    return place->orders[a] != place->orders[b] ? place->orders[a] < place->orders[b] : a < b;
+    uint64_t order_a = fleet_order(place, a), order_b = fleet_order(place, b);
+
+    return order_a != order_b ? order_a < order_b : a < b;
 }
 
 /* Whether the caller of a newer library set what this one does not know: a non-zero byte behind the

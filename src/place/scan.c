@@ -27,8 +27,9 @@ static void refuse_by_amount(const BerthPlace *place, const int64_t *vector,
                              BerthPlaceVerdict *verdict)
 {
     const int64_t *capacity = fleet_capacity(place, verdict->host);
-    const int64_t *available = fleet_available(place, verdict->host);
+    int64_t available[BERTH_PLACE_MAX_DIMS];
 
+    fleet_available(place, verdict->host, available);
     for (uint32_t d = 0; d < place->n_dims; d++) {
         if (vector[d] > 0 && capacity[d] == 0) {
             refuse(verdict, BERTH_PLACE_LACKS, d, vector[d] - available[d]);
@@ -72,8 +73,10 @@ void scan_examine(const Filter *filter, uint32_t host, BerthPlaceVerdict *ret_ve
         refuse_by_rule(filter, ret_verdict);
     }
     if (ret_verdict->reason == BERTH_PLACE_CANDIDATE) {
-        ret_verdict->score = score_request(request, place->n_dims, fleet_available(place, host),
-                                           fleet_capacity(place, host));
+        int64_t available[BERTH_PLACE_MAX_DIMS];
+        fleet_available(place, host, available);
+        ret_verdict->score =
+            score_request(request, place->n_dims, available, fleet_capacity(place, host));
     }
 }
 

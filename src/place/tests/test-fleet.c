@@ -229,9 +229,9 @@ static void test_check_finds_what_is_broken(void)
 
     berth_place_add(place, 0, 0, AMOUNTS(4, 8), NULL);
     g_assert_null(berth_place_check(place));
-    fleet_available(place, 0)[1] = 9;
+    place->available.narrow[1] = 9;
     g_assert_nonnull(berth_place_check(place));
-    fleet_available(place, 0)[1] = 8;
+    place->available.narrow[1] = 8;
     place->n_hosts = 2;
     g_assert_nonnull(berth_place_check(place));
     place->n_hosts = 1;

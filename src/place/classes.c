@@ -1,0 +1,411 @@
+#include "place/classes.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NO_BLOCK UINT32_MAX
+
+static uint32_t power_of_two(uint32_t at_least)
+{
+    uint32_t power = 1;
+
+    while (power < at_least) {
+        power *= 2;
+    }
+    return power;
+}
+
+Classes *classes_new(const BerthPlace *place, const Sizes *sizes, uint32_t most)
+{
+    Classes *classes = calloc(1, sizeof *classes);
+    if (classes == NULL) {
+        return NULL;
+    }
+    most = (most + 15) / 16 * 16;
+    uint32_t table_size = power_of_two(2 * most);
+    classes->place = place;
+    classes->sizes = sizes;
+    classes->most = most;
+    classes->spare = CLASSES_NONE;
+    classes->table_mask = table_size - 1;
+    classes->of_host = malloc(place->slots * sizeof *classes->of_host);
+    classes->at = malloc(place->slots * sizeof *classes->at);
+    classes->classes = malloc(most * sizeof *classes->classes);
+    classes->table = calloc(table_size, sizeof *classes->table);
+    void *available = malloc((size_t)most * place->n_dims * amounts_size(&place->available));
+    if (place->available.wide != NULL) {
+        classes->available.wide = available;
+    } else {
+        classes->available.narrow = available;
+    }
+    memset(classes->free_blocks, 0xff, sizeof classes->free_blocks);
+    if (classes->of_host == NULL || classes->at == NULL || classes->classes == NULL ||
+        classes->table == NULL || available == NULL) {
+        classes_free(classes);
+        return NULL;
+    }
+    memset(classes->of_host, 0xff, place->slots * sizeof *classes->of_host);
+    return classes;
+}
+
+void classes_free(Classes *classes)
+{
+    if (classes == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; i < BERTH_PLACE_N_POLICIES; i++) {
+        if (classes->banks[i] != NULL) {
+            bank_clear(classes->banks[i]);
+            free(classes->banks[i]);
+        }
+    }
+    free(classes->of_host);
+    free(classes->at);
+    free(classes->classes);
+    free(classes->table);
+    free(classes->available.narrow);
+    free(classes->available.wide);
+    free(classes->blocks);
+    free(classes);
+}
+
+/* The heap of a class: its hosts, four children to a node. */
+static uint32_t *heap_of(const Classes *classes, Class *class)
+{
+    return class->room == 1 ? &class->hosts : classes->blocks + class->hosts;
+}
+
+static uint32_t logarithm(uint32_t room)
+{
+    return (uint32_t)__builtin_ctz(room);
+}
+
+static void release_block(Classes *classes, uint32_t block, uint32_t room)
+{
+    classes->blocks[block] = classes->free_blocks[logarithm(room)];
+    classes->free_blocks[logarithm(room)] = block;
+}
+
+static uint32_t acquire_block(Classes *classes, uint32_t room)
+{
+    uint32_t block = classes->free_blocks[logarithm(room)];
+
+    if (block != NO_BLOCK) {
+        classes->free_blocks[logarithm(room)] = classes->blocks[block];
+        return block;
+    }
+    if (classes->blocks_used + room > classes->blocks_size) {
+        uint32_t size = classes->blocks_size + classes->blocks_size / 4 + room + 1024;
+        uint32_t *blocks = realloc(classes->blocks, size * sizeof *blocks);
+        if (blocks == NULL) {
+            return NO_BLOCK;
+        }
+        classes->blocks = blocks;
+        classes->blocks_size = size;
+    }
+    block = classes->blocks_used;
+    classes->blocks_used += room;
+    return block;
+}
+
+/* Moves a class's hosts into room for more, or less. */
+static bool make_room(Classes *classes, Class *class, uint32_t room)
+{
+    uint32_t block = 0, old_room = class->room, old_block = class->hosts;
+
+    if (room > 1) {
+        block = acquire_block(classes, room);
+        if (block == NO_BLOCK) {
+            return false;
+        }
+        memcpy(classes->blocks + block, heap_of(classes, class), class->count * sizeof(uint32_t));
+    } else {
+        block = *heap_of(classes, class);
+    }
+    class->room = room;
+    class->hosts = block;
+    if (old_room > 1) {
+        release_block(classes, old_block, old_room);
+    }
+    return true;
+}
+
+static void sift_up(Classes *classes, uint32_t *heap, uint32_t at, uint32_t host)
+{
+    while (at > 0 && fleet_before(classes->place, host, heap[(at - 1) / 4])) {
+        heap[at] = heap[(at - 1) / 4];
+        classes->at[heap[at]] = at;
+        at = (at - 1) / 4;
+    }
+    heap[at] = host;
+    classes->at[host] = at;
+}
+
+static void sift_down(Classes *classes, uint32_t *heap, uint32_t count, uint32_t at, uint32_t host)
+{
+    for (;;) {
+        uint32_t first = 4 * at + 1, least = first;
+        if (first >= count) {
+            break;
+        }
+        for (uint32_t i = first + 1; i < first + 4 && i < count; i++) {
+            least = fleet_before(classes->place, heap[i], heap[least]) ? i : least;
+        }
+        if (!fleet_before(classes->place, heap[least], host)) {
+            break;
+        }
+        heap[at] = heap[least];
+        classes->at[heap[at]] = at;
+        at = least;
+    }
+    sift_up(classes, heap, at, host);
+}
+
+static bool push(Classes *classes, Class *class, uint32_t host)
+{
+    if (class->count == class->room && !make_room(classes, class, class->room * 2)) {
+        return false;
+    }
+    class->count++;
+    sift_up(classes, heap_of(classes, class), class->count - 1, host);
+    return true;
+}
+
+static void pull(Classes *classes, Class *class, uint32_t host)
+{
+    uint32_t *heap = heap_of(classes, class), at = classes->at[host];
+    uint32_t last = heap[--class->count];
+
+    if (last != host) {
+        sift_down(classes, heap, class->count, at, last);
+    }
+    if (class->count > 0 && class->room > 1 && class->count <= class->room / 4) {
+        make_room(classes, class, class->room / 2);
+    }
+}
+
+/* The numbers in the table are one higher, so that 0 is a free place. */
+static uint32_t lookup(const Classes *classes, uint32_t hash, uint32_t shape,
+                       const int64_t *available)
+{
+    uint32_t at = hash & classes->table_mask;
+
+    for (; classes->table[at].class != 0; at = (at + 1) & classes->table_mask) {
+        uint32_t number = classes->table[at].class - 1;
+        if (classes->table[at].hash == hash && classes->classes[number].shape == shape &&
+            amounts_equal(&classes->available, number, classes->place->n_dims, available)) {
+            return number;
+        }
+    }
+    return CLASSES_NONE;
+}
+
+static void table_add(Classes *classes, uint32_t number)
+{
+    uint32_t hash = classes->classes[number].hash, at = hash & classes->table_mask;
+
+    while (classes->table[at].class != 0) {
+        at = (at + 1) & classes->table_mask;
+    }
+    classes->table[at].hash = hash;
+    classes->table[at].class = number + 1;
+}
+
+static void table_remove(Classes *classes, uint32_t number)
+{
+    uint32_t mask = classes->table_mask, hole = classes->classes[number].hash & mask;
+
+    while (classes->table[hole].class != number + 1) {
+        hole = (hole + 1) & mask;
+    }
+    for (uint32_t at = (hole + 1) & mask; classes->table[at].class != 0; at = (at + 1) & mask) {
+        if (((at - classes->table[at].hash) & mask) >= ((at - hole) & mask)) {
+            classes->table[hole] = classes->table[at];
+            hole = at;
+        }
+    }
+    classes->table[hole].class = 0;
+}
+
+/* What a row of keys is made from; false for a class in debt, whose scores know no bounds. */
+static bool row_input(const Classes *classes, uint32_t number, RowInput *ret_input)
+{
+    const BerthPlace *place = classes->place;
+    const int64_t *capacity = shapes_capacity(&place->shape_table, classes->classes[number].shape);
+    int64_t available[BERTH_PLACE_MAX_DIMS];
+    unsigned n = 0;
+
+    amounts_read(&classes->available, number, place->n_dims, available);
+    ret_input->n_dims = place->n_dims;
+    ret_input->width = sizes_width(classes->sizes);
+    ret_input->needs = classes->sizes->needs;
+    for (uint32_t d = 0; d < place->n_dims; d++) {
+        if (available[d] < 0) {
+            return false;
+        }
+        ret_input->available[d] = (float)available[d];
+        ret_input->inverse[d] = capacity[d] > 0 ? 1 / (float)capacity[d] : 0;
+        n += capacity[d] > 0;
+    }
+    ret_input->n_inverse = n > 0 ? 1 / (float)n : 0;
+    return true;
+}
+
+/* The keys of a class for each size. In debt: always worth a look. */
+static void set_keys(Classes *classes, BerthPlacePolicy policy, uint32_t number)
+{
+    RowInput input;
+    float row[ROW];
+
+    if (row_input(classes, number, &input)) {
+        input.policy = policy;
+        classes->banks[policy]->kernels->score(&input, row);
+    } else {
+        for (uint32_t i = 0; i < ROW; i++) {
+            row[i] = i < classes->sizes->n ? INFINITY : -INFINITY;
+        }
+    }
+    bank_set(classes->banks[policy], number, row, input.width);
+}
+
+static uint32_t new_class(Classes *classes, uint32_t hash, uint32_t shape, const int64_t *available)
+{
+    uint32_t number = classes->spare;
+
+    if (number != CLASSES_NONE) {
+        classes->spare = classes->classes[number].hosts;
+    } else if (classes->n < classes->most) {
+        number = classes->n++;
+    } else {
+        return CLASSES_NONE;
+    }
+    classes->classes[number] = (Class){.hash = hash, .shape = shape, .room = 1};
+    amounts_write(&classes->available, number, classes->place->n_dims, available);
+    table_add(classes, number);
+    classes->n_used++;
+    for (uint32_t i = 0; i < BERTH_PLACE_N_POLICIES; i++) {
+        if (classes->banks[i] != NULL) {
+            set_keys(classes, (BerthPlacePolicy)i, number);
+        }
+    }
+    return number;
+}
+
+static void drop_class(Classes *classes, uint32_t number)
+{
+    Class *class = &classes->classes[number];
+
+    table_remove(classes, number);
+    for (uint32_t i = 0; i < BERTH_PLACE_N_POLICIES; i++) {
+        if (classes->banks[i] != NULL) {
+            bank_unset(classes->banks[i], number, sizes_width(classes->sizes));
+        }
+    }
+    class->hosts = classes->spare;
+    classes->spare = number;
+    classes->n_used--;
+}
+
+bool classes_enter(Classes *classes, uint32_t host)
+{
+    const BerthPlace *place = classes->place;
+    uint32_t shape = place->shapes[host];
+    int64_t available[BERTH_PLACE_MAX_DIMS];
+
+    fleet_available(place, host, available);
+    uint32_t hash = (uint32_t)(shapes_hash(available, place->n_dims, shape) >> 32);
+    uint32_t number = lookup(classes, hash, shape, available);
+    if (number == CLASSES_NONE) {
+        number = new_class(classes, hash, shape, available);
+    }
+    if (number == CLASSES_NONE || !push(classes, &classes->classes[number], host)) {
+        return false;
+    }
+    classes->of_host[host] = number;
+    return true;
+}
+
+void classes_leave(Classes *classes, uint32_t host)
+{
+    uint32_t number = classes->of_host[host];
+    Class *class = &classes->classes[number];
+
+    pull(classes, class, host);
+    classes->of_host[host] = CLASSES_NONE;
+    if (class->count == 0) {
+        if (class->room > 1) {
+            release_block(classes, class->hosts, class->room);
+        }
+        drop_class(classes, number);
+    }
+}
+
+bool classes_is_swept(const Classes *classes, BerthPlacePolicy policy)
+{
+    return classes->banks[policy] != NULL && classes->swept[policy] == UINT32_MAX;
+}
+
+void classes_sweep(Classes *classes, BerthPlacePolicy policy, uint32_t steps)
+{
+    uint32_t *swept = &classes->swept[policy];
+
+    if (classes->banks[policy] == NULL) {
+        Bank *bank = malloc(sizeof *bank);
+        if (bank == NULL || !bank_init(bank, classes->most)) {
+            free(bank);
+            return;
+        }
+        classes->banks[policy] = bank;
+    }
+    for (; *swept < classes->n && steps > 0; ++*swept, steps--) {
+        if (classes->classes[*swept].count > 0) {
+            set_keys(classes, policy, *swept);
+        }
+    }
+    if (*swept >= classes->n) {
+        *swept = UINT32_MAX;
+        classes->ready[policy] = UINT32_MAX;
+    }
+}
+
+void classes_forget_size(Classes *classes, uint32_t size)
+{
+    for (uint32_t i = 0; i < BERTH_PLACE_N_POLICIES; i++) {
+        classes->ready[i] &= ~(UINT32_C(1) << size);
+        classes->swept[i] = 0;
+    }
+}
+
+const char *classes_check(const Classes *classes)
+{
+    const BerthPlace *place = classes->place;
+    uint64_t hosts = 0, members = 0;
+    int64_t available[BERTH_PLACE_MAX_DIMS];
+
+    for (uint32_t host = 0; host < place->slots; host++) {
+        uint32_t number = classes->of_host[host];
+        if (number == CLASSES_NONE) {
+            continue;
+        }
+        hosts++;
+        Class *class = &classes->classes[number];
+        const uint32_t *heap = heap_of(classes, class);
+        uint32_t at = classes->at[host];
+        if (at >= class->count || heap[at] != host) {
+            return "a host is in its class's heap";
+        }
+        if (at > 0 && fleet_before(place, host, heap[(at - 1) / 4])) {
+            return "the first host of a class is at the top of its heap";
+        }
+        fleet_available(place, host, available);
+        if (class->shape != place->shapes[host] ||
+            !amounts_equal(&classes->available, number, place->n_dims, available)) {
+            return "the hosts of a class have its shape and availability";
+        }
+    }
+    for (uint32_t i = 0; i < classes->n; i++) {
+        members += classes->classes[i].count;
+    }
+    return hosts == members ? NULL : "every member of a class is a host";
+}

@@ -1,0 +1,234 @@
+#include "place/index.h"
+
+#include <stdlib.h>
+
+#include "place/classes.h"
+#include "place/firstfit.h"
+
+/* With fewer hosts than this, looking at each is as quick. */
+#define FEW_HOSTS 128
+
+/* Work that a change does for what is wanted and not there yet: far below a millisecond. */
+#define HOSTS_A_STEP 512
+#define CLASSES_A_STEP 1024
+#define POSITIONS_A_STEP 4096
+
+struct Index {
+    /* Policies asked for, bit by bit. The only thing that a search writes; searches may run at the
+     * same time, so it is atomic. */
+    _Atomic uint32_t wanted;
+    Sizes sizes;
+    FirstFit *first;
+    Classes *classes;
+    uint32_t entered; /* hosts below are in the classes; UINT32_MAX: all */
+    bool is_crowded;  /* hosts are too unlike for classes */
+};
+
+Index *index_new(const BerthPlace *place)
+{
+    Index *index = calloc(1, sizeof *index);
+
+    if (index != NULL) {
+        sizes_init(&index->sizes, place->n_dims);
+    }
+    return index;
+}
+
+static void drop_parts(Index *index)
+{
+    firstfit_free(index->first);
+    classes_free(index->classes);
+    index->first = NULL;
+    index->classes = NULL;
+    index->entered = 0;
+    index->is_crowded = false;
+}
+
+void index_free(Index *index)
+{
+    if (index != NULL) {
+        drop_parts(index);
+        free(index);
+    }
+}
+
+void index_reset(BerthPlace *place)
+{
+    drop_parts(place->index);
+}
+
+static void forget_size(Index *index, uint32_t size)
+{
+    if (size == SIZES_NONE) {
+        return;
+    }
+    if (index->classes != NULL) {
+        classes_forget_size(index->classes, size);
+    }
+    if (index->first != NULL) {
+        firstfit_forget_size(index->first, size);
+    }
+}
+
+void index_taken(BerthPlace *place, const int64_t *vector)
+{
+    forget_size(place->index, sizes_count(&place->index->sizes, vector));
+}
+
+/* More classes than this, and hosts are too unlike: the classes cost more than they save. */
+static uint32_t most_classes(const BerthPlace *place)
+{
+    return place->slots / 3 + 4096;
+}
+
+static void give_up_classes(Index *index)
+{
+    classes_free(index->classes);
+    index->classes = NULL;
+    index->entered = 0;
+    index->is_crowded = true;
+}
+
+static void enter_hosts(BerthPlace *place, uint32_t steps)
+{
+    Index *index = place->index;
+
+    if (index->classes == NULL) {
+        index->classes = classes_new(place, &index->sizes, most_classes(place));
+        index->entered = 0;
+        if (index->classes == NULL) {
+            index->is_crowded = true;
+            return;
+        }
+    }
+    for (; index->entered < place->slots && steps > 0; index->entered++, steps--) {
+        if (place->states[index->entered] == FLEET_ENABLED &&
+            !classes_enter(index->classes, index->entered)) {
+            give_up_classes(index);
+            return;
+        }
+    }
+    if (index->entered >= place->slots) {
+        index->entered = UINT32_MAX;
+    }
+}
+
+/* A step towards what is wanted. */
+static void work(BerthPlace *place, uint32_t wanted)
+{
+    Index *index = place->index;
+
+    if ((wanted & 1U << BERTH_PLACE_FIRST_FIT) != 0) {
+        if (index->first == NULL) {
+            index->first = firstfit_new(place, &index->sizes);
+        } else if (!firstfit_is_swept(index->first)) {
+            firstfit_sweep(index->first, POSITIONS_A_STEP);
+        }
+        wanted &= ~(1U << BERTH_PLACE_FIRST_FIT);
+    }
+    if (wanted == 0 || index->is_crowded) {
+        return;
+    }
+    if (index->entered != UINT32_MAX) {
+        enter_hosts(place, HOSTS_A_STEP);
+        return;
+    }
+    for (; wanted != 0; wanted &= wanted - 1) {
+        BerthPlacePolicy policy = (BerthPlacePolicy)__builtin_ctz(wanted);
+        if (policy != BERTH_PLACE_MIX && !classes_is_swept(index->classes, policy)) {
+            classes_sweep(index->classes, policy, CLASSES_A_STEP);
+            return;
+        }
+    }
+}
+
+void index_refresh(BerthPlace *place, uint32_t host)
+{
+    Index *index = place->index;
+    uint32_t wanted = index->wanted;
+
+    if (index->first != NULL && !firstfit_refresh(index->first, host)) {
+        firstfit_free(index->first);
+        index->first = NULL;
+    }
+    if (index->classes != NULL) {
+        if (classes_has(index->classes, host)) {
+            classes_leave(index->classes, host);
+        }
+        if (host < index->entered && place->states[host] == FLEET_ENABLED &&
+            !classes_enter(index->classes, host)) {
+            give_up_classes(index);
+        }
+    }
+    if (wanted != 0) {
+        work(place, wanted);
+    }
+}
+
+bool index_find(Filter *filter, BerthPlaceVerdict *ret_best)
+{
+    const BerthPlace *place = filter->place;
+    Index *index = place->index;
+    uint32_t bit = 1U << filter->request->policy;
+    Search search;
+
+    if (place->n_hosts < FEW_HOSTS) {
+        return false;
+    }
+    if ((index->wanted & bit) == 0) {
+        index->wanted |= bit;
+    }
+    search_begin(&search, filter);
+    if (filter->request->policy == BERTH_PLACE_FIRST_FIT && index->first != NULL) {
+        firstfit_search(index->first, &search);
+    } else if (index->classes != NULL && index->entered == UINT32_MAX) {
+        classes_search(index->classes, &search);
+    } else {
+        return false;
+    }
+    if (search_is_over(&search)) {
+        return false;
+    }
+    *ret_best = search.best;
+    if (search.best.host != BERTH_PLACE_NONE) {
+        ret_best->reason = BERTH_PLACE_CANDIDATE;
+        ret_best->penalty = filter_penalty(filter, search.best.host);
+    }
+    return true;
+}
+
+void index_prepare(BerthPlace *place, BerthPlacePolicy policy, const int64_t *vector)
+{
+    Index *index = place->index;
+    uint32_t bit = 1U << policy;
+
+    index->wanted |= bit;
+    if (vector != NULL) {
+        forget_size(index, sizes_admit(&index->sizes, vector));
+    }
+    if (policy == BERTH_PLACE_FIRST_FIT) {
+        do {
+            work(place, bit);
+        } while (index->first != NULL && !firstfit_is_swept(index->first));
+        return;
+    }
+    while (!index->is_crowded &&
+           (index->entered != UINT32_MAX ||
+            (policy != BERTH_PLACE_MIX && !classes_is_swept(index->classes, policy)))) {
+        work(place, bit);
+    }
+}
+
+const char *index_check(const BerthPlace *place)
+{
+    const Index *index = place->index;
+    const char *broken = NULL;
+
+    if (index->first != NULL) {
+        broken = firstfit_check(index->first);
+    }
+    if (broken == NULL && index->classes != NULL) {
+        broken = classes_check(index->classes);
+    }
+    return broken;
+}

@@ -1,0 +1,62 @@
+#include "place/kernels.h"
+
+#include <math.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+typedef float V8 __attribute__((vector_size(32), aligned(4)));
+typedef int32_t V8i __attribute__((vector_size(32), aligned(4)));
+typedef int64_t V4l __attribute__((vector_size(32), aligned(4)));
+
+#define ANY(mask) (((V4l)(mask))[0] | ((V4l)(mask))[1] | ((V4l)(mask))[2] | ((V4l)(mask))[3])
+
+/* The sign bits of eight lanes. */
+static inline uint32_t sign_bits(const int32_t *lanes)
+{
+    uint32_t bits = 0;
+
+    for (uint32_t i = 0; i < 8; i++) {
+        bits |= (uint32_t)(lanes[i] < 0) << i;
+    }
+    return bits;
+}
+
+#define TARGET
+#define NAME(name) name##_plain
+#define MASK(mask) sign_bits((const int32_t *)&(mask))
+#include "place/kernels-body.h"
+#undef TARGET
+#undef NAME
+#undef MASK
+
+#if defined(__x86_64__)
+#define TARGET __attribute__((target("avx2")))
+#define NAME(name) name##_avx2
+#define MASK(mask) ((uint32_t)_mm256_movemask_ps((__m256)(mask)))
+#include "place/kernels-body.h"
+#undef TARGET
+#undef NAME
+#undef MASK
+#endif
+
+const Kernels *kernels_get(void)
+{
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx2")) {
+        return &kernels_avx2;
+    }
+#endif
+    return &kernels_plain;
+}
+
+float kernels_slack(BerthPlacePolicy policy, float key)
+{
+    float relative = 8e-6F * fabsf(key);
+
+    /* Differences of nearly equal shares, each of at most 1, round absolutely. */
+    return policy == BERTH_PLACE_MOST_FREE || policy == BERTH_PLACE_LEAST_FREE ||
+                   policy == BERTH_PLACE_L2_DIFF
+               ? relative + 8e-6F
+               : relative;
+}
