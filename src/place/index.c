@@ -5,7 +5,7 @@
 #include "place/classes.h"
 #include "place/firstfit.h"
 
-/* With fewer hosts than this, looking at each is as quick. */
+/* With fewer hosts than this, looking at each is as quick: nothing is begun. */
 #define FEW_HOSTS 128
 
 /* Work that a change does for what is wanted and not there yet: far below a millisecond. */
@@ -172,7 +172,7 @@ bool index_find(Filter *filter, BerthPlaceVerdict *ret_best)
     uint32_t bit = 1U << filter->request->policy;
     Search search;
 
-    if (place->n_hosts < FEW_HOSTS) {
+    if (place->n_hosts < FEW_HOSTS && index->wanted == 0) {
         return false;
     }
     if ((index->wanted & bit) == 0) {
