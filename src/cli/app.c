@@ -84,7 +84,9 @@ static bool create(Cli *cli, GError **error)
     }
     cli_set_texts(cli, body, "networks", "network");
     json_t *total = json_object();
-    bool ok = cli_set_integer(cli, body, "count", "count", error) &&
+    bool ok = cli_set_map(cli, body, "labels", "label", error) &&
+              cli_set_map(cli, body, "host-labels", "host-label", error) &&
+              cli_set_integer(cli, body, "count", "count", error) &&
               quantities_from_args(cli->args, total, error);
     if (ok && json_object_size(total) > 0) {
         json_object_set(body, "total", total);
@@ -124,9 +126,13 @@ static const CliOption create_options[] = {
     QUANTITY_OPTIONS,
     DISK_OPTIONS,
     {"network", 'N', "NAME", "may be repeated, or a list with commas"},
+    {"label", 0, "KEY=VALUE", "for rules that speak of it; may be repeated"},
+    {"host-label", 0, "KEY=VALUE", "only hosts that have it; may be repeated"},
     {"power", 0, "POWER", "on (the default) or off"},
     {"restart", 0, "POLICY", "always (the default), on-failure or never"},
-    {"policy", 0, "POLICY", "of placement: most-free (the default), least-free or first-fit"},
+    {"policy", 0, "POLICY",
+     "of placement: most-free (the default), least-free, first-fit, cosine, "
+     "dot-product, l2-diff, l2-ratio or l2-ratio-spread"},
     {"description", 0, "TEXT", "for people"},
     {NULL},
 };

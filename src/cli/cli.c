@@ -260,6 +260,27 @@ bool cli_set_integer(const Cli *cli, json_t *body, const char *key, const char *
     return true;
 }
 
+bool cli_set_map(const Cli *cli, json_t *body, const char *key, const char *option, GError **error)
+{
+    const GPtrArray *values = cli_args_all(cli->args, option);
+    if (values == NULL) {
+        return true;
+    }
+    json_t *map = json_object();
+    json_object_set_new(body, key, map);
+    for (guint i = 0; i < values->len; i++) {
+        const char *text = values->pdata[i], *equals = strchr(text, '=');
+        if (equals == NULL || equals == text) {
+            g_autofree char *field = g_strconcat("--", option, NULL);
+            return berth_error_set(error, BERTH_ERROR_INVALID, field, text, "KEY=VALUE",
+                                   "not a label");
+        }
+        g_autofree char *name = g_strndup(text, (gsize)(equals - text));
+        json_object_set_new(map, name, json_string(equals + 1));
+    }
+    return true;
+}
+
 void cli_set_texts(const Cli *cli, json_t *body, const char *key, const char *option)
 {
     const GPtrArray *values = cli_args_all(cli->args, option);

@@ -95,5 +95,7 @@ void cli_set_text(const Cli *cli, json_t *body, const char *key, const char *opt
 /* A whole number; errors name the option. */
 bool cli_set_integer(const Cli *cli, json_t *body, const char *key, const char *option,
                      GError **error);
+/* The KEY=VALUE pairs of a repeated option, as an object. */
+bool cli_set_map(const Cli *cli, json_t *body, const char *key, const char *option, GError **error);
 /* All values of a repeated option, each split at commas. */
 void cli_set_texts(const Cli *cli, json_t *body, const char *key, const char *option);

@@ -11,12 +11,12 @@
 
 #define MAX_BYTES (8 << 20)
 
-static const char *const kind_names[] = {"size", "network", "image", "app", "vm", NULL};
+static const char *const kind_names[] = {"size", "network", "image", "rule", "app", "vm", NULL};
 
 static const CodecType *const body_types[] = {
     [MANIFEST_SIZE] = &size_create_type,   [MANIFEST_NETWORK] = &network_create_type,
-    [MANIFEST_IMAGE] = &image_create_type, [MANIFEST_APP] = &app_create_type,
-    [MANIFEST_VM] = &vm_create_type,
+    [MANIFEST_IMAGE] = &image_create_type, [MANIFEST_RULE] = &rule_create_type,
+    [MANIFEST_APP] = &app_create_type,     [MANIFEST_VM] = &vm_create_type,
 };
 
 const char *manifest_kind_name(ManifestKind kind)
@@ -91,7 +91,7 @@ static bool read_kind(const Source *source, ManifestKind *ret_kind, GError **err
 {
     const char *kind = json_string_value(json_object_get(source->document->root, "kind"));
     if (kind == NULL) {
-        return refuse(source, "kind", NULL, "size, network, image, app or vm",
+        return refuse(source, "kind", NULL, "size, network, image, rule, app or vm",
                       "the document does not say what it is", error);
     }
     for (int i = 0; kind_names[i] != NULL; i++) {
@@ -102,7 +102,7 @@ static bool read_kind(const Source *source, ManifestKind *ret_kind, GError **err
     }
     const char *near = berth_nearest_name(kind, kind_names);
     g_autofree char *remedy = near != NULL ? g_strdup_printf("did you mean %s?", near)
-                                           : g_strdup("size, network, image, app or vm");
+                                           : g_strdup("size, network, image, rule, app or vm");
     return refuse(source, "kind", kind, remedy, "not a kind of manifest", error);
 }
 

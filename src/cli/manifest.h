@@ -30,6 +30,7 @@ typedef enum {
     MANIFEST_SIZE,
     MANIFEST_NETWORK,
     MANIFEST_IMAGE,
+    MANIFEST_RULE,
     MANIFEST_APP,
     MANIFEST_VM,
 } ManifestKind;

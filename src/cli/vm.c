@@ -161,7 +161,9 @@ static bool create(Cli *cli, GError **error)
         cli_set_text(cli, body, texts[i], texts[i]);
     }
     cli_set_texts(cli, body, "networks", "network");
-    bool ok = change_one(cli, &(ApiCall){.operation = API_OP_CREATE_VM, .body = body}, error);
+    bool ok = cli_set_map(cli, body, "labels", "label", error) &&
+              cli_set_map(cli, body, "host-labels", "host-label", error) &&
+              change_one(cli, &(ApiCall){.operation = API_OP_CREATE_VM, .body = body}, error);
     json_decref(body);
     return ok;
 }
@@ -256,9 +258,13 @@ static const CliOption create_options[] = {
     {"image", 'i', "NAME", "that it boots"},
     {"network", 'N', "NAME", "may be repeated, or a list with commas"},
     {"host", 0, "NAME", "place it there or nowhere"},
+    {"label", 0, "KEY=VALUE", "for rules that speak of it; may be repeated"},
+    {"host-label", 0, "KEY=VALUE", "only hosts that have it; may be repeated"},
     {"power", 0, "POWER", "on (the default) or off"},
     {"restart", 0, "POLICY", "always (the default), on-failure or never"},
-    {"policy", 0, "POLICY", "of placement: most-free (the default), least-free or first-fit"},
+    {"policy", 0, "POLICY",
+     "of placement: most-free (the default), least-free, first-fit, cosine, "
+     "dot-product, l2-diff, l2-ratio or l2-ratio-spread"},
     {"description", 0, "TEXT", "for people"},
     {NULL},
 };

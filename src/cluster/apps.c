@@ -130,8 +130,9 @@ static bool look_ahead(ClusterCore *core, const ClusterApp *app, bool explain, O
     if (names == NULL) {
         return false;
     }
-    g_autoptr(GPtrArray) hosts = fleet_try(core, one, NULL, MIN(names->len, missing_vms(app)),
-                                           explain ? &outlook->explanation : NULL, error);
+    g_autoptr(GPtrArray) hosts =
+        fleet_try(core, app->tenant, one, NULL, MIN(names->len, missing_vms(app)),
+                  explain ? &outlook->explanation : NULL, error);
     if (hosts == NULL) {
         return false;
     }
@@ -140,7 +141,7 @@ static bool look_ahead(ClusterCore *core, const ClusterApp *app, bool explain, O
         g_ptr_array_add(outlook->plan, planned_vm(names->pdata[i], hosts->pdata[i], NULL));
     }
     if (explain) {
-        outlook->explanation = fleet_explain(core, one, NULL, NULL);
+        outlook->explanation = fleet_explain(core, app->tenant, one, NULL, NULL);
         mark_chosen(outlook->explanation, outlook->plan);
     }
     return true;

@@ -37,6 +37,11 @@ bool get_image(ClusterCore *core, const ClusterRequest *request, GError **error)
 bool delete_image(ClusterCore *core, const ClusterRequest *request, GError **error);
 void image_received(ClusterCore *core, const char *image, const char *sha256, uint64_t request);
 
+bool list_rules(ClusterCore *core, const ClusterRequest *request, GError **error);
+bool create_rule(ClusterCore *core, const ClusterRequest *request, GError **error);
+bool get_rule(ClusterCore *core, const ClusterRequest *request, GError **error);
+bool delete_rule(ClusterCore *core, const ClusterRequest *request, GError **error);
+
 bool list_networks(ClusterCore *core, const ClusterRequest *request, GError **error);
 bool create_network(ClusterCore *core, const ClusterRequest *request, GError **error);
 bool get_network(ClusterCore *core, const ClusterRequest *request, GError **error);

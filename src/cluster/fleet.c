@@ -4,6 +4,8 @@
 
 #include "base/error.h"
 #include "base/resources.h"
+#include "cluster/rules.h"
+#include "place/rules.h"
 
 /* Booked for a QEMU when no host has measured one yet; MiB. */
 #define OVERHEAD_UNTIL_MEASURED 128
@@ -25,6 +27,7 @@ void fleet_init(ClusterCore *core)
     }
     core->by_handle = g_ptr_array_new();
     core->overhead = OVERHEAD_UNTIL_MEASURED;
+    rules_init(core);
 }
 
 void fleet_clear(ClusterCore *core)
@@ -32,6 +35,7 @@ void fleet_clear(ClusterCore *core)
     berth_place_free(core->place);
     g_ptr_array_unref(core->dimensions);
     g_ptr_array_unref(core->by_handle);
+    rules_clear(core);
 }
 
 static const char *dimension_name(const ClusterCore *core, int dim)
@@ -178,6 +182,7 @@ static void refresh_availability(ClusterCore *core, ClusterHost *host)
 void fleet_update_host(ClusterCore *core, ClusterHost *host)
 {
     refresh_availability(core, host);
+    rules_host_changed(core, host);
     bool takes_vms = host->reported && !host->spec->cordoned;
     berth_place_set_enabled(core->place, host->place, takes_vms);
     if (host->facts != NULL) {
@@ -261,6 +266,29 @@ static char *amount_text(const ClusterCore *core, int dim, int64_t amount)
                            dimension_name(core, dim));
 }
 
+bool fleet_can_reserve(ClusterCore *core, const ClusterHost *host, const Resources *reserve,
+                       GError **error)
+{
+    Vector wanted, capacity = host_capacity(core, host), now = host_reserve(core, host);
+    if (!fleet_vector(core, reserve, &wanted, error)) {
+        return false;
+    }
+    for (int d = 0; d < MAX_DIMENSIONS; d++) {
+        int64_t left = capacity.amount[d] - host->booked.amount[d];
+        if (host->facts != NULL && wanted.amount[d] > now.amount[d] && wanted.amount[d] > left) {
+            g_autofree char *field = g_strconcat("reserve.", dimension_name(core, d), NULL);
+            g_autofree char *value = g_strdup_printf("%" G_GINT64_FORMAT, wanted.amount[d]);
+            g_autofree char *most = amount_text(core, d, MAX(left, 0));
+            g_autofree char *remedy =
+                g_strdup_printf("at most %s, or move or remove VMs first", most);
+            return berth_error_set(error, BERTH_ERROR_NO_CAPACITY, field, value, remedy,
+                                   "the VMs of host %s have been promised more than that leaves",
+                                   host->spec->name);
+        }
+    }
+    return true;
+}
+
 bool fleet_can_grow(ClusterCore *core, const ClusterVm *vm, const Resources *resources,
                     GError **error)
 {
@@ -288,14 +316,11 @@ bool fleet_can_grow(ClusterCore *core, const ClusterVm *vm, const Resources *res
 
 static BerthPlacePolicy engine_policy(PlacePolicy policy)
 {
-    switch (policy) {
-    case PLACE_POLICY_LEAST_FREE:
-        return BERTH_PLACE_LEAST_FREE;
-    case PLACE_POLICY_FIRST_FIT:
-        return BERTH_PLACE_FIRST_FIT;
-    default:
-        return BERTH_PLACE_MOST_FREE;
+    BerthPlacePolicy its = BERTH_PLACE_MOST_FREE;
+    if (policy != PLACE_POLICY_UNSET) {
+        berth_place_policy_from_name(place_policy_to_string(policy), &its);
     }
+    return its;
 }
 
 /* A request to the engine, with the storage that it points to. */
@@ -303,16 +328,19 @@ typedef struct {
     BerthPlaceRequest request;
     Vector vector;
     uint64_t *allowed;
+    uint32_t groups[RULES_MAX_GROUPS], labels[BERTH_PLACE_MAX_LABELS];
 } EngineRequest;
 
-static bool engine_request(ClusterCore *core, const VmSpec *spec, const ClusterHost *only,
-                           EngineRequest *ret_request, GError **error)
+static bool engine_request(ClusterCore *core, const char *tenant, const VmSpec *spec,
+                           const ClusterHost *only, EngineRequest *ret_request, GError **error)
 {
     EngineRequest r = {
         .request = {.struct_size = sizeof r.request, .policy = engine_policy(spec->policy)}};
-    if (!fleet_vector(core, spec->resources, &r.vector, error)) {
+    if (!fleet_vector(core, spec->resources, &r.vector, error) ||
+        !rules_groups(core, tenant, spec, r.groups, &r.request.n_groups, error)) {
         return false;
     }
+    r.request.n_labels = rules_host_labels(core, spec, r.labels);
     r.vector.amount[DIM_MEMORY] += core->overhead;
     for (int d = 0; d < MAX_DIMENSIONS; d++) {
         if (r.vector.amount[d] > BERTH_PLACE_MAX_AMOUNT) {
@@ -329,6 +357,8 @@ static bool engine_request(ClusterCore *core, const VmSpec *spec, const ClusterH
     *ret_request = r;
     ret_request->request.vector = ret_request->vector.amount;
     ret_request->request.allowed = r.allowed;
+    ret_request->request.groups = ret_request->groups;
+    ret_request->request.labels = ret_request->labels;
     return true;
 }
 
@@ -348,9 +378,11 @@ static char *verdict_text(ClusterCore *core, const ClusterHost *host, const Bert
     case BERTH_PLACE_BANNED:
         return g_strdup("is ruled out");
     case BERTH_PLACE_LABEL:
-        return g_strdup("has not the labels asked for");
-    case BERTH_PLACE_RULE:
-        return g_strdup("would break a rule");
+        return g_strdup_printf("has no label %s", rules_label(core, v->label));
+    case BERTH_PLACE_RULE: {
+        g_autofree char *text = rules_text(rules_rule(core, v->rule));
+        return g_strdup_printf("would break %s", text);
+    }
     case BERTH_PLACE_LACKS:
         return g_strdup_printf("has no %s", dimension_name(core, (int)v->dim));
     case BERTH_PLACE_SHORT: {
@@ -383,9 +415,57 @@ static bool count_refusal(const BerthPlaceVerdict *verdict, void *user_data)
     return true;
 }
 
+static char *cause_text(ClusterCore *core, const BerthPlaceCause *cause)
+{
+    switch (cause->reason) {
+    case BERTH_PLACE_DISABLED:
+        return g_strdup("hosts that take no VMs now");
+    case BERTH_PLACE_NOT_ALLOWED:
+        return g_strdup("the one host asked for");
+    case BERTH_PLACE_LACKS:
+    case BERTH_PLACE_SHORT:
+        return g_strdup_printf("the room for %s", dimension_name(core, (int)cause->dim));
+    case BERTH_PLACE_LABEL:
+        return g_strdup_printf("the host label %s", rules_label(core, cause->label));
+    case BERTH_PLACE_RULE:
+        return rules_text(rules_rule(core, cause->rule));
+    default:
+        return g_strdup("hosts that are ruled out");
+    }
+}
+
+/* A refusal that rules or labels have a part in tells the smallest set of causes that leaves no host. */
+static bool set_contradiction(ClusterCore *core, const EngineRequest *request, GError **error)
+{
+    BerthPlaceCause causes[BERTH_PLACE_MAX_CAUSES];
+    uint32_t n = 0;
+    bool told = false;
+    g_autoptr(GString) text = g_string_new(NULL);
+    if (berth_place_conflict(core->place, &request->request, causes, &n) != BERTH_PLACE_OK) {
+        return false;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        g_autofree char *cause = cause_text(core, &causes[i]);
+        told =
+            told || causes[i].reason == BERTH_PLACE_RULE || causes[i].reason == BERTH_PLACE_LABEL;
+        g_string_append_printf(text, "%s%s", i == 0 ? "" : i + 1 < n ? ", " : " and ", cause);
+    }
+    if (told) {
+        berth_error_set(error, BERTH_ERROR_NO_CAPACITY, NULL, NULL,
+                        n == 1 ? "change it, or make it soft; --explain tells of each host"
+                               : "give up one of them; --explain tells of each host",
+                        n == 1 ? "no host is left by %s" : "no host is left by these together: %s",
+                        text->str);
+    }
+    return told;
+}
+
 static void set_refusal(ClusterCore *core, const EngineRequest *request, const ClusterHost *only,
                         GError **error)
 {
+    if (set_contradiction(core, request, error)) {
+        return;
+    }
     Refusal refusal = {.core = core};
     berth_place_explain(core->place, &request->request, count_refusal, &refusal);
     if (refusal.hosts == 0) {
@@ -407,11 +487,11 @@ static void set_refusal(ClusterCore *core, const EngineRequest *request, const C
     }
 }
 
-ClusterHost *fleet_find(ClusterCore *core, const VmSpec *spec, ClusterHost *only, char **ret_why,
-                        GError **error)
+ClusterHost *fleet_find(ClusterCore *core, const char *tenant, const VmSpec *spec,
+                        ClusterHost *only, char **ret_why, GError **error)
 {
     EngineRequest request;
-    if (!engine_request(core, spec, only, &request, error)) {
+    if (!engine_request(core, tenant, spec, only, &request, error)) {
         return NULL;
     }
     BerthPlaceDecision decision = {.struct_size = sizeof decision};
@@ -431,11 +511,11 @@ ClusterHost *fleet_find(ClusterCore *core, const VmSpec *spec, ClusterHost *only
     return host;
 }
 
-GPtrArray *fleet_try(ClusterCore *core, const VmSpec *spec, ClusterHost *only, int64_t count,
-                     Explanation **ret_refusal, GError **error)
+GPtrArray *fleet_try(ClusterCore *core, const char *tenant, const VmSpec *spec, ClusterHost *only,
+                     int64_t count, Explanation **ret_refusal, GError **error)
 {
     EngineRequest request;
-    if (!engine_request(core, spec, only, &request, error)) {
+    if (!engine_request(core, tenant, spec, only, &request, error)) {
         return NULL;
     }
     g_autoptr(GPtrArray) hosts = g_ptr_array_new();
@@ -447,15 +527,17 @@ GPtrArray *fleet_try(ClusterCore *core, const VmSpec *spec, ClusterHost *only, i
                 g_prefix_error(error, "%u of %" G_GINT64_FORMAT " VMs fit; ", hosts->len, count);
             }
             if (ret_refusal != NULL) {
-                *ret_refusal = fleet_explain(core, spec, only, NULL);
+                *ret_refusal = fleet_explain(core, tenant, spec, only, NULL);
             }
             break;
         }
         berth_place_take(core->place, decision.host, request.vector.amount);
+        berth_place_enter(core->place, decision.host, request.groups, request.request.n_groups);
         g_ptr_array_add(hosts, core->by_handle->pdata[decision.host]);
     }
     for (guint i = 0; i < hosts->len; i++) {
         const ClusterHost *host = hosts->pdata[i];
+        berth_place_leave(core->place, host->place, request.groups, request.request.n_groups);
         berth_place_give(core->place, host->place, request.vector.amount);
     }
     g_free(request.allowed);
@@ -493,15 +575,15 @@ static gint compare_verdicts(gconstpointer a, gconstpointer b)
                                          : strcmp(left->host, right->host);
 }
 
-Explanation *fleet_explain(ClusterCore *core, const VmSpec *spec, ClusterHost *only,
-                           const ClusterHost *chosen)
+Explanation *fleet_explain(ClusterCore *core, const char *tenant, const VmSpec *spec,
+                           ClusterHost *only, const ClusterHost *chosen)
 {
     Explaining explaining = {core, explanation_new(), chosen};
     explaining.explanation->policy =
         spec->policy != PLACE_POLICY_UNSET ? spec->policy : PLACE_POLICY_MOST_FREE;
     explaining.explanation->request = resources_copy(spec->resources);
     EngineRequest request;
-    if (engine_request(core, spec, only, &request, NULL)) {
+    if (engine_request(core, tenant, spec, only, &request, NULL)) {
         berth_place_explain(core->place, &request.request, add_verdict, &explaining);
         g_free(request.allowed);
     }

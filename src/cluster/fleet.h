@@ -30,6 +30,10 @@ void fleet_book(ClusterCore *core, ClusterVm *vm);
 void fleet_book_told(ClusterCore *core, ClusterVm *vm, const Resources *told);
 void fleet_unbook(ClusterCore *core, ClusterVm *vm);
 
+/* Can the host's reserve be this, beside what is booked? NO_CAPACITY names the dimension. */
+bool fleet_can_reserve(ClusterCore *core, const ClusterHost *host, const Resources *reserve,
+                       GError **error);
+
 /* Would the VM still fit its host with these resources in place of its own? NO_CAPACITY names the
  * dimension and the amount missing. */
 bool fleet_can_grow(ClusterCore *core, const ClusterVm *vm, const Resources *resources,
@@ -37,18 +41,18 @@ bool fleet_can_grow(ClusterCore *core, const ClusterVm *vm, const Resources *res
 
 /* The host for a request by its policy; NULL with NO_CAPACITY, whose message sums up the reasons.
  * `only` (may be NULL) is the one host allowed. Nothing is booked. */
-ClusterHost *fleet_find(ClusterCore *core, const VmSpec *spec, ClusterHost *only, char **ret_why,
-                        GError **error);
+ClusterHost *fleet_find(ClusterCore *core, const char *tenant, const VmSpec *spec,
+                        ClusterHost *only, char **ret_why, GError **error);
 
 /* Where `count` VMs of this spec would go, one after another: their hosts, as ClusterHost. Changes
  * nothing. All or NULL with NO_CAPACITY, which says how many fit; then `ret_refusal` (may be NULL)
  * is each host's verdict about the first that does not. */
-GPtrArray *fleet_try(ClusterCore *core, const VmSpec *spec, ClusterHost *only, int64_t count,
-                     Explanation **ret_refusal, GError **error);
+GPtrArray *fleet_try(ClusterCore *core, const char *tenant, const VmSpec *spec, ClusterHost *only,
+                     int64_t count, Explanation **ret_refusal, GError **error);
 
 /* Each host's verdict about the request, were it made now. `chosen` may be NULL. */
-Explanation *fleet_explain(ClusterCore *core, const VmSpec *spec, ClusterHost *only,
-                           const ClusterHost *chosen);
+Explanation *fleet_explain(ClusterCore *core, const char *tenant, const VmSpec *spec,
+                           ClusterHost *only, const ClusterHost *chosen);
 
 /* Rows of a host's ledger, of LedgerRow. */
 GPtrArray *fleet_ledger(ClusterCore *core, const ClusterHost *host);

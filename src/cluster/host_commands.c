@@ -70,8 +70,7 @@ bool update_host(ClusterCore *core, const ClusterRequest *request, GError **erro
     if (host == NULL || !check_if_match(request, host->revision, error)) {
         return false;
     }
-    Vector ignored;
-    if (body->reserve != NULL && !fleet_vector(core, body->reserve, &ignored, error)) {
+    if (body->reserve != NULL && !fleet_can_reserve(core, host, body->reserve, error)) {
         return false;
     }
     if (body->has_cordoned) {

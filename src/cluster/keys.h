@@ -6,6 +6,7 @@
  *     size/NAME                         Size
  *     image/TENANT/ID                   Image
  *     network/TENANT/ID                 Network
+ *     rule/TENANT/ID                    Rule
  *     app/TENANT/ID/spec                AppSpec
  *     vm/TENANT/ID/spec, …/placement, …/status
  *     name/KIND/TENANT/NAME             "ID", so that a name is taken once

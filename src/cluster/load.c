@@ -5,6 +5,7 @@
 #include "cluster/fleet.h"
 #include "cluster/journal.h"
 #include "cluster/load.h"
+#include "cluster/rules.h"
 #include "cluster/txn.h"
 
 static bool take(void **target, void *object)
@@ -67,6 +68,16 @@ static bool load_network(ClusterCore *core, const json_t *json, int64_t revision
     object->revision = revision;
     model_add_network(core, object);
     return true;
+}
+
+static bool load_rule(ClusterCore *core, const json_t *json, int64_t revision, GError **error)
+{
+    Rule *object = rule_decode(json, CODEC_TOLERANT, error);
+    if (object == NULL) {
+        return false;
+    }
+    object->revision = revision;
+    return rules_enlist(core, model_add_rule(core, object), error);
 }
 
 static bool load_app(ClusterCore *core, char **path, const json_t *json, int64_t revision,
@@ -148,6 +159,8 @@ static bool load_json(ClusterCore *core, const char *key, char **path, const jso
         return load_image(core, json, revision, error);
     } else if (strcmp(kind, "network") == 0 && depth == 3) {
         return load_network(core, json, revision, error);
+    } else if (strcmp(kind, "rule") == 0 && depth == 3) {
+        return load_rule(core, json, revision, error);
     } else if (strcmp(kind, "app") == 0 && depth == 4) {
         return load_app(core, path, json, revision, error);
     } else if (strcmp(kind, "vm") == 0 && depth == 4) {
@@ -251,6 +264,10 @@ void load_finish(ClusterCore *core)
     for (GTreeNode *n = g_tree_node_first(core->apps); n != NULL; n = g_tree_node_next(n)) {
         ClusterApp *app = g_tree_node_value(n);
         name_index(core, "app", app->tenant, app->spec->name, app);
+    }
+    for (GTreeNode *n = g_tree_node_first(core->rules); n != NULL; n = g_tree_node_next(n)) {
+        ClusterRule *rule = g_tree_node_value(n);
+        name_index(core, "rule", rule->object->tenant, rule->object->name, rule);
     }
     for (GTreeNode *n = g_tree_node_first(core->vms); n != NULL; n = g_tree_node_next(n)) {
         ClusterVm *vm = g_tree_node_value(n);

@@ -29,6 +29,7 @@ static void cluster_host_free(void *data)
     host_measure_free(host->measure);
     g_tree_unref(host->quarantined);
     g_hash_table_unref(host->sent_networks);
+    string_map_free(host->labelled);
     g_queue_clear_full(&host->applies, g_free);
     g_free(host);
 }
@@ -55,6 +56,13 @@ static void cluster_app_free(void *data)
     g_tree_unref(app->vms);
     g_ptr_array_unref(app->operations);
     g_free(app);
+}
+
+static void cluster_rule_free(void *data)
+{
+    ClusterRule *rule = data;
+    rule_free(rule->object);
+    g_free(rule);
 }
 
 static void cluster_network_free(void *data)
@@ -120,6 +128,7 @@ void model_init(ClusterCore *core)
     core->vms = tree_new(cluster_vm_free);
     core->apps = tree_new(cluster_app_free);
     core->networks = tree_new(cluster_network_free);
+    core->rules = tree_new(cluster_rule_free);
     core->images = tree_new(cluster_image_free);
     core->operations = tree_new(cluster_operation_free);
     core->sizes = tree_new(cluster_size_free);
@@ -156,6 +165,7 @@ void model_clear(ClusterCore *core)
     g_tree_unref(core->vms);
     g_tree_unref(core->apps);
     g_tree_unref(core->networks);
+    g_tree_unref(core->rules);
     g_tree_unref(core->images);
     g_tree_unref(core->hosts);
     cluster_meta_free(core->meta);
@@ -281,6 +291,14 @@ ClusterImage *find_image(ClusterCore *core, const char *tenant, const char *key,
                : not_found(error, "image", key, NULL);
 }
 
+ClusterRule *find_rule(ClusterCore *core, const char *tenant, const char *key, GError **error)
+{
+    ClusterRule *rule = find_named(core, core->rules, "rule", tenant, key, error);
+    return rule == NULL || strcmp(rule->object->tenant, tenant) == 0
+               ? rule
+               : not_found(error, "rule", key, NULL);
+}
+
 Size *find_size(ClusterCore *core, const char *name, GError **error)
 {
     Size *size = g_tree_lookup(core->sizes, name);
@@ -338,6 +356,14 @@ ClusterApp *model_add_app(ClusterCore *core, char *id, const char *tenant, AppSp
     app->operations = g_ptr_array_new();
     g_tree_insert(core->apps, app->id, app);
     return app;
+}
+
+ClusterRule *model_add_rule(ClusterCore *core, Rule *object)
+{
+    ClusterRule *rule = g_new0(ClusterRule, 1);
+    rule->object = object;
+    g_tree_insert(core->rules, object->id, rule);
+    return rule;
 }
 
 ClusterNetwork *model_add_network(ClusterCore *core, Network *object)
@@ -420,6 +446,13 @@ void save_network(ClusterCore *core, ClusterNetwork *network)
     network->object->revision = txn_revision(core);
     txn_put_json(core, key_of("network", network->object->tenant, network->id),
                  network_encode(network->object));
+}
+
+void save_rule(ClusterCore *core, ClusterRule *rule)
+{
+    rule->object->revision = txn_revision(core);
+    txn_put_json(core, key_of("rule", rule->object->tenant, rule->object->id),
+                 rule_encode(rule->object));
 }
 
 void save_image(ClusterCore *core, ClusterImage *image)

@@ -28,6 +28,7 @@ typedef struct ClusterVm ClusterVm;
 typedef struct ClusterApp ClusterApp;
 typedef struct ClusterNetwork ClusterNetwork;
 typedef struct ClusterImage ClusterImage;
+typedef struct ClusterRule ClusterRule;
 typedef struct ClusterOperation ClusterOperation;
 
 struct ClusterHost {
@@ -38,6 +39,7 @@ struct ClusterHost {
     GTree *vms;       /* id → ClusterVm, placed here */
     uint32_t place;   /* handle in the engine */
     Vector booked;
+    StringMap *labelled; /* the labels that the engine knows; NULL: none told yet */
 
     /* Of the connection; none of it is stored. */
     uint64_t session; /* 0: not connected */
@@ -67,6 +69,8 @@ struct ClusterVm {
                       all is done */
     bool counted_settled, counted_running; /* in app */
     GPtrArray *operations;                 /* running ones, borrowed */
+    bool entered;                          /* its host in the engine, with these groups */
+    uint32_t groups[16], n_groups;
 
     /* Of the host's session. */
     int64_t sent_generation; /* 0: not sent */
@@ -97,6 +101,11 @@ struct ClusterImage {
     char *id;
     Image *object;
     int64_t users; /* VMs made of it */
+};
+
+struct ClusterRule {
+    Rule *object;
+    uint32_t number; /* in the engine */
 };
 
 struct ClusterOperation {
@@ -137,10 +146,10 @@ struct ClusterCore {
     int64_t now_ms;
 
     ClusterMeta *meta;
-    GTree *hosts, *vms, *apps, *networks, *images, *operations; /* by id */
-    GTree *sizes;                                               /* by name → Size */
-    GTree *join_tokens;                                         /* by id → JoinToken */
-    GHashTable *tombstones;                                     /* VM id → Tombstone */
+    GTree *hosts, *vms, *apps, *networks, *images, *rules, *operations; /* by id */
+    GTree *sizes;                                                       /* by name → Size */
+    GTree *join_tokens;                                                 /* by id → JoinToken */
+    GHashTable *tombstones;                                             /* VM id → Tombstone */
     GQueue tombstone_order;  /* of Tombstone *, oldest first, borrowed */
     GHashTable *names;       /* "kind/tenant/name" → object, borrowed */
     GPtrArray *foreign_keys; /* keys of a newer release, kept untouched */
@@ -149,8 +158,13 @@ struct ClusterCore {
     BerthPlace *place;
     GPtrArray *dimensions; /* of char *, MAX_DIMENSIONS at most */
     GPtrArray *by_handle;  /* engine's handle → ClusterHost */
-    int64_t overhead;      /* MiB booked for a QEMU: the largest that a host has measured */
-    char *machine;         /* machine type for new VMs: the oldest that a connected host offers */
+
+    /* Its names for groups, labels and domains of hosts, and rules (rules.c). */
+    GHashTable *groups, *host_labels, *domains;
+    GPtrArray *host_label_names, *rule_numbers;
+    GArray *free_groups;
+    int64_t overhead; /* MiB booked for a QEMU: the largest that a host has measured */
+    char *machine;    /* machine type for new VMs: the oldest that a connected host offers */
 
     /* Events, oldest first. */
     GQueue events;              /* of ClusterEventRecord * */
@@ -189,10 +203,11 @@ ClusterApp *find_app(ClusterCore *core, const char *tenant, const char *key, GEr
 ClusterNetwork *find_network(ClusterCore *core, const char *tenant, const char *key,
                              GError **error);
 ClusterImage *find_image(ClusterCore *core, const char *tenant, const char *key, GError **error);
+ClusterRule *find_rule(ClusterCore *core, const char *tenant, const char *key, GError **error);
 Size *find_size(ClusterCore *core, const char *name, GError **error);
 ClusterOperation *find_operation(ClusterCore *core, const char *id, GError **error);
 
-/* Names: one object a (kind, tenant, name). `kind` is "host", "vm", "app", "network" or "image". */
+/* Names: one object a (kind, tenant, name). `kind` is "host", "vm", "app", "network", "image" or "rule". */
 bool name_is_free(ClusterCore *core, const char *kind, const char *tenant, const char *name,
                   GError **error);
 void name_take(ClusterCore *core, const char *kind, const char *tenant, const char *name,
@@ -208,6 +223,7 @@ ClusterVm *model_add_vm(ClusterCore *core, char *id, const char *tenant, VmSpec 
 ClusterApp *model_add_app(ClusterCore *core, char *id, const char *tenant, AppSpec *spec);
 ClusterNetwork *model_add_network(ClusterCore *core, Network *object);
 ClusterImage *model_add_image(ClusterCore *core, Image *object);
+ClusterRule *model_add_rule(ClusterCore *core, Rule *object);
 
 /* Out of the trees and freed; every reference must be gone before. */
 void model_remove_host(ClusterCore *core, ClusterHost *host);
@@ -233,4 +249,5 @@ void save_vm_status(ClusterCore *core, ClusterVm *vm);
 void save_app(ClusterCore *core, ClusterApp *app);
 void save_network(ClusterCore *core, ClusterNetwork *network);
 void save_image(ClusterCore *core, ClusterImage *image);
+void save_rule(ClusterCore *core, ClusterRule *rule);
 void save_size(ClusterCore *core, Size *size);

@@ -2,7 +2,7 @@
  * events yet.
  *
  * Masked, every name that a person gave is replaced by its kind and a number, in the order of the
- * ids, wherever it stands; what people wrote (descriptions, labels) is left out. Ids and addresses
+ * ids, wherever it stands; values of labels too; what people wrote is left out. Ids and addresses
  * say nothing of people. */
 #include <string.h>
 
@@ -51,6 +51,11 @@ static json_t *app_json(ClusterCore *core, const void *object)
     return render_app(object);
 }
 
+static json_t *rule_json(ClusterCore *core, const void *object)
+{
+    return rule_encode(((const ClusterRule *)object)->object);
+}
+
 static json_t *collect(Snapshot *snapshot, GTree *tree, const char *kind, Render render)
 {
     json_t *list = json_array();
@@ -69,21 +74,62 @@ static json_t *collect(Snapshot *snapshot, GTree *tree, const char *kind, Render
 
 static void mask(const Snapshot *snapshot, json_t *json);
 
+/* A value of a label: the same one gets the same number everywhere. */
+static const char *masked_value(const Snapshot *snapshot, const char *value)
+{
+    g_autofree char *name = g_strconcat("=", value, NULL); /* no object has such a name */
+    if (!g_hash_table_contains(snapshot->names, name)) {
+        char *other = g_strdup_printf("value-%u", g_hash_table_size(snapshot->names));
+        g_hash_table_insert(snapshot->names, g_strdup(name), other);
+    }
+    return g_hash_table_lookup(snapshot->names, name);
+}
+
+static void mask_labels(const Snapshot *snapshot, json_t *labels)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach (labels, key, value) {
+        json_object_set_new(labels, key,
+                            json_string(masked_value(snapshot, json_string_value(value))));
+    }
+}
+
+/* Whom a rule speaks of: app/NAME, vm/NAME or label/KEY=VALUE. */
+static char *masked_subject(const Snapshot *snapshot, const char *text)
+{
+    const char *slash = strchr(text, '/'), *equals = strchr(text, '=');
+    if (g_str_has_prefix(text, "label/") && equals != NULL) {
+        return g_strdup_printf("%.*s=%s", (int)(equals - text), text,
+                               masked_value(snapshot, equals + 1));
+    }
+    const char *other = slash != NULL ? g_hash_table_lookup(snapshot->names, slash + 1) : NULL;
+    bool speaks = g_str_has_prefix(text, "app/") || g_str_has_prefix(text, "vm/");
+    return speaks && other != NULL ? g_strdup_printf("%.*s/%s", (int)(slash - text), text, other)
+                                   : NULL;
+}
+
 static json_t *masked_text(const Snapshot *snapshot, const json_t *text)
 {
     const char *other = g_hash_table_lookup(snapshot->names, json_string_value(text));
-    return other != NULL ? json_string(other) : NULL;
+    g_autofree char *subject =
+        other == NULL ? masked_subject(snapshot, json_string_value(text)) : NULL;
+    return other != NULL ? json_string(other) : subject != NULL ? json_string(subject) : NULL;
 }
 
 static void mask_object(const Snapshot *snapshot, json_t *object)
 {
-    static const char *const written[] = {"description", "labels", "message", "why"};
+    static const char *const written[] = {"description", "message", "why"};
     for (guint i = 0; i < G_N_ELEMENTS(written); i++) {
         json_object_del(object, written[i]);
     }
     const char *key;
     json_t *value;
     json_object_foreach (object, key, value) {
+        if (strcmp(key, "labels") == 0 || strcmp(key, "host-labels") == 0) {
+            mask_labels(snapshot, value);
+            continue;
+        }
         json_t *other = json_is_string(value) ? masked_text(snapshot, value) : NULL;
         if (other != NULL) {
             json_object_set_new(object, key, other);
@@ -126,6 +172,7 @@ bool get_snapshot(ClusterCore *core, const ClusterRequest *request, GError **err
     json_object_set_new(state, "images", collect(&snapshot, core->images, "image", image_json));
     json_object_set_new(state, "networks",
                         collect(&snapshot, core->networks, "network", network_json));
+    json_object_set_new(state, "rules", collect(&snapshot, core->rules, "rule", rule_json));
     json_object_set_new(state, "apps", collect(&snapshot, core->apps, "app", app_json));
     json_object_set_new(state, "vms", collect(&snapshot, core->vms, "vm", vm_json));
     if (snapshot.mask) {

@@ -78,6 +78,14 @@ static VmSpec *spec_of_size(const Size *size)
     return spec;
 }
 
+static void set_labels(StringMap **to, const StringMap *from)
+{
+    if (from != NULL) {
+        string_map_free(*to);
+        *to = string_map_copy(from);
+    }
+}
+
 VmSpec *spec_from_create(ClusterCore *core, const char *tenant, const VmCreate *body,
                          GError **error)
 {
@@ -95,6 +103,8 @@ VmSpec *spec_from_create(ClusterCore *core, const char *tenant, const VmCreate *
     spec->policy = body->policy != PLACE_POLICY_UNSET ? body->policy : PLACE_POLICY_MOST_FREE;
     spec->created_ms = core->now_ms;
     spec->description = g_strdup(body->description);
+    set_labels(&spec->labels, body->labels);
+    set_labels(&spec->host_labels, body->host_labels);
     if (!resolve_networks(core, tenant, body->networks, spec->networks, error)) {
         return NULL;
     }
@@ -232,6 +242,8 @@ AppSpec *spec_from_create_app(ClusterCore *core, const char *tenant, const AppCr
     spec->policy = body->policy != PLACE_POLICY_UNSET ? body->policy : PLACE_POLICY_MOST_FREE;
     spec->created_ms = core->now_ms;
     spec->description = g_strdup(body->description);
+    set_labels(&spec->labels, body->labels);
+    set_labels(&spec->host_labels, body->host_labels);
     return g_steal_pointer(&spec);
 }
 
@@ -249,6 +261,8 @@ VmSpec *spec_of_app_vm(ClusterCore *core, const ClusterApp *app, int64_t number,
     spec->restart = app->spec->restart;
     spec->policy = app->spec->policy;
     spec->created_ms = core->now_ms;
+    set_labels(&spec->labels, app->spec->labels);
+    set_labels(&spec->host_labels, app->spec->host_labels);
     for (guint i = 0; i < app->spec->networks->len; i++) {
         g_ptr_array_add(spec->networks, g_strdup(app->spec->networks->pdata[i]));
     }

@@ -7,6 +7,7 @@
 #include "cluster/fleet.h"
 #include "cluster/journal.h"
 #include "cluster/keys.h"
+#include "cluster/rules.h"
 #include "cluster/spec.h"
 #include "cluster/txn.h"
 #include "cluster/vms.h"
@@ -83,12 +84,14 @@ static void create_resolved(ClusterCore *core, const ClusterRequest *request, Vm
                             ClusterHost *only)
 {
     const CreateVmQuery *query = request->query;
+    const char *tenant = request->principal.tenant;
     GError *refusal = NULL;
     if (query->dry_run) {
         g_autoptr(VmSpec) owned = spec;
-        g_autoptr(GPtrArray) hosts = fleet_try(core, spec, only, 1, NULL, &refusal);
+        g_autoptr(GPtrArray) hosts = fleet_try(core, tenant, spec, only, 1, NULL, &refusal);
         const ClusterHost *chosen = hosts != NULL ? hosts->pdata[0] : NULL;
-        Explanation *explanation = query->explain ? fleet_explain(core, spec, only, chosen) : NULL;
+        Explanation *explanation =
+            query->explain ? fleet_explain(core, tenant, spec, only, chosen) : NULL;
         if (hosts == NULL) {
             reply_refusal(core, request->id, refusal, explanation);
         } else {
@@ -97,7 +100,8 @@ static void create_resolved(ClusterCore *core, const ClusterRequest *request, Vm
         }
         return;
     }
-    Explanation *explanation = query->explain ? fleet_explain(core, spec, only, NULL) : NULL;
+    Explanation *explanation =
+        query->explain ? fleet_explain(core, tenant, spec, only, NULL) : NULL;
     ClusterVm *vm = vm_place(core, request->principal.tenant, spec, only, &refusal);
     if (vm == NULL) {
         reply_refusal(core, request->id, refusal, explanation);
@@ -258,9 +262,11 @@ bool explain_vm(ClusterCore *core, const ClusterRequest *request, GError **error
         return false;
     }
     ClusterHost *only = vm->spec->host != NULL ? find_host(core, vm->spec->host, NULL) : NULL;
+    rules_vm_leaves(core, vm); /* the question is where it would go if it were nowhere */
     fleet_unbook(core, vm);
-    g_autoptr(Explanation) explanation = fleet_explain(core, vm->spec, only, vm->host);
+    g_autoptr(Explanation) explanation = fleet_explain(core, vm->tenant, vm->spec, only, vm->host);
     fleet_book(core, vm);
+    rules_vm_enters(core, vm);
     reply_json(core, request->id, 200, explanation_encode(explanation), -1);
     return true;
 }

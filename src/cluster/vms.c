@@ -10,6 +10,7 @@
 #include "cluster/journal.h"
 #include "cluster/keys.h"
 #include "cluster/networks.h"
+#include "cluster/rules.h"
 #include "cluster/txn.h"
 
 /* One card for each network of the spec, with addresses that nobody else has. */
@@ -61,7 +62,7 @@ ClusterVm *vm_place(ClusterCore *core, const char *tenant, VmSpec *spec, Cluster
                     GError **error)
 {
     char *why = NULL;
-    ClusterHost *host = fleet_find(core, spec, only, &why, error);
+    ClusterHost *host = fleet_find(core, tenant, spec, only, &why, error);
     if (host == NULL) {
         return NULL;
     }
@@ -87,6 +88,7 @@ void model_link_vm(ClusterCore *core, ClusterVm *vm)
         g_tree_insert(vm->host->vms, vm->id, vm);
         network_link_vm(core, vm);
         fleet_book(core, vm);
+        rules_vm_enters(core, vm);
     }
     ClusterImage *image =
         vm->spec->image != NULL ? g_tree_lookup(core->images, vm->spec->image) : NULL;
@@ -116,6 +118,7 @@ void model_unlink_vm(ClusterCore *core, ClusterVm *vm)
 {
     uncount(core, vm);
     if (vm->host != NULL) {
+        rules_vm_leaves(core, vm);
         fleet_unbook(core, vm);
         network_unlink_vm(core, vm);
         g_tree_remove(vm->host->vms, vm->id);

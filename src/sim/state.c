@@ -18,6 +18,7 @@ static const Kind kinds[] = {
     {"sizes", "size", "/v1/sizes"},
     {"images", "image", "/v1/images"},
     {"networks", "network", "/v1/networks"},
+    {"rules", "rule", "/v1/rules"},
     {"vms", "vm", "/v1/vms"},
     {"apps", "app", "/v1/apps"},
     {"hosts", "host", NULL},
@@ -139,6 +140,20 @@ static Resources *resources_of(const json_t *host, const char *member, GError **
     return resources;
 }
 
+static bool label_host(Sim *sim, const json_t *host, GError **error)
+{
+    json_t *labels = json_object_get(host, "labels");
+    if (labels == NULL) {
+        return true;
+    }
+    g_autofree char *path = g_strconcat("/v1/hosts/", text(host, "name"), NULL);
+    json_t *body = json_pack("{s:O}", "labels", labels);
+    json_t *answer = sim_ask(sim, "PATCH", path, body, PATIENCE_MS, error);
+    json_decref(body);
+    json_decref(answer);
+    return answer != NULL;
+}
+
 static bool add_host(Sim *sim, const json_t *host, GError **error)
 {
     const json_t *facts = json_object_get(json_object_get(host, "status"), "facts");
@@ -158,7 +173,8 @@ static bool add_host(Sim *sim, const json_t *host, GError **error)
         sim_place_host(sim, text(host, "name"), text(host, "id"), capacity, reserve);
         return true;
     }
-    return sim_add_host(sim, text(host, "name"), capacity, reserve, error) != NULL;
+    return sim_add_host(sim, text(host, "name"), capacity, reserve, error) != NULL &&
+           label_host(sim, host, error);
 }
 
 typedef bool (*Use)(Sim *sim, const Kind *kind, const json_t *object, GError **error);
@@ -209,7 +225,7 @@ static bool check_names(const json_t *state, GError **error)
         }
         if (!known || !json_is_array(value)) {
             return berth_error_set(error, BERTH_ERROR_INVALID, key, NULL,
-                                   "lists of hosts, sizes, images, networks, vms and apps",
+                                   "lists of hosts, sizes, images, networks, rules, vms and apps",
                                    "a state has no such list");
         }
     }

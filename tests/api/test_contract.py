@@ -126,6 +126,29 @@ def test_delete_host(manager, tmp_path):
     gone.close()
 
 
+def test_rules(manager):
+    rule = {"name": "tiny-apart", "kind": "apart", "subject": "app/tiny", "level": "rack"}
+    assert manager.post("/v1/rules", rule, dry_run=True).status == 200
+    refused(manager.get("/v1/rules/tiny-apart"), "not-found", "rule")
+    made = manager.post("/v1/rules", rule)
+    assert made.status == 201 and made.json["weight"] == 0
+    refused(manager.post("/v1/rules", rule), "exists", "name", "tiny-apart")
+    assert manager.get("/v1/rules/tiny-apart").json == made.json
+    assert made.json in manager.get("/v1/rules").json["items"]
+    for wrong, field in (
+        ({"subject": "tiny"}, "subject"), ({"subject": "label/x"}, "subject"), ({"level": "planet"}, "level"),
+        ({"skew": 2}, "skew"), ({"kind": "alone", "other": "app/x"}, "other"), ({"kind": "near"}, "weight"),
+        ({"kind": "beside"}, "kind"), ({"weight": -1}, "weight"),
+    ):
+        refused(manager.post("/v1/rules", {**rule, "name": "wrong", **wrong}), "invalid", field)
+    together = {"name": "tiny-together", "kind": "together", "subject": "app/tiny", "level": "host"}
+    refused(manager.post("/v1/rules", together), "conflict", "rule", "tiny-together")
+    assert manager.delete("/v1/rules/tiny-apart").status == 200
+    refused(manager.delete("/v1/rules/tiny-apart"), "not-found", "rule")
+    assert manager.post("/v1/rules", together).status == 201
+    assert manager.delete("/v1/rules/tiny-together").status == 200
+
+
 def test_sizes(manager):
     size = {"name": "tiny", "resources": {"cpu": 100, "memory": 64, "accelerators": {"gpu/a100": 1}}}
     assert manager.post("/v1/sizes", size, dry_run=True).status == 200

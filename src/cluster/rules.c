@@ -1,0 +1,379 @@
+#include "cluster/rules.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "place/rules.h"
+
+G_STATIC_ASSERT(RULES_MAX_GROUPS == BERTH_PLACE_MAX_GROUPS);
+
+/* From the narrowest to the widest. */
+static const char *const levels[] = {"host", "rack", "zone"};
+
+/* A name that has a number as long as somebody uses it. */
+typedef struct {
+    char *name;
+    uint32_t number;
+    uint32_t users;
+} Named;
+
+static void named_free(void *data)
+{
+    Named *named = data;
+    g_free(named->name);
+    g_free(named);
+}
+
+void rules_init(ClusterCore *core)
+{
+    core->groups = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, named_free);
+    core->host_labels = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    core->host_label_names = g_ptr_array_new();
+    core->domains = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    core->free_groups = g_array_new(FALSE, FALSE, sizeof(uint32_t));
+    core->rule_numbers = g_ptr_array_new();
+    BerthPlaceResult result = berth_place_set_levels(core->place, G_N_ELEMENTS(levels));
+    g_assert(result == BERTH_PLACE_OK);
+}
+
+void rules_clear(ClusterCore *core)
+{
+    g_hash_table_unref(core->groups);
+    g_hash_table_unref(core->host_labels);
+    g_ptr_array_unref(core->host_label_names);
+    g_hash_table_unref(core->domains);
+    g_array_unref(core->free_groups);
+    g_ptr_array_unref(core->rule_numbers);
+}
+
+int rules_level(const char *name)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(levels); i++) {
+        if (name == NULL || strcmp(name, levels[i]) == 0) {
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
+const char *rules_level_names(void)
+{
+    return "host, rack or zone";
+}
+
+/* Numbers for names that are never given back: labels and domains of hosts, few and stable. */
+static uint32_t number_of(GHashTable *table, const char *name, GPtrArray *names)
+{
+    void *number;
+    if (g_hash_table_lookup_extended(table, name, NULL, &number)) {
+        return GPOINTER_TO_UINT(number);
+    }
+    uint32_t next = g_hash_table_size(table);
+    char *key = g_strdup(name);
+    g_hash_table_insert(table, key, GUINT_TO_POINTER(next));
+    if (names != NULL) {
+        g_ptr_array_add(names, key);
+    }
+    return next;
+}
+
+static uint32_t label_number(ClusterCore *core, const char *key, const char *value)
+{
+    g_autofree char *label = g_strconcat(key, "=", value, NULL);
+    return number_of(core->host_labels, label, core->host_label_names);
+}
+
+const char *rules_label(const ClusterCore *core, uint32_t number)
+{
+    return core->host_label_names->pdata[number];
+}
+
+/* A domain is named by its whole path, so a rack "r1" of two zones is two racks. A host with a rack
+ * and without a zone stands in a rack of no zone. */
+static void set_domains(ClusterCore *core, ClusterHost *host)
+{
+    uint32_t domains[G_N_ELEMENTS(levels) - 1];
+    g_autoptr(GString) path = g_string_new(NULL);
+    for (size_t l = G_N_ELEMENTS(levels) - 1; l > 0; l--) {
+        const char *value = string_map_get(host->spec->labels, levels[l]);
+        g_string_append_printf(path, "/%s=%s", levels[l], value != NULL ? value : "");
+        domains[l - 1] =
+            value != NULL ? number_of(core->domains, path->str, NULL) : BERTH_PLACE_NONE;
+    }
+    BerthPlaceResult result = berth_place_set_domains(core->place, host->place, domains);
+    g_assert(result == BERTH_PLACE_OK);
+}
+
+static void clear_labels(ClusterCore *core, const ClusterHost *host)
+{
+    for (guint i = 0; i < core->host_label_names->len; i++) {
+        berth_place_set_label(core->place, host->place, i, false);
+    }
+}
+
+static gboolean enter_each(void *key, void *value, void *core)
+{
+    rules_vm_enters(core, value);
+    return FALSE;
+}
+
+static gboolean leave_each(void *key, void *value, void *core)
+{
+    rules_vm_leaves(core, value);
+    return FALSE;
+}
+
+void rules_host_changed(ClusterCore *core, ClusterHost *host)
+{
+    const StringMap *labels = host->spec->labels;
+    if (host->labelled != NULL && string_map_equal(host->labelled, labels)) {
+        return;
+    }
+    g_tree_foreach(host->vms, leave_each, core);
+    set_domains(core, host);
+    g_tree_foreach(host->vms, enter_each, core);
+    clear_labels(core, host);
+    for (size_t i = 0; i < string_map_size(labels); i++) {
+        uint32_t label = label_number(core, string_map_key(labels, i), string_map_value(labels, i));
+        berth_place_set_label(core->place, host->place, label, true);
+    }
+    string_map_free(host->labelled);
+    host->labelled = labels != NULL ? string_map_copy(labels) : string_map_new();
+}
+
+uint32_t rules_host_labels(ClusterCore *core, const VmSpec *spec, uint32_t *ret_labels)
+{
+    uint32_t n = 0;
+    for (size_t i = 0; i < string_map_size(spec->host_labels) && n < 16; i++) {
+        ret_labels[n++] = label_number(core, string_map_key(spec->host_labels, i),
+                                       string_map_value(spec->host_labels, i));
+    }
+    return n;
+}
+
+static char *group_name(const char *tenant, const char *subject)
+{
+    return g_strconcat(tenant, "/", subject, NULL);
+}
+
+static bool add_group(ClusterCore *core, const char *tenant, char *subject, uint32_t *groups,
+                      uint32_t *n)
+{
+    g_autofree char *owned = subject;
+    g_autofree char *name = group_name(tenant, subject);
+    const Named *group = g_hash_table_lookup(core->groups, name);
+    if (group == NULL) {
+        return true;
+    }
+    if (*n == RULES_MAX_GROUPS) {
+        return false;
+    }
+    groups[(*n)++] = group->number;
+    return true;
+}
+
+bool rules_groups(ClusterCore *core, const char *tenant, const VmSpec *spec, uint32_t *ret_groups,
+                  uint32_t *ret_n, GError **error)
+{
+    uint32_t n = 0;
+    bool ok = true;
+    if (g_hash_table_size(core->groups) > 0) {
+        const ClusterApp *app = spec->app != NULL ? g_tree_lookup(core->apps, spec->app) : NULL;
+        ok = add_group(core, tenant, g_strconcat("vm/", spec->name, NULL), ret_groups, &n);
+        if (ok && app != NULL) {
+            ok =
+                add_group(core, tenant, g_strconcat("app/", app->spec->name, NULL), ret_groups, &n);
+        }
+        for (size_t i = 0; ok && i < string_map_size(spec->labels); i++) {
+            ok = add_group(core, tenant,
+                           g_strconcat("label/", string_map_key(spec->labels, i), "=",
+                                       string_map_value(spec->labels, i), NULL),
+                           ret_groups, &n);
+        }
+    }
+    *ret_n = n;
+    return ok || berth_error_set(error, BERTH_ERROR_INVALID, "labels", spec->name,
+                                 "use fewer labels that rules name",
+                                 "rules speak of the VM in more than %d ways", RULES_MAX_GROUPS);
+}
+
+void rules_vm_enters(ClusterCore *core, ClusterVm *vm)
+{
+    if (vm->host == NULL || vm->entered) {
+        return;
+    }
+    rules_groups(core, vm->tenant, vm->spec, vm->groups, &vm->n_groups, NULL);
+    BerthPlaceResult result =
+        berth_place_enter(core->place, vm->host->place, vm->groups, vm->n_groups);
+    g_assert(result == BERTH_PLACE_OK);
+    vm->entered = true;
+}
+
+void rules_vm_leaves(ClusterCore *core, ClusterVm *vm)
+{
+    if (vm->entered) {
+        BerthPlaceResult result =
+            berth_place_leave(core->place, vm->host->place, vm->groups, vm->n_groups);
+        g_assert(result == BERTH_PLACE_OK);
+        vm->entered = false;
+    }
+}
+
+/* The VMs of a tenant count anew in which groups they are. */
+static void regroup(ClusterCore *core, const char *tenant)
+{
+    for (GTreeNode *n = g_tree_node_first(core->vms); n != NULL; n = g_tree_node_next(n)) {
+        ClusterVm *vm = g_tree_node_value(n);
+        if (vm->entered && strcmp(vm->tenant, tenant) == 0) {
+            rules_vm_leaves(core, vm);
+            rules_vm_enters(core, vm);
+        }
+    }
+}
+
+static Named *use_group(ClusterCore *core, const char *tenant, const char *subject)
+{
+    g_autofree char *name = group_name(tenant, subject);
+    Named *group = g_hash_table_lookup(core->groups, name);
+    if (group == NULL) {
+        group = g_new0(Named, 1);
+        group->name = g_steal_pointer(&name);
+        group->number = g_hash_table_size(core->groups) + core->free_groups->len;
+        if (core->free_groups->len > 0) {
+            guint last = core->free_groups->len - 1;
+            group->number = g_array_index(core->free_groups, uint32_t, last);
+            g_array_set_size(core->free_groups, last);
+        }
+        g_hash_table_insert(core->groups, group->name, group);
+        regroup(core, tenant);
+    }
+    group->users++;
+    return group;
+}
+
+static void drop_group(ClusterCore *core, const char *tenant, const char *subject)
+{
+    g_autofree char *name = group_name(tenant, subject);
+    Named *group = g_hash_table_lookup(core->groups, name);
+    if (group != NULL && --group->users == 0) {
+        uint32_t number = group->number;
+        g_hash_table_remove(core->groups, name);
+        regroup(core, tenant);
+        g_array_append_val(core->free_groups, number);
+    }
+}
+
+const Rule *rules_rule(const ClusterCore *core, uint32_t number)
+{
+    const ClusterRule *rule =
+        number < core->rule_numbers->len ? core->rule_numbers->pdata[number] : NULL;
+    return rule != NULL ? rule->object : NULL;
+}
+
+static const char *other_of(const Rule *rule)
+{
+    return rule->other != NULL ? rule->other : rule->subject;
+}
+
+char *rules_text(const Rule *rule)
+{
+    const char *level = rule->level != NULL ? rule->level : "host";
+    const char *other = other_of(rule);
+    bool itself = strcmp(other, rule->subject) == 0;
+    switch (rule->kind) {
+    case RULE_KIND_TOGETHER:
+        return itself ? g_strdup_printf("rule '%s': all of %s in one %s", rule->name, other, level)
+                      : g_strdup_printf("rule '%s': %s in the %s of %s", rule->name, rule->subject,
+                                        level, other);
+    case RULE_KIND_APART:
+        return itself ? g_strdup_printf("rule '%s': each of %s in a %s of its own", rule->name,
+                                        other, level)
+                      : g_strdup_printf("rule '%s': no %s with both %s and %s", rule->name, level,
+                                        rule->subject, other);
+    case RULE_KIND_ALONE:
+        return g_strdup_printf("rule '%s': %s shares no %s with others", rule->name, rule->subject,
+                               level);
+    case RULE_KIND_SPREAD:
+        return g_strdup_printf("rule '%s': %s evenly over each %s, by %" G_GINT64_FORMAT " at most",
+                               rule->name, rule->subject, level, rule->skew);
+    default:
+        return g_strdup_printf("rule '%s': %s near %s", rule->name, rule->subject, other);
+    }
+}
+
+static uint32_t free_number(ClusterCore *core)
+{
+    for (guint i = 0; i < core->rule_numbers->len; i++) {
+        if (core->rule_numbers->pdata[i] == NULL) {
+            return i;
+        }
+    }
+    g_ptr_array_add(core->rule_numbers, NULL);
+    return core->rule_numbers->len - 1;
+}
+
+static BerthPlaceRuleKind engine_kind(RuleKind kind)
+{
+    switch (kind) {
+    case RULE_KIND_APART:
+        return BERTH_PLACE_APART;
+    case RULE_KIND_ALONE:
+        return BERTH_PLACE_ALONE;
+    case RULE_KIND_SPREAD:
+        return BERTH_PLACE_SPREAD;
+    case RULE_KIND_NEAR:
+        return BERTH_PLACE_NEAR;
+    default:
+        return BERTH_PLACE_TOGETHER;
+    }
+}
+
+static bool refuse(ClusterCore *core, const Rule *rule, BerthPlaceResult result, uint32_t number,
+                   GError **error)
+{
+    const Rule *other = rules_rule(core, number);
+    if (other == NULL) {
+        return berth_error_set(error, BERTH_ERROR_INVALID, "rule", rule->name, NULL,
+                               "the rule cannot be made: %s", berth_place_strerror(result));
+    }
+    g_autofree char *text = rules_text(other);
+    return berth_error_set(error, BERTH_ERROR_CONFLICT, "rule", rule->name,
+                           "remove the other rule, or make one of them soft with a weight",
+                           result == BERTH_PLACE_ERROR_CYCLE
+                               ? "the rules would lead back to where they began, with %s"
+                               : "it can never hold together with %s",
+                           text);
+}
+
+bool rules_enlist(ClusterCore *core, ClusterRule *rule, GError **error)
+{
+    const Rule *object = rule->object;
+    const Named *a = use_group(core, object->tenant, object->subject);
+    const Named *b = use_group(core, object->tenant, other_of(object));
+    BerthPlaceRule wanted = {.struct_size = sizeof wanted,
+                             .kind = engine_kind(object->kind),
+                             .a = a->number,
+                             .b = b->number,
+                             .level = (uint32_t)rules_level(object->level),
+                             .skew = (uint32_t)object->skew,
+                             .weight = (uint32_t)object->weight};
+    uint32_t number = free_number(core), other = BERTH_PLACE_NONE;
+    BerthPlaceResult result = berth_place_rule_add(core->place, number, &wanted, &other);
+    if (result != BERTH_PLACE_OK) {
+        drop_group(core, object->tenant, object->subject);
+        drop_group(core, object->tenant, other_of(object));
+        return refuse(core, object, result, other, error);
+    }
+    rule->number = number;
+    core->rule_numbers->pdata[number] = rule;
+    return true;
+}
+
+void rules_strike(ClusterCore *core, ClusterRule *rule)
+{
+    BerthPlaceResult result = berth_place_rule_remove(core->place, rule->number);
+    g_assert(result == BERTH_PLACE_OK);
+    core->rule_numbers->pdata[rule->number] = NULL;
+    drop_group(core, rule->object->tenant, rule->object->subject);
+    drop_group(core, rule->object->tenant, other_of(rule->object));
+}
