@@ -3,6 +3,7 @@
  *
  *     berth-sim run FILE.yaml…               plays scenario files (docs/scenarios.md)
  *     berth-sim faults --hours H --seed S    random use and random faults against the invariants
+ *     berth-sim pack FILE.vbp…               the fewest bins for vectors (sim/pack.h)
  *
  * Exit codes: 0 all holds; 1 a rule or an expectation does not; 2 wrong use or an unreadable file.
  */
@@ -11,13 +12,18 @@
 
 #include "base/error.h"
 #include "sim/faults.h"
+#include "sim/pack.h"
 #include "sim/scenario.h"
 
 static int usage(void)
 {
     fprintf(stderr, "usage: berth-sim run [--trace] FILE.yaml...\n"
                     "       berth-sim faults --hours H --seed S [--hosts N] [--bursts B] [--json] "
-                    "[--trace]\n");
+                    "[--trace]\n"
+                    "       berth-sim pack (--policy P | --improve SECONDS) [--order "
+                    "file|decreasing]\n"
+                    "                      [--seed S] [--iterations N] [--assignment] "
+                    "FILE.vbp...\n");
     return 2;
 }
 
@@ -81,6 +87,9 @@ int main(int argc, char **argv)
 {
     if (argc >= 2 && strcmp(argv[1], "faults") == 0) {
         return faults(argc - 1, argv + 1);
+    }
+    if (argc >= 2 && strcmp(argv[1], "pack") == 0) {
+        return pack_command(argc - 1, argv + 1);
     }
     if (argc >= 2 && strcmp(argv[1], "run") == 0) {
         return run(argc - 1, argv + 1);
