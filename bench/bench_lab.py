@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 """Figures of a lab of three hosts with real guests, each beside what it is compared with.
 
-    bench_lab.py BUILD-DIR [--vms N]
+    bench_lab.py BUILD-DIR [--vms N] [--deaths N] [--only create|death|resize|rest]
 
 Needs root: it runs `berth dev`. Prints a table; asserts nothing.
 
     up            berth dev until three hosts are connected, the second time (QEMU is probed once a boot)
-    create        from the request to QEMU running, without what QEMU itself takes: a VM's time from request to
-                  "running" less the time from QEMU's execution to its monitor's answer, both as the host logs them
-    death         kill -9 of a QEMU until the host has recorded the end and begun to act
+    create        from the request to the API's answer "running", less the time from QEMU's execution to its
+                  monitor's first answer, as the host logs it
+    death         kill -9 of a QEMU until the host has noticed it, has recorded it and cleared up, has started the next
     resize        what the guest measures after a resize, as a ratio to before, beside the ratio asked for
     resident      memory of the programs at rest
 """
@@ -16,16 +16,19 @@ Needs root: it runs `berth dev`. Prints a table; asserts nothing.
 import argparse
 import datetime
 import glob
+import http.client
 import json
 import os
 import re
 import signal
+import ssl
 import statistics
 import subprocess
 import tempfile
 import time
 
 RUN = "/run/berth-dev"
+CONTEXT = "/run/berth/context.yaml"
 
 
 class Lab:
@@ -71,14 +74,56 @@ def say(what, figure, beside=""):
     print(f"{what:<44} {figure:>14}   {beside}", flush=True)
 
 
-def steps_of(log, vm):
-    """Seconds that each effect of the VM's first start took, and when the last one ended."""
-    took = {}
-    for line in open(log):
-        match = re.search(rf"Message: (\S+): {vm}: (\w+) done in ([\d.]+) ms", line)
-        if match and match[2] not in took:
-            took[match[2]] = float(match[3])
-    return took
+class Api:
+    """The manager's HTTP API over one connection, as a client of it keeps it."""
+
+    def __init__(self):
+        text = open(CONTEXT).read()
+        self.headers = {"Authorization": "Bearer " + re.search(r"^token: (\S+)", text, re.M)[1],
+                        "Content-Type": "application/json"}
+        host, port = re.search(r"^url: https://([^:]+):(\d+)", text, re.M).groups()
+        ca = "\n".join(line.strip() for line in text.split("ca: |\n", 1)[1].splitlines())
+        tls = ssl.create_default_context(cadata=ca + "\n")
+        self.connection = http.client.HTTPSConnection(host, int(port), context=tls, timeout=120)
+
+    def call(self, method, path, body=None):
+        self.connection.request(method, path, json.dumps(body) if body is not None else None, self.headers)
+        answer = self.connection.getresponse()
+        data = json.loads(answer.read() or b"{}")
+        if answer.status >= 300:
+            raise SystemExit(f"{method} {path}: {answer.status} {data}")
+        return data
+
+
+def log_of(vm):
+    return f"{RUN}/{vm['placement']['host-name']}.log"
+
+
+def log_times(log, vm, since, pattern):
+    """When lines of the host's log about the VM match, as (datetime, match), not before `since`."""
+    found = []
+    for line in open(log, errors="replace"):
+        match = re.match(rf"\*\* Message: (\d+):(\d+):([\d.]+): {vm}: {pattern}", line)
+        if match:
+            at = since.replace(hour=int(match[1]), minute=int(match[2]), second=0, microsecond=0)
+            at += datetime.timedelta(seconds=float(match[3]))
+            # The log knows milliseconds only.
+            if at >= since - datetime.timedelta(milliseconds=1):
+                found.append((at, match))
+    return found
+
+
+def wait_for(what, look, seconds=30):
+    end = time.monotonic() + seconds
+    while not (found := look()):
+        if time.monotonic() > end:
+            raise SystemExit(f"not seen within {seconds} s: {what}")
+        time.sleep(0.02)
+    return found
+
+
+def ms(delta):
+    return delta.total_seconds() * 1000
 
 
 def set_up(lab, folder):
@@ -91,25 +136,45 @@ def set_up(lab, folder):
     lab.berth("network", "create", "blue")
 
 
-def bench_create(lab, count):
-    shares = []
-    for i in range(count):
-        name = f"c-{i}"
-        begun = time.monotonic()
-        lab.berth("vm", "create", name, "--size", "m", "--image", "demo", "--network", "blue", "--wait=60")
-        whole = (time.monotonic() - begun) * 1000
-        vm = json.loads(lab.berth("vm", "show", name, "-o", "json"))
-        log = f"{RUN}/{vm['placement']['host-name']}.log"
-        time.sleep(0.1)
-        took = steps_of(log, vm["id"])
-        qemu = took.get("attach", 0)
-        shares.append((whole, whole - qemu, took.get("launch", 0)))
-        lab.berth("vm", "delete", name)
-    shares = shares[3:]  # the first on each host fetches the image
-    own = [s[1] for s in shares]
-    say("create to running, p50", f"{statistics.median(s[0] for s in shares):.0f} ms", "the berth command's own start included")
-    say("  Berth's share, p50", f"{statistics.median(own):.0f} ms", f"goal 50 ms; of it the keeper and exec {statistics.median(s[2] for s in shares):.0f} ms")
-    say("  Berth's share, worst", f"{max(own):.0f} ms", f"of {len(own)}; goal 150 ms at p99")
+def steps_of(log, vm, since):
+    """Milliseconds of each effect of a start; what QEMU itself took until its monitor answered."""
+    took, qemu = {}, 0
+    for at, match in log_times(log, vm, since, r"(\w+) done in ([\d.]+) ms(?:, QEMU's own ([\d.]+))?"):
+        took.setdefault(match[4], (at, float(match[5])))
+        qemu = qemu or float(match[6] or 0)
+    return took, qemu
+
+
+def create_one(api, name):
+    """Creates a VM by the API: whole time, QEMU's own, and the agent's steps."""
+    since = datetime.datetime.now()
+    begun = time.monotonic()
+    api.call("POST", "/v1/vms?wait=60", {"name": name, "size": "m", "image": "demo", "networks": ["blue"]})
+    whole = (time.monotonic() - begun) * 1000
+    vm = api.call("GET", f"/v1/vms/{name}")
+    took, qemu = wait_for(f"start of {name}", lambda: (s := steps_of(log_of(vm), vm["id"], since))[0].get("resume") and s)
+    first = took["prepare"][0] - datetime.timedelta(milliseconds=took["prepare"][1])
+    steps = {step: ms for step, (_, ms) in took.items()}
+    steps["attach"] -= qemu
+    steps["until the agent prepares"] = ms(first - since)
+    return vm, whole, qemu, steps
+
+
+def bench_create(api, count):
+    samples = []
+    for i in range(count + 3):
+        vm, whole, qemu, steps = create_one(api, f"c-{i}")
+        if i >= 3:  # the first on each host fetches the image
+            samples.append((whole, whole - qemu, qemu, steps))
+        api.call("DELETE", f"/v1/vms/c-{i}?wait=60")
+    own = [s[1] for s in samples]
+    say("create to running, p50", f"{statistics.median(s[0] for s in samples):.0f} ms",
+        f"of it QEMU from exec to its monitor's answer {statistics.median(s[2] for s in samples):.0f} ms")
+    say("  Berth's share, p50", f"{statistics.median(own):.0f} ms", "goal 50 ms")
+    say("  Berth's share, p99", f"{percentile(own, 0.99):.0f} ms", f"of {len(own)}; goal 150 ms")
+    for step in ("until the agent prepares", "prepare", "launch", "attach", "tune", "resume"):
+        values = [s[3].get(step, 0) for s in samples]
+        say(f"    {step}, p50", f"{statistics.median(values):.1f} ms", f"worst {max(values):.0f} ms")
 
 
 def qemu_of(name):
@@ -120,32 +185,25 @@ def qemu_of(name):
             continue
         if argv.startswith("/usr/bin/qemu-system") and f"guest={name}," in argv.replace("\0", " "):
             return int(path.split("/")[2])
-    return 0
+    raise SystemExit(f"no QEMU of {name}")
 
 
-def bench_death(lab, count):
-    lab.berth("vm", "create", "dies", "--size", "m", "--image", "demo", "--network", "blue", "--wait=60")
-    vm = json.loads(lab.berth("vm", "show", "dies", "-o", "json"))
-    log = f"{RUN}/{vm['placement']['host-name']}.log"
-    noticed, acted = [], []
-    for _ in range(count):
-        size = os.path.getsize(log)
+def bench_death(api, count):
+    """A VM of its own for each kill: the first restart comes at once, later ones after a pause."""
+    steps = {"QEMU has ended": [], "release done": [], "launch done": []}
+    for i in range(count):
+        vm, *_ = create_one(api, f"dies-{i}")
+        pid = qemu_of(f"dies-{i}")
         killed = datetime.datetime.now()
-        os.kill(qemu_of("dies"), signal.SIGKILL)
-        time.sleep(1.5)
-        text = open(log).read()[size:]
-        for what, found in (("QEMU has ended", noticed), ("release done", acted)):
-            match = re.search(rf"Message: (\d+):(\d+):([\d.]+): {vm['id']}: {what}", text)
-            if match:
-                at = killed.replace(hour=int(match[1]), minute=int(match[2]), second=0, microsecond=0)
-                at += datetime.timedelta(seconds=float(match[3]))
-                found.append((at - killed).total_seconds() * 1000)
-        time.sleep(8 if len(noticed) > 1 else 1.5)
-        if qemu_of("dies") == 0:
-            time.sleep(20)
-    lab.berth("vm", "delete", "dies")
-    say("death of QEMU noticed, p50", f"{statistics.median(noticed):.0f} ms", f"worst {max(noticed):.0f} ms of {len(noticed)}")
-    say("  recorded and taps, group released, p50", f"{statistics.median(acted):.0f} ms", f"worst {max(acted):.0f} ms; goal 50 ms at p99")
+        os.kill(pid, signal.SIGKILL)
+        for what, values in steps.items():
+            at = wait_for(what, lambda w=what: log_times(log_of(vm), vm["id"], killed, w))[0][0]
+            values.append(ms(at - killed))
+        api.call("DELETE", f"/v1/vms/dies-{i}?wait=60")
+    for what, values, goal in (("death of QEMU noticed", steps["QEMU has ended"], ""),
+                               ("  recorded on disk and released", steps["release done"], "; goal 50 ms at p99"),
+                               ("  the next QEMU started", steps["launch done"], "")):
+        say(f"{what}, p50", f"{statistics.median(values):.0f} ms", f"p99 {percentile(values, 0.99):.0f} ms of {len(values)}{goal}")
 
 
 def ratio_line(what, before, after, wanted):
@@ -215,7 +273,9 @@ def bench_rest(lab):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("build")
-    parser.add_argument("--vms", type=int, default=20)
+    parser.add_argument("--vms", type=int, default=30, help="how many are created one after the other")
+    parser.add_argument("--deaths", type=int, default=20)
+    parser.add_argument("--only", choices=["create", "death", "resize", "rest"], action="append")
     options = parser.parse_args()
     os.environ.pop("BERTH_CONTEXT", None)
     Lab(options.build).end()
@@ -224,10 +284,12 @@ def main():
         say("berth dev with three hosts is up", f"{lab.up_s:.2f} s", "goal 2 s")
         with tempfile.TemporaryDirectory() as folder:
             set_up(lab, folder)
-        bench_create(lab, options.vms)
-        bench_death(lab, 8)
-        bench_resize(lab)
-        bench_rest(lab)
+        api = Api()
+        for name, run in (("create", lambda: bench_create(api, options.vms)), ("death", lambda: bench_death(api, options.deaths)),
+                          ("resize", lambda: bench_resize(lab)), ("rest", lambda: bench_rest(lab))):
+            if not options.only or name in options.only:
+                run()
+                say("  load average meanwhile", f"{os.getloadavg()[0]:.1f}", f"on {os.cpu_count()} CPUs, other programs included")
     finally:
         lab.end()
 

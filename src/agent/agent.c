@@ -28,6 +28,7 @@ static void begin_effect(Agent *agent, const HostAction *action)
     effect->assignment = assignment_copy(action->effect.assignment);
     effect->record = vm_record_copy(action->effect.record);
     effect->tombstone = action->effect.tombstone;
+    effect->again = action->effect.again;
     effect->begun_us = g_get_monotonic_time();
     begin[effect->kind](effect);
 }
@@ -120,6 +121,17 @@ static gboolean tell_done(gpointer data)
     return G_SOURCE_REMOVE;
 }
 
+static void log_end(const Effect *effect, double ms)
+{
+    const char *name = host_effect_name(effect->kind);
+    if (effect->qemu_us > 0) {
+        agent_log(effect->vm, "%s done in %.1f ms, QEMU's own %.1f", name, ms,
+                  (double)effect->qemu_us / 1000);
+    } else {
+        agent_log(effect->vm, "%s done in %.1f ms", name, ms);
+    }
+}
+
 void effect_end(Effect *effect, GError *error)
 {
     double ms = (double)(g_get_monotonic_time() - effect->begun_us) / 1000;
@@ -128,7 +140,7 @@ void effect_end(Effect *effect, GError *error)
         g_warning("%s: %s failed after %.1f ms: %s", effect->vm, host_effect_name(effect->kind), ms,
                   text);
     } else if (effect->kind != HOST_EFFECT_PERSIST) {
-        agent_log(effect->vm, "%s done in %.1f ms", host_effect_name(effect->kind), ms);
+        log_end(effect, ms);
     }
     Ended *ended = g_new0(Ended, 1);
     *ended = (Ended){effect, error};

@@ -52,6 +52,7 @@ typedef struct {
     char *id;
     char *directory; /* of its keeper */
     char *launch;    /* ULID of this start */
+    bool fresh;      /* nothing was changed in this QEMU yet: all is as its command line said */
     uid_t uid;       /* 0: none */
     pid_t pid;       /* of QEMU; 0: none */
     uint64_t start_ticks;
@@ -120,7 +121,9 @@ typedef struct {
     Assignment *assignment; /* NULL for a VM that has none */
     VmRecord *record;       /* PERSIST */
     int64_t tombstone;
+    bool again; /* RELEASE: the VM is to be started again, here */
     int64_t begun_us;
+    int64_t qemu_us; /* ATTACH: until QEMU answered; 0: it has not */
     /* What goes back with a success. */
     bool running;
     bool has_guest_event;
@@ -178,6 +181,9 @@ void networks_report(Networks *networks, GPtrArray *reported); /* of ReportedNet
 /* restore.c */
 bool restore_all(Agent *agent, GError **error);
 void restore_sweep(Agent *agent);
+/* The VM's process as its keeper recorded it, if it lives. */
+KeeperStatus *restore_running(const AgentVm *vm);
+uid_t restore_uid_of(pid_t pid);
 /* The uids that VMs hold. */
 uid_t restore_free_uid(Agent *agent);
 

@@ -169,6 +169,7 @@ static void on_uuid(const char *text, const GError *error, gpointer data)
     if (effect_ends_with(effect, error) || vm == NULL) {
         return;
     }
+    effect->qemu_us = g_get_monotonic_time() - effect->begun_us;
     const Hardware *hardware = effect->assignment->hardware;
     if (g_ascii_strcasecmp(text, hardware->uuid) != 0) {
         GError *other = NULL;

@@ -1,5 +1,10 @@
-/* LAUNCH: berth-keep is given all that QEMU needs, and starts it paused. */
+/* LAUNCH: berth-keep is given all that QEMU needs, and starts it paused.
+ *
+ * An agent may have died in the middle of a launch. Its keeper goes on: it holds the lock of the
+ * VM's directory and will record a QEMU in launch.json, or fail. Until then a second keeper is
+ * refused and asked for again; then that QEMU is taken over. */
 #include <grp.h>
+#include <signal.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -8,12 +13,15 @@
 #include "base/error.h"
 #include "base/ulid.h"
 #include "linux/names.h"
+#include "linux/process.h"
 #include "qemu/commandline.h"
 
 #define FIRST_FD 10
 #define MONITOR_0 "qmp-0.sock"
 #define MONITOR_1 "qmp-1.sock"
 #define AGENT_SOCKET "agent.sock"
+#define TAKEN_RETRY_MS 20
+#define TAKEN_PATIENCE_US (5 * G_USEC_PER_SEC)
 
 /* The descriptors of a launch, numbered as they are asked for. */
 typedef struct {
@@ -158,6 +166,7 @@ static KeeperLaunch *launch_for(Agent *agent, AgentVm *vm, const Assignment *a, 
     g_auto(GStrv) procs = cgroup_vm_procs_files(group);
     for (guint i = 0; procs[i] != NULL; i++) {
         g_ptr_array_add(launch->cgroup_procs, g_strdup(procs[i]));
+        g_ptr_array_add(launch->keeper_cgroup_procs, g_strdup(procs[i]));
     }
     return fill_argv(launch, agent, a, error) ? g_steal_pointer(&launch) : NULL;
 }
@@ -191,6 +200,49 @@ static GError *keeper_error(const char *said)
     return error;
 }
 
+static void begin_launch(Effect *effect);
+
+static gboolean launch_again(gpointer data)
+{
+    begin_launch(data);
+    return G_SOURCE_REMOVE;
+}
+
+/* A QEMU of this VM runs already; one of another epoch must not. */
+static void take_over(Effect *effect, const KeeperStatus *status)
+{
+    AgentVm *vm = agent_vm(effect->agent, effect->vm);
+    GError *error = NULL;
+    vm->uid = restore_uid_of((pid_t)status->pid);
+    if (agent_vm_watch(vm, status, &error) && status->epoch != effect->assignment->epoch) {
+        vm->exit_told = true;
+        process_signal(vm->pidfd, SIGKILL, NULL);
+        agent_vm_forget_process(vm);
+        berth_error_set(&error, BERTH_ERROR_CONFLICT, "vm", effect->vm, "it is tried again",
+                        "a QEMU of epoch %" G_GINT64_FORMAT " was still there, and is ended",
+                        status->epoch);
+    } else if (error == NULL) {
+        agent_log(effect->vm, "QEMU %d was started already, and is taken over", (int)vm->pid);
+    }
+    effect_end(effect, error);
+}
+
+static void refused(Effect *effect, GError *error)
+{
+    bool taken = g_error_matches(error, BERTH_ERROR, BERTH_ERROR_CONFLICT);
+    g_autoptr(KeeperStatus) running =
+        taken ? restore_running(agent_vm(effect->agent, effect->vm)) : NULL;
+    if (running != NULL) {
+        g_error_free(error);
+        take_over(effect, running);
+    } else if (taken && g_get_monotonic_time() - effect->begun_us < TAKEN_PATIENCE_US) {
+        g_error_free(error);
+        g_timeout_add(TAKEN_RETRY_MS, launch_again, effect);
+    } else {
+        effect_end(effect, error);
+    }
+}
+
 static void on_launched(GObject *source, GAsyncResult *result, gpointer data)
 {
     Effect *effect = data;
@@ -208,15 +260,15 @@ static void on_launched(GObject *source, GAsyncResult *result, gpointer data)
         json != NULL ? keeper_status_decode(json, CODEC_TOLERANT, NULL) : NULL;
     json_decref(json);
     if (status == NULL) {
-        effect_end(effect, keeper_error(said));
+        refused(effect, keeper_error(said));
         return;
     }
     AgentVm *vm = agent_vm(effect->agent, effect->vm);
-    agent_vm_watch(vm, status, &error);
+    vm->fresh = agent_vm_watch(vm, status, &error);
     effect_end(effect, error);
 }
 
-void effect_launch(Effect *effect)
+static void begin_launch(Effect *effect)
 {
     Agent *agent = effect->agent;
     AgentVm *vm = agent_vm(agent, effect->vm);
@@ -237,4 +289,9 @@ void effect_launch(Effect *effect)
     g_autofree char *text = codec_dump(json);
     json_decref(json);
     g_subprocess_communicate_utf8_async(process, text, NULL, on_launched, effect);
+}
+
+void effect_launch(Effect *effect)
+{
+    begin_launch(effect);
 }

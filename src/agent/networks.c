@@ -3,8 +3,10 @@
  * forwarding table; for a bridge the host's own one; and DHCP for the guests that are here.
  *
  * An assignment is kept on disk before it is answered, so that a host that starts without its
- * manager has its networks. Interfaces are made in the kernel thread, dnsmasq is run from the main
- * thread.
+ * manager has its networks. Interfaces are made in the kernel thread, files in one of their own
+ * (VMs wait for the kernel thread, and a disk is slow), dnsmasq is run from the main thread.
+ *
+ * Each VM that comes or goes changes the network: then only its forwarding table and its DHCP do.
  */
 #include <string.h>
 
@@ -15,15 +17,18 @@
 #include "linux/names.h"
 
 #define DHCP_RETRY_MS 1000
+#define DHCP_DELAY_MS 100 /* changes come in crowds, and no guest asks for an address sooner */
 
 struct Networks {
     Agent *agent;
+    Work *files;       /* one thread, so that a file's last write is its last assignment */
     GHashTable *known; /* id → Network */
 };
 
 typedef struct {
     Networks *networks;
     NetworkAssignment *assignment;
+    char *made; /* what its interfaces were made of; NULL: they are not */
     Dhcp *dhcp;
     guint dhcp_retry;
 } Network;
@@ -36,6 +41,7 @@ static void network_free(gpointer data)
     g_clear_handle_id(&network->dhcp_retry, g_source_remove);
     g_clear_pointer(&network->dhcp, dhcp_free);
     network_assignment_free(network->assignment);
+    g_free(network->made);
     g_free(network);
 }
 
@@ -43,6 +49,7 @@ Networks *networks_new(Agent *agent)
 {
     Networks *networks = g_new0(Networks, 1);
     networks->agent = agent;
+    networks->files = work_new(1);
     networks->known = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, network_free);
     return networks;
 }
@@ -50,6 +57,7 @@ Networks *networks_new(Agent *agent)
 void networks_free(Networks *networks)
 {
     if (networks != NULL) {
+        work_free(networks->files);
         g_hash_table_unref(networks->known);
         g_free(networks);
     }
@@ -90,6 +98,7 @@ typedef struct {
     NetworkRemove *removal;
     char *local;
     unsigned mtu;
+    bool made; /* its interfaces are, as the assignment says */
     NetworksDone done;
     gpointer data;
 } Job;
@@ -147,19 +156,45 @@ static bool make_overlay(const Job *job, GError **error)
            net_set_link(net, vxlan, job->mtu, true, error) && sync_tunnel(job, vxlan, error);
 }
 
+/* Everything that an overlay's interfaces depend on. */
+static char *frame_of(const Job *job)
+{
+    const NetworkAssignment *a = job->assignment;
+    return g_strdup_printf("%" G_GINT64_FORMAT " %s %s %s %u", a->vni, a->subnet, a->gateway,
+                           job->local, job->mtu);
+}
+
+/* Interfaces that somebody has removed are made again. */
+static bool change_overlay(const Job *job, GError **error)
+{
+    char vxlan[NAMES_SIZE];
+    names_vxlan(job->assignment->id, vxlan);
+    return (job->made && sync_tunnel(job, vxlan, NULL)) || make_overlay(job, error);
+}
+
+static bool write_file(gpointer data, GError **error)
+{
+    const Job *job = data;
+    g_autofree char *path = path_network(job->networks->agent->state, job->assignment->id);
+    json_t *json = network_assignment_encode(job->assignment);
+    bool written = json_file_write(path, json, error);
+    json_decref(json);
+    return written;
+}
+
+static bool remove_file(gpointer data, GError **error)
+{
+    const Job *job = data;
+    g_autofree char *path = path_network(job->networks->agent->state, job->removal->id);
+    return json_file_remove(path, error);
+}
+
 static bool apply_kernel(gpointer data, GError **error)
 {
     const Job *job = data;
     const NetworkAssignment *a = job->assignment;
-    g_autofree char *path = path_network(job->networks->agent->state, a->id);
-    json_t *json = network_assignment_encode(a);
-    bool kept = json_file_write(path, json, error);
-    json_decref(json);
-    if (!kept) {
-        return false;
-    }
     if (a->kind == NETWORK_KIND_OVERLAY) {
-        return make_overlay(job, error);
+        return change_overlay(job, error);
     }
     NetLink link;
     if (!net_read(job->networks->agent->net, a->bridge, &link, NULL)) {
@@ -235,18 +270,32 @@ static void serve_dhcp(Network *network)
     }
 }
 
+/* The end of an apply or a removal. */
+static void answer(const GError *error, gpointer data)
+{
+    Job *job = data;
+    uplink_networks_changed(job->networks->agent->uplink);
+    if (job->done != NULL) {
+        job->done(error, job->data);
+    }
+    job_free(job);
+}
+
 static void applied(const GError *error, gpointer data)
 {
     Job *job = data;
-    if (error == NULL) {
-        Network *network = g_hash_table_lookup(job->networks->known, job->assignment->id);
-        if (network != NULL) {
-            serve_dhcp(network);
+    Network *network = g_hash_table_lookup(job->networks->known, job->assignment->id);
+    if (network != NULL) {
+        g_free(network->made);
+        network->made = error == NULL ? frame_of(job) : NULL;
+        if (network->dhcp_retry == 0) {
+            network->dhcp_retry = g_timeout_add(DHCP_DELAY_MS, dhcp_again, network);
         }
-        uplink_networks_changed(job->networks->agent->uplink);
     }
-    if (job->done != NULL) {
-        job->done(error, job->data);
+    if (error != NULL) {
+        answer(error, job);
+    } else {
+        work_run(job->networks->files, write_file, answer, job, NULL);
     }
 }
 
@@ -276,7 +325,10 @@ void networks_apply(Networks *networks, const NetworkAssignment *assignment, Net
     job->mtu = networks_mtu(networks, assignment);
     job->done = done;
     job->data = data;
-    work_run(networks->agent->kernel, apply_kernel, applied, job, job_free);
+    const Network *network = g_hash_table_lookup(networks->known, assignment->id);
+    g_autofree char *frame = frame_of(job);
+    job->made = g_strcmp0(network->made, frame) == 0;
+    work_run(networks->agent->kernel, apply_kernel, applied, job, NULL);
 }
 
 static bool remove_kernel(gpointer data, GError **error)
@@ -286,17 +338,17 @@ static bool remove_kernel(gpointer data, GError **error)
     char bridge[NAMES_SIZE], vxlan[NAMES_SIZE];
     names_bridge(job->removal->id, bridge);
     names_vxlan(job->removal->id, vxlan);
-    g_autofree char *path = path_network(agent->state, job->removal->id);
     return net_delete(agent->net, vxlan, error) && spoof_remove(agent->spoof, vxlan, error) &&
-           net_delete(agent->net, bridge, error) && json_file_remove(path, error);
+           net_delete(agent->net, bridge, error);
 }
 
 static void removed(const GError *error, gpointer data)
 {
     Job *job = data;
-    uplink_networks_changed(job->networks->agent->uplink);
-    if (job->done != NULL) {
-        job->done(error, job->data);
+    if (error != NULL) {
+        answer(error, job);
+    } else {
+        work_run(job->networks->files, remove_file, answer, job, NULL);
     }
 }
 
@@ -313,7 +365,7 @@ void networks_remove(Networks *networks, const NetworkRemove *removal, NetworksD
     job->removal = network_remove_copy(removal);
     job->done = done;
     job->data = data;
-    work_run(networks->agent->kernel, remove_kernel, removed, job, job_free);
+    work_run(networks->agent->kernel, remove_kernel, removed, job, NULL);
 }
 
 void networks_restore(Networks *networks)

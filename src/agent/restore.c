@@ -39,7 +39,13 @@ static bool is_alive(const KeeperStatus *status)
            ticks == (uint64_t)status->start_ticks;
 }
 
-static uid_t uid_of(pid_t pid)
+KeeperStatus *restore_running(const AgentVm *vm)
+{
+    g_autoptr(KeeperStatus) launch = read_status(vm, "launch.json");
+    return launch != NULL && is_alive(launch) ? g_steal_pointer(&launch) : NULL;
+}
+
+uid_t restore_uid_of(pid_t pid)
 {
     g_autofree char *path = g_strdup_printf("/proc/%d", (int)pid);
     struct stat st;
@@ -82,7 +88,7 @@ static void restore_one(Agent *agent, const char *id)
     if (launch != NULL && is_alive(launch)) {
         event.restore.process = HOST_PROCESS_LAUNCHED;
         event.restore.epoch = launch->epoch;
-        vm->uid = uid_of((pid_t)launch->pid);
+        vm->uid = restore_uid_of((pid_t)launch->pid);
         agent_vm_watch(vm, launch, NULL);
     } else if (launch != NULL || last != NULL) {
         event.restore.process = HOST_PROCESS_ENDED;

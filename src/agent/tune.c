@@ -230,16 +230,21 @@ static void on_held(guint64 bytes, const GError *error, gpointer data)
 
 static void tune_memory(Effect *effect)
 {
-    const AgentVm *vm = vm_or_end(effect);
+    AgentVm *vm = vm_or_end(effect);
     if (vm == NULL) {
         return;
     }
     const Assignment *a = effect->assignment;
-    if (a->resources->memory >= ram_mib(a)) {
+    bool whole = a->resources->memory >= ram_mib(a);
+    if (whole && vm->fresh) {
+        effect->memory = ram_mib(a); /* a balloon is empty at first */
+        limit_next_disk(effect);
+    } else if (whole) {
         set_balloon(effect, vm, ram_mib(a));
     } else {
         qmp_query_balloon(vm->qmp, on_held, effect);
     }
+    vm->fresh = false;
 }
 
 static void kernel_tuned(const GError *error, gpointer data)

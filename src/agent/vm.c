@@ -50,7 +50,7 @@ void agent_vm_forget_process(AgentVm *vm)
     g_clear_pointer(&vm->ga, ga_free);
     g_clear_pointer(&vm->cgroup, cgroup_vm_free);
     g_clear_pointer(&vm->launch, g_free);
-    vm->ga_up = false;
+    vm->ga_up = vm->fresh = false;
     vm->pid = 0;
     vm->exit_attempts = 0;
 }

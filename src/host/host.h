@@ -75,7 +75,8 @@ typedef enum {
     HOST_EFFECT_RESUME, /* let the guest run */
     HOST_EFFECT_POWERDOWN, /* ask the guest to end */
     HOST_EFFECT_KILL,      /* end QEMU now */
-    HOST_EFFECT_RELEASE,   /* QEMU has ended: dismiss the keeper, remove taps and cgroup */
+    HOST_EFFECT_RELEASE,   /* QEMU has ended: dismiss the keeper, remove taps and cgroup; `again`
+                              says that the next PREPARE needs the latter, so they may stay */
     HOST_EFFECT_CLEAN,     /* remove disks and everything persisted but the tombstone */
 } HostEffectKind;
 
@@ -165,6 +166,7 @@ typedef struct {
             Assignment *assignment; /* as of now; NULL for a VM that has none */
             VmRecord *record;       /* PERSIST */
             int64_t tombstone;      /* PERSIST; 0: none */
+            bool again;             /* RELEASE: the VM is to be started again, here */
             char *launch;           /* LAUNCH: nothing yet names it; the agent makes the ULID */
         } effect;
         struct {

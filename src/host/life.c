@@ -152,6 +152,12 @@ static void forget_process(HostVm *vm)
     g_clear_pointer(&vm->exit, keeper_exit_free);
 }
 
+/* Then a release leaves what the next PREPARE would make once more. */
+static bool is_started_again(const HostVm *vm)
+{
+    return host_wants_on(vm) && !host_is_removed(vm) && !vm->record->ended;
+}
+
 static void begin_effect(HostCore *core, HostVm *vm, HostEffectKind kind)
 {
     if (kind == HOST_EFFECT_LAUNCH) {
@@ -167,7 +173,9 @@ static void begin_effect(HostCore *core, HostVm *vm, HostEffectKind kind)
     } else if (kind == HOST_EFFECT_KILL) {
         vm->kill_wanted = true;
     }
-    begin(core, vm, &vm->effect, kind);
+    HostAction *action = begin(core, vm, &vm->effect, kind);
+    action->effect.again = vm->effect.again =
+        kind == HOST_EFFECT_RELEASE && is_started_again(vm);
 }
 
 void life_next(HostCore *core, HostVm *vm)
@@ -354,7 +362,8 @@ static void effect_worked(HostCore *core, HostVm *vm, const Lane *lane, const Ho
         break;
     case HOST_EFFECT_RELEASE:
         vm->process = HOST_PROCESS_NONE;
-        vm->prepared = vm->may_be_prepared = false;
+        vm->prepared = false;
+        vm->may_be_prepared = lane->again;
         forget_process(vm);
         break;
     case HOST_EFFECT_CLEAN:

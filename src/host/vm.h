@@ -17,6 +17,7 @@ typedef struct {
     HostEffectKind kind;
     uint64_t serial;
     int64_t epoch, generation; /* of the assignment that went with it */
+    bool again;                /* RELEASE: what the next start needs may stay */
     int64_t deadline_ms;
 } Lane;
 

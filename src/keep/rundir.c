@@ -35,6 +35,19 @@ static bool take_lock(int fd, const char *path, GError **error)
                            "another keeper holds the directory");
 }
 
+/* Whoever held the lock before may have removed the directory; then nobody would find us. */
+static bool check_path(int fd, const char *path, GError **error)
+{
+    struct stat locked, named;
+    if (fstat(fd, &locked) == 0 && stat(path, &named) == 0 && locked.st_ino == named.st_ino &&
+        locked.st_dev == named.st_dev) {
+        return true;
+    }
+    return berth_error_set(error, BERTH_ERROR_CONFLICT, "run-dir", path,
+                           "make the directory, and launch again",
+                           "the directory was removed meanwhile");
+}
+
 /* The lock is free, so a process that launch.json names has outlived its keeper. */
 static bool check_orphan(const KeepRunDir *dir, GError **error)
 {
@@ -63,7 +76,8 @@ KeepRunDir *keep_run_dir_open(const char *path, GError **error)
     g_autoptr(KeepRunDir) dir = g_new0(KeepRunDir, 1);
     dir->path = g_strdup(path);
     dir->fd = fd;
-    if (!check_owner(fd, path, error) || !take_lock(fd, path, error) || !check_orphan(dir, error)) {
+    if (!check_owner(fd, path, error) || !take_lock(fd, path, error) ||
+        !check_path(fd, path, error) || !check_orphan(dir, error)) {
         return NULL;
     }
     return g_steal_pointer(&dir);

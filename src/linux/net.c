@@ -19,6 +19,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define DOOMED_GROUP 0x62657274 /* nobody else's: interfaces on their way out */
 #define VLAN_MAX 4094
 
 struct Net {
@@ -575,6 +576,49 @@ bool net_delete(Net *net, const char *name, GError **error)
     netlink_put_string(message, IFLA_IFNAME, name);
     if (!netlink_call(net->netlink, message, &failed, &local, "cannot delete interface '%s'",
                       name) &&
+        failed != ENODEV) {
+        g_propagate_error(error, g_steal_pointer(&local));
+        return false;
+    }
+    return true;
+}
+
+static bool doom(Net *net, const char *name, GError **error)
+{
+    /* Not RTM_NEWLINK: without an interface of the name it would move a whole group. */
+    g_autoptr(NetlinkMessage) message = netlink_message_new(RTM_SETLINK, 0);
+    g_autoptr(GError) local = NULL;
+    int failed = 0;
+
+    if (!address_check_interface(name, error)) {
+        return false;
+    }
+    netlink_put_link(message, 0, 0, 0);
+    netlink_put_string(message, IFLA_IFNAME, name);
+    netlink_put_u32(message, IFLA_GROUP, DOOMED_GROUP);
+    if (!netlink_call(net->netlink, message, &failed, &local, "cannot group interface '%s'",
+                      name) &&
+        failed != ENODEV) {
+        g_propagate_error(error, g_steal_pointer(&local));
+        return false;
+    }
+    return true;
+}
+
+bool net_delete_together(Net *net, const char *const *names, size_t n_names, GError **error)
+{
+    g_autoptr(NetlinkMessage) message = netlink_message_new(RTM_DELLINK, 0);
+    g_autoptr(GError) local = NULL;
+    int failed = 0;
+
+    for (size_t i = 0; i < n_names; i++) {
+        if (!doom(net, names[i], error)) {
+            return false;
+        }
+    }
+    netlink_put_link(message, 0, 0, 0);
+    netlink_put_u32(message, IFLA_GROUP, DOOMED_GROUP);
+    if (!netlink_call(net->netlink, message, &failed, &local, "cannot delete interfaces") &&
         failed != ENODEV) {
         g_propagate_error(error, g_steal_pointer(&local));
         return false;

@@ -87,6 +87,11 @@ bool net_sync_fdb(Net *net, const char *vxlan, const NetFdbEntry *entries, size_
 /* Deletes an interface; true also when there is none. A tap's qdiscs go with it. */
 bool net_delete(Net *net, const char *name, GError **error);
 
+/* Deletes several at once: the kernel waits for each deletion until nobody looks at the interface
+ * any more (10–20 ms, much more on a busy host), and here once for all. Those that are missing are
+ * fine. */
+bool net_delete_together(Net *net, const char *const *names, size_t n_names, GError **error);
+
 /* Names that begin with `prefix`, sorted. */
 GPtrArray *net_list(Net *net, const char *prefix, GError **error);
 
