@@ -174,8 +174,7 @@ static void begin_effect(HostCore *core, HostVm *vm, HostEffectKind kind)
         vm->kill_wanted = true;
     }
     HostAction *action = begin(core, vm, &vm->effect, kind);
-    action->effect.again = vm->effect.again =
-        kind == HOST_EFFECT_RELEASE && is_started_again(vm);
+    action->effect.again = vm->effect.again = kind == HOST_EFFECT_RELEASE && is_started_again(vm);
 }
 
 void life_next(HostCore *core, HostVm *vm)

@@ -26,7 +26,8 @@ typedef struct {
     ReportedVm *last;
     PowerCause first_cause; /* of a restart, as it was reported first */
     int replies, refusals;
-    bool guest_obeys; /* a powerdown ends the guest */
+    int releases, kept; /* of them, those that leave what the next start needs */
+    bool guest_obeys;   /* a powerdown ends the guest */
     char *kept_boot;
 } World;
 
@@ -81,6 +82,8 @@ static void carry_out(World *world, HostEffectKind kind, uint64_t serial)
 static void take(World *world, HostAction *action)
 {
     if (action->kind == HOST_ACTION_EFFECT) {
+        world->releases += action->effect.kind == HOST_EFFECT_RELEASE;
+        world->kept += action->effect.again;
         g_string_append_printf(world->effects, "%s%s", world->effects->len > 0 ? " " : "",
                                host_effect_name(action->effect.kind));
         if (world->manual) {
@@ -283,6 +286,22 @@ static void test_killed_qemu_is_back_at_once(void)
     exited(world, KEEPER_EXIT_KIND_SIGNALED, 9);
     took(world, "persist release persist prepare launch attach tune resume");
     g_assert_cmpint(world->last->status->restarts, ==, 1);
+    g_assert_cmpint(world->kept, ==, 1);
+}
+
+static void test_what_a_restart_would_need_goes_with_the_wish(void)
+{
+    g_autoptr(World) world = world_new();
+    start(world, RESTART_POLICY_ALWAYS);
+    exited(world, KEEPER_EXIT_KIND_SIGNALED, 9);
+    exited(world, KEEPER_EXIT_KIND_SIGNALED, 9); /* the second restart waits */
+    g_assert_cmpint(world->releases, ==, 2);
+    g_assert_cmpint(world->kept, ==, 2);
+    g_string_truncate(world->effects, 0);
+    apply(world, 1, 2, POWER_WANTED_OFF, RESTART_POLICY_ALWAYS);
+    took(world, "persist release");
+    g_assert_cmpint(world->releases, ==, 3);
+    g_assert_cmpint(world->kept, ==, 2);
 }
 
 static void test_crash_loop_backs_off(void)
@@ -308,6 +327,7 @@ static void test_policy_never(void)
     start(world, RESTART_POLICY_NEVER);
     exited(world, KEEPER_EXIT_KIND_EXITED, 0);
     took(world, "persist release");
+    g_assert_cmpint(world->kept, ==, 0);
     g_assert_cmpint(world->last->status->power, ==, POWER_IS_CRASHED);
     g_assert_true(world->last->status->settled);
     apply(world, 1, 2, POWER_WANTED_ON, RESTART_POLICY_NEVER);
@@ -613,6 +633,7 @@ int main(int argc, char **argv)
     g_test_add_func("/host/host-reboot", test_host_reboot_starts_again);
     g_test_add_func("/host/stranger", test_stranger_is_left_alone);
     g_test_add_func("/host/effect-that-never-ends", test_effect_that_never_ends);
+    g_test_add_func("/host/kept-for-a-restart", test_what_a_restart_would_need_goes_with_the_wish);
     g_test_add_func("/host/io-error", test_io_error_pauses_and_goes_on);
     g_test_add_func("/host/foreign-pause", test_pause_by_somebody_else_is_left);
     return g_test_run();

@@ -55,6 +55,27 @@ static void test_tap_on_a_bridge(void)
     OK(net_delete(net, "bb0", &error));
 }
 
+static void test_several_go_together(void)
+{
+    g_autoptr(Net) net = new_net(NULL);
+    static const char *const going[] = {"bt0", "bf0", "bt9"};
+    NetLink link;
+
+    for (int round = 0; round < 2; round++) {
+        OK(net_ensure_tap(net, "bt0", 0, &error));
+        OK(net_ensure_plain(net, "bf0", "ifb", &error));
+        OK(net_ensure_tap(net, "bt1", 0, &error));
+        OK(net_delete_together(net, going, G_N_ELEMENTS(going), &error)); /* bt9: none there */
+        g_assert_false(net_read(net, "bt0", &link, NULL));
+        g_assert_false(net_read(net, "bf0", &link, NULL));
+        OK(net_read(net, "bt1", &link, &error));
+    }
+    OK(net_delete_together(net, going, G_N_ELEMENTS(going), &error));
+    OK(net_delete_together(net, NULL, 0, &error));
+    OK(net_read(net, "bt1", &link, &error));
+    OK(net_delete(net, "bt1", &error));
+}
+
 static void test_tap_in_use_is_left(void)
 {
     g_autoptr(Net) net = new_net(NULL);
@@ -267,6 +288,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     system_init();
     system_add("/linux/net/tap-on-a-bridge", test_tap_on_a_bridge);
+    system_add("/linux/net/several-go-together", test_several_go_together);
     system_add("/linux/net/tap-in-use-is-left", test_tap_in_use_is_left);
     system_add("/linux/net/what-belongs-to-others-is-refused",
                test_what_belongs_to_others_is_refused);
