@@ -4,6 +4,7 @@
  *     berth-sim run FILE.yaml…               plays scenario files (docs/scenarios.md)
  *     berth-sim faults --hours H --seed S    random use and random faults against the invariants
  *     berth-sim pack FILE.vbp…               the fewest bins for vectors (sim/pack.h)
+ *     berth-sim reassign --model M --initial A   moves between hosts, optimised
  *
  * Exit codes: 0 all holds; 1 a rule or an expectation does not; 2 wrong use or an unreadable file.
  */
@@ -13,6 +14,7 @@
 #include "base/error.h"
 #include "sim/faults.h"
 #include "sim/pack.h"
+#include "sim/reassign.h"
 #include "sim/scenario.h"
 
 static int usage(void)
@@ -23,7 +25,9 @@ static int usage(void)
                     "       berth-sim pack (--policy P | --improve SECONDS) [--order "
                     "file|decreasing]\n"
                     "                      [--seed S] [--iterations N] [--assignment] "
-                    "FILE.vbp...\n");
+                    "FILE.vbp...\n"
+                    "       berth-sim reassign --model FILE --initial FILE [--out FILE] "
+                    "[--seconds S] [--seed S] [--threads N] [--json]\n");
     return 2;
 }
 
@@ -90,6 +94,9 @@ int main(int argc, char **argv)
     }
     if (argc >= 2 && strcmp(argv[1], "pack") == 0) {
         return pack_command(argc - 1, argv + 1);
+    }
+    if (argc >= 2 && strcmp(argv[1], "reassign") == 0) {
+        return reassign_main(argc - 1, argv + 1);
     }
     if (argc >= 2 && strcmp(argv[1], "run") == 0) {
         return run(argc - 1, argv + 1);

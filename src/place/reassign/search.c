@@ -1,0 +1,299 @@
+/*
+ * The search: a portfolio of annealing walks, one a thread, that meet after each round and share
+ * the best. The first rounds go through all temperatures, some with capacities that may be
+ * overdrawn for a growing penalty and some without; the later ones heat the best up again.
+ */
+#include <math.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "place/fleet.h"
+#include "place/reassign/walk.h"
+
+#define STEPS_AT_ONCE 512
+#define PROGRESS_SECONDS 0.1
+
+/* Penalties a unit, in units of the largest weight of a resource. */
+#define SOFT_PENALTY 10.
+#define HARD_PENALTY 1e6
+
+/* What a walk does from a share of the budget until another. */
+typedef struct {
+    double begin, end;
+    double hot, cold;             /* temperatures */
+    double penalty, last_penalty; /* absolute */
+} Round;
+
+typedef struct Search Search;
+
+typedef struct {
+    Search *search;
+    ReassignWalk *walk;
+    Round round;
+    uint64_t steps;
+    bool leads; /* in the caller's thread: tells the progress */
+    pthread_t thread;
+    bool has_thread;
+} Walker;
+
+struct Search {
+    const BerthReassign *problem;
+    const BerthReassignOptions *options;
+    double began; /* monotonic seconds */
+    double told;
+    int stopped; /* atomic */
+    double logs[REASSIGN_LOG_SIZE];
+    Walker *walkers;
+    uint32_t n_walkers;
+    uint32_t *best;
+    int64_t best_cost;
+    bool soft_is_better;
+    ReassignLosses losses;
+};
+
+/* The one clock of this floor: a budget of time that its caller gave. */
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static void tell_progress(Walker *walker, double at)
+{
+    Search *search = walker->search;
+    int64_t cost = walker->walk->best_cost;
+
+    if (!walker->leads || search->options->progress == NULL ||
+        at - search->told < PROGRESS_SECONDS) {
+        return;
+    }
+    BerthReassignProgress progress = {
+        .struct_size = sizeof progress,
+        .cost = cost < search->best_cost ? cost : search->best_cost,
+        .seconds = at - search->began,
+        .iterations = walker->steps * search->n_walkers,
+    };
+    search->told = at;
+    if (!search->options->progress(&progress, search->options->user_data)) {
+        __atomic_store_n(&search->stopped, 1, __ATOMIC_RELAXED);
+    }
+}
+
+static bool is_stopped(const Search *search)
+{
+    const volatile int *stop = search->options->stop;
+    return __atomic_load_n(&search->stopped, __ATOMIC_RELAXED) ||
+           (stop != NULL && __atomic_load_n(stop, __ATOMIC_RELAXED));
+}
+
+/* The share of the budget that is used: 1 at its end, or when the search was stopped. */
+static double used_share(Walker *walker)
+{
+    const BerthReassignOptions *options = walker->search->options;
+    double at = now(), share = 0;
+
+    tell_progress(walker, at);
+    if (is_stopped(walker->search)) {
+        return 1;
+    }
+    if (options->seconds > 0) {
+        share = (at - walker->search->began) / options->seconds;
+    }
+    if (options->iterations > 0) {
+        share = fmax(share, (double)walker->steps / (double)options->iterations);
+    }
+    return fmin(share, 1);
+}
+
+static uint32_t steps_left(const Walker *walker)
+{
+    uint64_t all = walker->search->options->iterations;
+    uint64_t left = all > 0 ? all - walker->steps : STEPS_AT_ONCE;
+    return left < STEPS_AT_ONCE ? (uint32_t)left : STEPS_AT_ONCE;
+}
+
+static void *walk_round(void *data)
+{
+    Walker *walker = data;
+    ReassignWalk *walk = walker->walk;
+    const Round *round = &walker->round;
+    double most = (double)reassign_state_max_penalty(walker->search->problem);
+
+    for (double share; (share = used_share(walker)) < round->end;) {
+        double at = fmax(0, (share - round->begin) / (round->end - round->begin));
+        double penalty = round->penalty * pow(round->last_penalty / round->penalty, at);
+        reassign_state_set_penalty(walk->state, (int64_t)fmax(1, fmin(penalty, most)));
+        walk->temperature = round->hot * pow(round->cold / round->hot, at);
+        uint32_t steps = steps_left(walker);
+        reassign_walk_steps(walk, steps);
+        walker->steps += steps;
+    }
+    reassign_walk_keep(walk);
+    return NULL;
+}
+
+static Round plan_round(const Search *search, uint32_t number, uint32_t walker)
+{
+    double weight = 1;
+    for (uint32_t r = 0; r < search->problem->n_resources; r++) {
+        weight = fmax(weight, (double)search->problem->resource_weight[r]);
+    }
+    bool first = number < 2;
+    bool soft = first ? (number + walker) % 2 == 0 : search->soft_is_better;
+    Round round = {
+        .begin = first ? number * 0.25 : 0.5 + (number - 2) * 0.05,
+        .hot = search->losses.median * (first ? 2 : 0.05),
+        .last_penalty = weight * HARD_PENALTY,
+        .penalty = weight * (soft ? SOFT_PENALTY : HARD_PENALTY),
+    };
+    round.end = number >= 11 ? 1 : round.begin + (first ? 0.25 : 0.05);
+    round.cold = fmax(0.5, fmin(search->losses.small, round.hot * 1e-3));
+    return round;
+}
+
+static void run_round(Search *search, uint32_t number)
+{
+    for (uint32_t i = 0; i < search->n_walkers; i++) {
+        Walker *walker = &search->walkers[i];
+        walker->round = plan_round(search, number, i);
+        walker->has_thread =
+            i > 0 && pthread_create(&walker->thread, NULL, walk_round, walker) == 0;
+    }
+    walk_round(&search->walkers[0]);
+    for (uint32_t i = 1; i < search->n_walkers; i++) {
+        if (search->walkers[i].has_thread) {
+            pthread_join(search->walkers[i].thread, NULL);
+        }
+    }
+}
+
+/* After a round the best goes to all, the smaller number's among equals. */
+static void share_best(Search *search)
+{
+    for (uint32_t i = 0; i < search->n_walkers; i++) {
+        const ReassignWalk *walk = search->walkers[i].walk;
+        if (walk->best_cost < search->best_cost) {
+            search->best_cost = walk->best_cost;
+            memcpy(search->best, walk->best, search->problem->n_processes * sizeof *walk->best);
+            search->soft_is_better =
+                search->walkers[i].round.penalty < search->walkers[i].round.last_penalty;
+        }
+    }
+    for (uint32_t i = 0; i < search->n_walkers; i++) {
+        reassign_walk_go_to(search->walkers[i].walk, search->best);
+    }
+}
+
+static bool make_walkers(Search *search, const uint32_t *assignment)
+{
+    uint32_t wanted = search->options->threads > 0 ? search->options->threads : 1;
+
+    search->walkers = calloc(wanted, sizeof *search->walkers);
+    search->best = malloc(search->problem->n_processes * sizeof *search->best + 1);
+    if (search->walkers == NULL || search->best == NULL) {
+        return false;
+    }
+    memcpy(search->best, assignment, search->problem->n_processes * sizeof *search->best);
+    for (uint32_t i = 0; i < wanted; i++) {
+        ReassignState *state = reassign_state_new(search->problem, assignment);
+        if (state == NULL) {
+            return false;
+        }
+        ReassignWalk *walk =
+            reassign_walk_new(state, search->logs, search->options->seed * 1000003 + i);
+        if (walk == NULL) {
+            reassign_state_free(state);
+            return false;
+        }
+        search->walkers[search->n_walkers++] =
+            (Walker){.search = search, .walk = walk, .leads = i == 0};
+    }
+    search->best_cost = search->walkers[0].walk->best_cost;
+    search->losses = reassign_walk_losses(search->walkers[0].walk);
+    return true;
+}
+
+static void free_search(Search *search)
+{
+    for (uint32_t i = 0; i < search->n_walkers; i++) {
+        reassign_walk_free(search->walkers[i].walk);
+    }
+    free(search->walkers);
+    free(search->best);
+    free(search);
+}
+
+static BerthReassignResult check_arguments(const BerthReassign *problem,
+                                           const BerthReassignOptions *options,
+                                           const uint32_t *assignment,
+                                           const BerthReassignOutcome *outcome)
+{
+    if (options->struct_size < sizeof *options || options->threads > BERTH_REASSIGN_MAX_THREADS ||
+        !(options->seconds >= 0 && options->seconds <= 1e9) ||
+        (options->seconds == 0 && options->iterations == 0) ||
+        (outcome != NULL && outcome->struct_size < sizeof *outcome)) {
+        return BERTH_REASSIGN_ERROR_ARGUMENT;
+    }
+    if (fleet_is_newer(options, options->struct_size, sizeof *options) ||
+        (outcome != NULL && fleet_is_newer(outcome, outcome->struct_size, sizeof *outcome))) {
+        return BERTH_REASSIGN_ERROR_UNSUPPORTED;
+    }
+    return berth_reassign_check(problem, assignment, NULL);
+}
+
+static void search_rounds(Search *search)
+{
+    for (uint32_t number = 0; used_share(&search->walkers[0]) < 1; number++) {
+        run_round(search, number);
+        share_best(search);
+    }
+}
+
+static void report(const Search *search, int64_t initial_cost, BerthReassignOutcome *outcome)
+{
+    BerthReassignOutcome sum = {
+        .struct_size = outcome->struct_size,
+        .initial_cost = initial_cost,
+        .cost = search->best_cost,
+        .seconds = now() - search->began,
+    };
+    for (uint32_t i = 0; i < search->n_walkers; i++) {
+        sum.iterations += search->walkers[i].steps;
+    }
+    *outcome = sum;
+}
+
+BerthReassignResult berth_reassign_solve(const BerthReassign *problem,
+                                         const BerthReassignOptions *options, uint32_t *assignment,
+                                         BerthReassignOutcome *outcome)
+{
+    BerthReassignResult result = check_arguments(problem, options, assignment, outcome);
+    if (result != BERTH_REASSIGN_OK) {
+        return result;
+    }
+    Search *search = calloc(1, sizeof *search);
+    if (search == NULL) {
+        return BERTH_REASSIGN_ERROR_NO_MEMORY;
+    }
+    search->problem = problem;
+    search->options = options;
+    search->began = search->told = now();
+    reassign_walk_fill_logs(search->logs);
+    if (!make_walkers(search, assignment)) {
+        free_search(search);
+        return BERTH_REASSIGN_ERROR_NO_MEMORY;
+    }
+    int64_t initial_cost = search->best_cost;
+    if (problem->n_processes > 0 && problem->n_machines > 1) {
+        search_rounds(search);
+    }
+    memcpy(assignment, search->best, problem->n_processes * sizeof *assignment);
+    if (outcome != NULL) {
+        report(search, initial_cost, outcome);
+    }
+    free_search(search);
+    return BERTH_REASSIGN_OK;
+}
