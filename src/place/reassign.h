@@ -50,7 +50,8 @@ typedef enum {
     BERTH_REASSIGN_OK = 0,
     BERTH_REASSIGN_VIOLATED = 1,        /* the assignment breaks a constraint */
     BERTH_REASSIGN_ERROR_ARGUMENT = -1, /* a count, number or pointer out of its range */
-    BERTH_REASSIGN_ERROR_AMOUNT = -2, /* negative, over BERTH_PLACE_MAX_AMOUNT, or cost past int64 */
+    BERTH_REASSIGN_ERROR_AMOUNT =
+        -2, /* negative, over BERTH_PLACE_MAX_AMOUNT, or cost past int64 */
     BERTH_REASSIGN_ERROR_NO_MEMORY = -7,
     BERTH_REASSIGN_ERROR_UNSUPPORTED = -8, /* made for a newer library than this one */
 } BerthReassignResult;
@@ -178,7 +179,8 @@ typedef struct {
     uint64_t seed;
     BerthReassignProgressFunc progress; /* may be NULL */
     void *user_data;
-    const volatile int *stop; /* ends the search once it is not 0 (a signal may set it); may be NULL */
+    const volatile int
+        *stop; /* ends the search once it is not 0 (a signal may set it); may be NULL */
 } BerthReassignOptions;
 
 typedef struct {

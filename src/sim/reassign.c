@@ -38,7 +38,8 @@ static bool parse_arguments(int argc, char **argv, Arguments *arguments, GError 
 {
     const GOptionEntry entries[] = {
         {"model", 0, 0, G_OPTION_ARG_FILENAME, &arguments->model, "Machines and processes", "FILE"},
-        {"initial", 0, 0, G_OPTION_ARG_FILENAME, &arguments->initial, "Where processes run", "FILE"},
+        {"initial", 0, 0, G_OPTION_ARG_FILENAME, &arguments->initial, "Where processes run",
+         "FILE"},
         {"out", 0, 0, G_OPTION_ARG_FILENAME, &arguments->out, "Where to write the best", "FILE"},
         {"seconds", 0, 0, G_OPTION_ARG_DOUBLE, &arguments->seconds,
          "How long to search; 0: only judge, or as many iterations as given", "S"},
@@ -135,17 +136,16 @@ static json_t *cost_json(const BerthReassignCost *cost)
 {
     return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "total", (json_int_t)cost->total, "load",
                      (json_int_t)cost->load, "balance", (json_int_t)cost->balance, "process_move",
-                     (json_int_t)cost->process_move, "service_move",
-                     (json_int_t)cost->service_move, "machine_move",
-                     (json_int_t)cost->machine_move);
+                     (json_int_t)cost->process_move, "service_move", (json_int_t)cost->service_move,
+                     "machine_move", (json_int_t)cost->machine_move);
 }
 
 static void print_json(const BerthReassignCost *initial, const BerthReassignCost *final,
                        const BerthReassignOutcome *outcome)
 {
-    json_t *json = json_pack("{s:o, s:o, s:I, s:f}", "initial", cost_json(initial), "cost",
-                             cost_json(final), "moves", (json_int_t)outcome->iterations, "seconds",
-                             outcome->seconds);
+    json_t *json =
+        json_pack("{s:o, s:o, s:I, s:f}", "initial", cost_json(initial), "cost", cost_json(final),
+                  "moves", (json_int_t)outcome->iterations, "seconds", outcome->seconds);
     g_autofree char *text = json_dumps(json, JSON_INDENT(2));
     puts(text);
     json_decref(json);
@@ -245,8 +245,7 @@ static int reassign(const Arguments *arguments, GError **error)
         return 2;
     }
     BerthReassignViolation violation = {.struct_size = sizeof violation};
-    BerthReassignResult checked =
-        berth_reassign_check(problem, model->model.initial, &violation);
+    BerthReassignResult checked = berth_reassign_check(problem, model->model.initial, &violation);
     if (checked == BERTH_REASSIGN_VIOLATED) {
         g_autofree char *text = describe_violation(&violation);
         berth_error_set(error, BERTH_ERROR_INVALID, NULL, NULL,

@@ -81,8 +81,8 @@ static uint64_t read_number(Reader *reader, Field field, uint64_t most)
         g_autofree char *shown = g_utf8_make_valid(token, MIN((gssize)strlen(token), MAX_SHOWN));
         g_autofree char *remedy =
             g_strdup_printf("write a whole number from 0 to %" G_GUINT64_FORMAT, most);
-        bool large = g_error_matches(reason, G_NUMBER_PARSER_ERROR,
-                                     G_NUMBER_PARSER_ERROR_OUT_OF_BOUNDS);
+        bool large =
+            g_error_matches(reason, G_NUMBER_PARSER_ERROR, G_NUMBER_PARSER_ERROR_OUT_OF_BOUNDS);
         refuse(reader, field, shown, remedy, large ? "a number out of its range" : "not a number");
         return 0;
     }
@@ -134,8 +134,8 @@ static void *own(ReassignModel *model, size_t n, size_t size)
 static void read_resources(Reader *reader, ReassignModel *owner)
 {
     BerthReassignModel *model = &owner->model;
-    uint32_t n = read_count(reader, field_of("resources", -1, "count", -1),
-                            BERTH_REASSIGN_MAX_RESOURCES, 2);
+    uint32_t n =
+        read_count(reader, field_of("resources", -1, "count", -1), BERTH_REASSIGN_MAX_RESOURCES, 2);
     if (n == 0) {
         refuse(reader, field_of("resources", -1, "count", -1), "0", "name one at least",
                "no resource");
@@ -180,15 +180,15 @@ static void read_machines(Reader *reader, ReassignModel *owner)
     int64_t *safety = own(owner, (size_t)n * n_resources, sizeof *safety);
     for (uint32_t i = 0; i < n && !reader->failed; i++) {
         size_t at = (size_t)i * n_resources;
-        neighbourhood[i] = (uint32_t)read_number(
-            reader, field_of("machines", i, "neighbourhood", -1), UINT32_MAX);
+        neighbourhood[i] =
+            (uint32_t)read_number(reader, field_of("machines", i, "neighbourhood", -1), UINT32_MAX);
         location[i] =
             (uint32_t)read_number(reader, field_of("machines", i, "location", -1), UINT32_MAX);
         read_amounts(reader, capacity + at, n_resources, "machines", i, "capacity");
         read_amounts(reader, safety + at, n_resources, "machines", i, "safety");
         for (uint32_t j = 0; j < n && !reader->failed; j++) {
-            route_cost[(size_t)i * n + j] = (uint32_t)read_number(
-                reader, field_of("machines", i, "move_cost", j), UINT32_MAX);
+            route_cost[(size_t)i * n + j] =
+                (uint32_t)read_number(reader, field_of("machines", i, "move_cost", j), UINT32_MAX);
         }
     }
     model->n_machines = n;
@@ -202,8 +202,8 @@ static void read_machines(Reader *reader, ReassignModel *owner)
 static void read_services(Reader *reader, ReassignModel *owner)
 {
     BerthReassignModel *model = &owner->model;
-    uint32_t n = read_count(reader, field_of("services", -1, "count", -1),
-                            BERTH_REASSIGN_MAX_PROCESSES, 2);
+    uint32_t n =
+        read_count(reader, field_of("services", -1, "count", -1), BERTH_REASSIGN_MAX_PROCESSES, 2);
     uint32_t *spread_min = own(owner, n, sizeof *spread_min);
     GArray *dependencies = g_array_new(FALSE, FALSE, sizeof(BerthReassignDependency));
     for (uint32_t i = 0; i < n && !reader->failed; i++) {
@@ -233,8 +233,7 @@ static void read_processes(Reader *reader, ReassignModel *owner)
     int64_t *requirement = own(owner, (size_t)n * model->n_resources, sizeof *requirement);
     int64_t *cost = own(owner, n, sizeof *cost);
     for (uint32_t i = 0; i < n && !reader->failed; i++) {
-        service[i] =
-            read_index(reader, field_of("processes", i, "service", -1), model->n_services);
+        service[i] = read_index(reader, field_of("processes", i, "service", -1), model->n_services);
         read_amounts(reader, requirement + (size_t)i * model->n_resources, model->n_resources,
                      "processes", i, "requirement");
         cost[i] = read_amount(reader, field_of("processes", i, "move_cost", -1));
@@ -248,8 +247,8 @@ static void read_processes(Reader *reader, ReassignModel *owner)
 static void read_balances(Reader *reader, ReassignModel *owner)
 {
     BerthReassignModel *model = &owner->model;
-    uint32_t n = read_count(reader, field_of("balances", -1, "count", -1),
-                            BERTH_REASSIGN_MAX_BALANCES, 4);
+    uint32_t n =
+        read_count(reader, field_of("balances", -1, "count", -1), BERTH_REASSIGN_MAX_BALANCES, 4);
     BerthReassignBalance *balances = own(owner, n, sizeof *balances);
     for (uint32_t i = 0; i < n && !reader->failed; i++) {
         balances[i].resource =

@@ -170,8 +170,7 @@ BerthReassignResult berth_reassign_check(const BerthReassign *problem, const uin
         fleet_is_newer(ret_violation, ret_violation->struct_size, sizeof violation)) {
         return BERTH_REASSIGN_ERROR_UNSUPPORTED;
     }
-    int64_t *used =
-        malloc((size_t)problem->n_machines * problem->n_resources * sizeof *used);
+    int64_t *used = malloc((size_t)problem->n_machines * problem->n_resources * sizeof *used);
     uint32_t *seen = calloc((size_t)problem->n_machines * 3, sizeof *seen);
     if (used == NULL || seen == NULL) {
         free(used);

@@ -103,8 +103,7 @@ BerthReassignResult berth_reassign_cost(const BerthReassign *problem, const uint
         return BERTH_REASSIGN_ERROR_NO_MEMORY;
     }
     move_costs(problem, assignment, &sum);
-    sum.total =
-        sum.load + sum.balance + sum.process_move + sum.service_move + sum.machine_move;
+    sum.total = sum.load + sum.balance + sum.process_move + sum.service_move + sum.machine_move;
     *cost = sum;
     return BERTH_REASSIGN_OK;
 }

@@ -51,9 +51,9 @@ static bool counts_are_sound(const BerthReassignModel *model)
                     model->location != NULL && model->neighbourhood != NULL &&
                     model->capacity != NULL && model->safety != NULL;
     bool services = model->n_services == 0 || model->spread_min != NULL;
-    bool processes = model->n_processes == 0 ||
-                     (model->service != NULL && model->requirement != NULL &&
-                      model->process_cost != NULL && model->initial != NULL);
+    bool processes =
+        model->n_processes == 0 || (model->service != NULL && model->requirement != NULL &&
+                                    model->process_cost != NULL && model->initial != NULL);
     return machines && services && processes &&
            (model->n_dependencies == 0 || model->dependencies != NULL) &&
            (model->n_balances == 0 || model->balances != NULL);
@@ -240,14 +240,15 @@ static bool link_services(BerthReassign *problem, const BerthReassignModel *mode
     for (uint32_t p = 0; p < model->n_processes; p++) {
         numbers[p] = p;
     }
-    bool linked = make_lists(&problem->members, n, problem->service, numbers, 1,
-                             model->n_processes, false);
+    bool linked =
+        make_lists(&problem->members, n, problem->service, numbers, 1, model->n_processes, false);
     free(numbers);
     const BerthReassignDependency none = {0, 0};
     const uint32_t *pairs = &(model->n_dependencies > 0 ? model->dependencies : &none)->service;
-    linked = linked && make_lists(&problem->needs, n, pairs, pairs + 1, 2, model->n_dependencies, true);
     linked =
-        linked && make_lists(&problem->needed_by, n, pairs + 1, pairs, 2, model->n_dependencies, true);
+        linked && make_lists(&problem->needs, n, pairs, pairs + 1, 2, model->n_dependencies, true);
+    linked = linked &&
+             make_lists(&problem->needed_by, n, pairs + 1, pairs, 2, model->n_dependencies, true);
     problem->conflict_row = malloc((size_t)n * sizeof *problem->conflict_row + 1);
     problem->spread_row = malloc((size_t)n * sizeof *problem->spread_row + 1);
     problem->near_row = malloc((size_t)n * sizeof *problem->near_row + 1);
@@ -264,7 +265,8 @@ static void number_rows(BerthReassign *problem)
         problem->spread_row[s] =
             problem->spread_min[s] > 1 ? problem->n_spread_rows++ : BERTH_PLACE_NONE;
         problem->near_row[s] = near ? problem->n_near_rows++ : BERTH_PLACE_NONE;
-        problem->largest_service = size > problem->largest_service ? size : problem->largest_service;
+        problem->largest_service =
+            size > problem->largest_service ? size : problem->largest_service;
     }
 }
 
@@ -350,8 +352,8 @@ static bool copy_model(BerthReassign *problem, const BerthReassignModel *model)
     problem->balances = copy(model->balances, model->n_balances, sizeof *problem->balances);
     bool has_routes = model->route_cost != NULL && model->machine_move_weight > 0;
     if (has_routes) {
-        problem->route_cost = copy(
-            model->route_cost, (size_t)model->n_machines * model->n_machines, sizeof(uint32_t));
+        problem->route_cost = copy(model->route_cost, (size_t)model->n_machines * model->n_machines,
+                                   sizeof(uint32_t));
     }
     return problem->transient != NULL && problem->resource_weight != NULL &&
            problem->location != NULL && problem->neighbourhood != NULL &&

@@ -49,8 +49,9 @@ struct BerthReassign {
 
 static inline uint32_t reassign_route(const BerthReassign *problem, uint32_t from, uint32_t to)
 {
-    return problem->route_cost == NULL ? 0
-                                       : problem->route_cost[(size_t)from * problem->n_machines + to];
+    return problem->route_cost == NULL
+               ? 0
+               : problem->route_cost[(size_t)from * problem->n_machines + to];
 }
 
 /* What the load of one machine costs: its overload and its balance. */

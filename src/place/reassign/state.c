@@ -42,8 +42,8 @@ static void count_near(ReassignState *state, uint32_t service, uint32_t machine,
 static uint32_t near(const ReassignState *state, uint32_t service, uint32_t neighbourhood)
 {
     const BerthReassign *problem = state->problem;
-    return state->nearby[(size_t)problem->near_row[service] * problem->n_neighbourhoods +
-                         neighbourhood];
+    return state
+        ->nearby[(size_t)problem->near_row[service] * problem->n_neighbourhoods + neighbourhood];
 }
 
 /* Keeps the tables of where a service is. */
@@ -57,8 +57,8 @@ static void note_service(ReassignState *state, uint32_t service, uint32_t machin
                                                                              << machine % 64;
     }
     if (spread != BERTH_PLACE_NONE) {
-        uint32_t *here = &state->in_location[(size_t)spread * problem->n_locations +
-                                             problem->location[machine]];
+        uint32_t *here =
+            &state->in_location[(size_t)spread * problem->n_locations + problem->location[machine]];
         if (comes) {
             state->n_locations[spread] += (*here)++ == 0;
         } else {
@@ -145,11 +145,11 @@ static bool allocate(ReassignState *state)
     state->n_on = calloc(machines, sizeof(uint32_t));
     state->nothing = calloc(problem->n_resources, sizeof(int64_t));
     return state->machine_of != NULL && state->used != NULL && state->held != NULL &&
-           state->machine_cost != NULL && state->machine_overdraft != NULL && state->on_machine != NULL &&
-           state->in_location != NULL && state->n_locations != NULL && state->nearby != NULL &&
-           state->moved != NULL && state->moved_like != NULL && state->first_on != NULL &&
-           state->next_on != NULL && state->previous_on != NULL && state->n_on != NULL &&
-           state->nothing != NULL;
+           state->machine_cost != NULL && state->machine_overdraft != NULL &&
+           state->on_machine != NULL && state->in_location != NULL && state->n_locations != NULL &&
+           state->nearby != NULL && state->moved != NULL && state->moved_like != NULL &&
+           state->first_on != NULL && state->next_on != NULL && state->previous_on != NULL &&
+           state->n_on != NULL && state->nothing != NULL;
 }
 
 static void add(int64_t *to, const int64_t *amounts, uint32_t n, int64_t sign)
@@ -157,6 +157,20 @@ static void add(int64_t *to, const int64_t *amounts, uint32_t n, int64_t sign)
     for (uint32_t r = 0; r < n; r++) {
         to[r] += sign * amounts[r];
     }
+}
+
+static int64_t overdraft_of(const ReassignState *state, uint32_t machine)
+{
+    const BerthReassign *problem = state->problem;
+    const int64_t *held = row(state->held, problem, machine);
+    const int64_t *capacity = row(problem->capacity, problem, machine);
+    int64_t overdraft = 0;
+
+    for (uint32_t r = 0; r < problem->n_resources; r++) {
+        int64_t beyond = held[r] - capacity[r];
+        overdraft += beyond > 0 ? beyond : 0;
+    }
+    return overdraft;
 }
 
 static void fill(ReassignState *state, const uint32_t *assignment)
@@ -181,6 +195,8 @@ static void fill(ReassignState *state, const uint32_t *assignment)
     }
     for (uint32_t m = 0; m < problem->n_machines; m++) {
         state->machine_cost[m] = reassign_machine_cost(problem, m, row(state->used, problem, m));
+        state->machine_overdraft[m] = overdraft_of(state, m);
+        state->overdraft += state->machine_overdraft[m];
     }
 }
 
@@ -260,7 +276,8 @@ static int64_t load_after(const ReassignState *state, uint32_t machine, Vectors 
 }
 
 /* What a move adds of its own cost, the service's part left out. */
-static int64_t move_delta(const BerthReassign *problem, uint32_t process, uint32_t from, uint32_t to)
+static int64_t move_delta(const BerthReassign *problem, uint32_t process, uint32_t from,
+                          uint32_t to)
 {
     uint32_t home = problem->initial[process];
     int64_t route =
@@ -342,7 +359,8 @@ bool reassign_shift_delta(const ReassignState *state, uint32_t process, uint32_t
     if (has_service(state, service, to)) {
         return false;
     }
-    int64_t delta = move_delta(problem, process, from, to) + service_delta(state, process, from, to);
+    int64_t delta =
+        move_delta(problem, process, from, to) + service_delta(state, process, from, to);
     delta += load_after(state, to, (Vectors){need, hold_of(problem, process, to)}, none) -
              state->machine_cost[to] - state->machine_cost[from];
     if (delta > limit) {
@@ -458,20 +476,6 @@ static void put(ReassignState *state, uint32_t process, uint32_t to)
     add(state->held + at, hold_of(problem, process, to), problem->n_resources, 1);
 }
 
-static int64_t overdraft_of(const ReassignState *state, uint32_t machine)
-{
-    const BerthReassign *problem = state->problem;
-    const int64_t *held = row(state->held, problem, machine);
-    const int64_t *capacity = row(problem->capacity, problem, machine);
-    int64_t overdraft = 0;
-
-    for (uint32_t r = 0; r < problem->n_resources; r++) {
-        int64_t beyond = held[r] - capacity[r];
-        overdraft += beyond > 0 ? beyond : 0;
-    }
-    return overdraft;
-}
-
 static void recount(ReassignState *state, uint32_t machine)
 {
     const Vectors none = {state->nothing, state->nothing};
@@ -507,8 +511,8 @@ static void exchange(ReassignState *state, uint32_t process, uint32_t from, uint
 
     note_moved(state, process, from, to);
     state->cost += move_delta(state->problem, process, from, to);
-    state->cost += state->problem->service_move_weight *
-                   ((int64_t)state->most_moved - (int64_t)before);
+    state->cost +=
+        state->problem->service_move_weight * ((int64_t)state->most_moved - (int64_t)before);
 }
 
 void reassign_shift(ReassignState *state, uint32_t process, uint32_t to)

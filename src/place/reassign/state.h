@@ -18,13 +18,13 @@
 
 typedef struct {
     const BerthReassign *problem;
-    uint32_t *machine_of;  /* [process] */
-    int64_t cost;          /* the total of berth_reassign_cost and the penalty */
-    int64_t *used;         /* [machine][resource] */
-    int64_t *held;         /* the same with what moves leave behind of transient resources */
-    int64_t *machine_cost; /* [machine] overload, imbalance, penalty */
-    int64_t penalty;       /* of each unit held beyond a capacity */
-    int64_t overdraft;     /* units held beyond capacities; 0: the constraints hold */
+    uint32_t *machine_of;       /* [process] */
+    int64_t cost;               /* the total of berth_reassign_cost and the penalty */
+    int64_t *used;              /* [machine][resource] */
+    int64_t *held;              /* the same with what moves leave behind of transient resources */
+    int64_t *machine_cost;      /* [machine] overload, imbalance, penalty */
+    int64_t penalty;            /* of each unit held beyond a capacity */
+    int64_t overdraft;          /* units held beyond capacities; 0: the constraints hold */
     int64_t *machine_overdraft; /* [machine] */
 
     uint64_t *on_machine;  /* [conflict row] bits of machines */
@@ -43,7 +43,8 @@ typedef struct {
     int64_t *nothing;                /* a vector of zeros */
 } ReassignState;
 
-/* Of an assignment that berth_reassign_check passed; NULL without memory. */
+/* Of an assignment that keeps conflict, spread and dependency, with penalty 0; NULL without
+ * memory. */
 ReassignState *reassign_state_new(const BerthReassign *problem, const uint32_t *assignment);
 void reassign_state_free(ReassignState *state);
 

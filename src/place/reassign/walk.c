@@ -132,8 +132,7 @@ void reassign_walk_go_to(ReassignWalk *walk, const uint32_t *assignment)
 static int64_t draw_limit(ReassignWalk *walk)
 {
     double log = walk->logs[next_random(&walk->random) >> 32 & (REASSIGN_LOG_SIZE - 1)];
-    double temperature =
-        walk->temperature < MAX_TEMPERATURE ? walk->temperature : MAX_TEMPERATURE;
+    double temperature = walk->temperature < MAX_TEMPERATURE ? walk->temperature : MAX_TEMPERATURE;
     return (int64_t)(temperature * log);
 }
 
@@ -220,7 +219,7 @@ ReassignLosses reassign_walk_losses(ReassignWalk *walk)
     int64_t losses[WANTED], delta;
     size_t n = 0;
 
-    for (int i = 0; i < TRIES && n < WANTED; i++) {
+    for (int i = 0; i < TRIES && n < WANTED && problem->n_processes > 0; i++) {
         uint32_t process = below(&walk->random, problem->n_processes);
         uint32_t to = below(&walk->random, problem->n_machines);
         if (to != walk->state->machine_of[process] &&
