@@ -9,6 +9,7 @@
 #include "base/codec.h"
 
 #define API_MAX_RESPONSES 6
+#define API_ROLE_TICKET 1U /* for one thing and a short time; no Role is 0 */
 
 typedef enum {
     API_BODY_NONE,
@@ -27,7 +28,7 @@ typedef struct {
     int operation;    /* an ApiOperation */
     const char *name;
     const char *summary;
-    const char *scope; /* that a token must have; NULL: none is needed */
+    unsigned roles; /* 1 << Role for each that may ask for it, API_ROLE_TICKET; 0: no token needed */
     bool async;        /* answers with an operation */
     ApiBodyKind body_kind;
     const CodecType *body;

@@ -10,6 +10,12 @@
  *     app/TENANT/ID/spec                AppSpec
  *     vm/TENANT/ID/spec, …/placement, …/status
  *     name/KIND/TENANT/NAME             "ID", so that a name is taken once
+ *     tenant/NAME                       TenantSpec
+ *     account/NAME                      Account
+ *     charge/NAME/HOUR/APP              Charge: what was charged in an hour, up to its until-ms
+ *     credit/NAME/ID                    Credit
+ *     meta/rates                        Rates
+ *     token/ID                          Token, with the hash of its secret
  *     join/ID                           JoinToken, with the hash of its secret
  *     operation/TENANT/ID               Operation
  *     event/ID                          Event; ids rise with time
@@ -60,4 +66,9 @@ static inline char *key_event(const char *id)
 static inline char *key_tombstone(const char *vm)
 {
     return g_strconcat("tombstone/", vm, NULL);
+}
+
+static inline char *key_charge(const char *tenant, int64_t hour_ms, const char *app)
+{
+    return g_strdup_printf("charge/%s/%015" G_GINT64_FORMAT "/%s", tenant, hour_ms, app);
 }

@@ -92,6 +92,31 @@ static void cluster_operation_free(void *data)
     g_free(operation);
 }
 
+static void meter_free(void *data)
+{
+    Meter *meter = data;
+    g_free(meter->app);
+    g_free(meter);
+}
+
+static void cluster_tenant_free(void *data)
+{
+    ClusterTenant *tenant = data;
+    g_free(tenant->name);
+    tenant_spec_free(tenant->spec);
+    account_free(tenant->account);
+    g_tree_unref(tenant->meters);
+    g_hash_table_unref(tenant->lines);
+    g_queue_clear_full(&tenant->charges, (GDestroyNotify)charge_free);
+    g_queue_clear_full(&tenant->credits, (GDestroyNotify)credit_free);
+    g_free(tenant);
+}
+
+static void cluster_token_free(void *data)
+{
+    token_free(data);
+}
+
 static void cluster_size_free(void *data)
 {
     size_free(data);
@@ -133,6 +158,10 @@ void model_init(ClusterCore *core)
     core->operations = tree_new(cluster_operation_free);
     core->sizes = tree_new(cluster_size_free);
     core->join_tokens = tree_new(cluster_join_token_free);
+    core->tenants = tree_new(cluster_tenant_free);
+    core->tokens = tree_new(cluster_token_free);
+    core->rates = rates_new();
+    core->charge_due_ms = INT64_MAX;
     core->tombstones = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, cluster_tombstone_free);
     core->names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     core->foreign_keys = g_ptr_array_new_with_free_func(g_free);
@@ -145,6 +174,7 @@ void model_init(ClusterCore *core)
     g_queue_init(&core->finished_operations);
     g_queue_init(&core->retries);
     fleet_init(core);
+    model_tenant(core, DEFAULT_TENANT);
 }
 
 void model_clear(ClusterCore *core)
@@ -168,6 +198,9 @@ void model_clear(ClusterCore *core)
     g_tree_unref(core->rules);
     g_tree_unref(core->images);
     g_tree_unref(core->hosts);
+    g_tree_unref(core->tenants);
+    g_tree_unref(core->tokens);
+    rates_free(core->rates);
     cluster_meta_free(core->meta);
     fleet_clear(core);
 }
@@ -314,6 +347,21 @@ Size *find_size(ClusterCore *core, const char *name, GError **error)
                      berth_nearest_name(name, (const char *const *)candidates->pdata));
 }
 
+ClusterTenant *find_tenant(ClusterCore *core, const char *name, GError **error)
+{
+    ClusterTenant *tenant = g_tree_lookup(core->tenants, name);
+    if (tenant != NULL) {
+        return tenant;
+    }
+    g_autoptr(GPtrArray) candidates = g_ptr_array_new();
+    for (GTreeNode *n = g_tree_node_first(core->tenants); n != NULL; n = g_tree_node_next(n)) {
+        g_ptr_array_add(candidates, g_tree_node_key(n));
+    }
+    g_ptr_array_add(candidates, NULL);
+    return not_found(error, "tenant", name,
+                     berth_nearest_name(name, (const char *const *)candidates->pdata));
+}
+
 ClusterOperation *find_operation(ClusterCore *core, const char *id, GError **error)
 {
     ClusterOperation *operation = g_tree_lookup(core->operations, id);
@@ -385,6 +433,26 @@ ClusterImage *model_add_image(ClusterCore *core, Image *object)
     image->object = object;
     g_tree_insert(core->images, image->id, image);
     return image;
+}
+
+/* What nobody has set up pays nothing and has no limits: `default`, and what an older release left. */
+ClusterTenant *model_tenant(ClusterCore *core, const char *name)
+{
+    ClusterTenant *tenant = g_tree_lookup(core->tenants, name);
+    if (tenant == NULL) {
+        tenant = g_new0(ClusterTenant, 1);
+        tenant->name = g_strdup(name);
+        tenant->spec = tenant_spec_new();
+        tenant->spec->name = g_strdup(name);
+        tenant->spec->charged = false;
+        tenant->account = account_new();
+        tenant->meters = g_tree_new_full(compare_ids, NULL, NULL, meter_free);
+        tenant->lines = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+        g_queue_init(&tenant->charges);
+        g_queue_init(&tenant->credits);
+        g_tree_insert(core->tenants, tenant->name, tenant);
+    }
+    return tenant;
 }
 
 void model_remove_host(ClusterCore *core, ClusterHost *host)
@@ -466,4 +534,17 @@ void save_size(ClusterCore *core, Size *size)
 {
     size->revision = txn_revision(core);
     txn_put_json(core, key_size(size->name), size_encode(size));
+}
+
+void save_tenant(ClusterCore *core, ClusterTenant *tenant)
+{
+    tenant->revision = txn_revision(core);
+    txn_put_json(core, g_strconcat("tenant/", tenant->name, NULL),
+                 tenant_spec_encode(tenant->spec));
+}
+
+void save_account(ClusterCore *core, const ClusterTenant *tenant)
+{
+    txn_put_json(core, g_strconcat("account/", tenant->name, NULL),
+                 account_encode(tenant->account));
 }

@@ -30,6 +30,15 @@ typedef struct ClusterNetwork ClusterNetwork;
 typedef struct ClusterImage ClusterImage;
 typedef struct ClusterRule ClusterRule;
 typedef struct ClusterOperation ClusterOperation;
+typedef struct ClusterTenant ClusterTenant;
+
+/* The VMs of one app of a tenant, or those without one, as its account sees them. */
+typedef struct {
+    char *app; /* name; "-" */
+    Vector usage;
+    int64_t vms;
+    int64_t until_ms; /* charged up to here */
+} Meter;
 
 struct ClusterHost {
     char *id;
@@ -54,9 +63,27 @@ struct ClusterHost {
     bool networks_lag; /* some network that it has VMs in has changed since it was sent */
 };
 
+struct ClusterTenant {
+    char *name;
+    TenantSpec *spec;
+    int64_t revision; /* 0: not in the store yet */
+    Account *account;
+    Vector usage; /* Σ of what its placed VMs want */
+    int64_t vms;
+    Vector usage_allowed; /* what it had when its quota was set: a quota may be below that */
+    int64_t vms_allowed;
+    GTree *meters;     /* app's name → Meter */
+    GQueue charges;    /* of Charge *, by the time at which each was begun */
+    GHashTable *lines; /* "hour/app" → Charge, borrowed */
+    GQueue credits;    /* of Credit *, oldest first */
+};
+
 struct ClusterVm {
     char *id;
     char *tenant;
+    ClusterTenant *owner; /* while it is counted there */
+    Meter *meter;
+    Vector counted; /* what stands in owner->usage for it */
     VmSpec *spec;
     int64_t revision;
     VmPlacement *placement;
@@ -149,7 +176,11 @@ struct ClusterCore {
     GTree *hosts, *vms, *apps, *networks, *images, *rules, *operations; /* by id */
     GTree *sizes;                                                       /* by name → Size */
     GTree *join_tokens;                                                 /* by id → JoinToken */
-    GHashTable *tombstones;                                             /* VM id → Tombstone */
+    GTree *tenants;                                             /* by name → ClusterTenant */
+    GTree *tokens;                                              /* by id → Token */
+    Rates *rates;
+    int64_t charge_due_ms;   /* when accounts are charged next; INT64_MAX: nothing is used */
+    GHashTable *tombstones;                                     /* VM id → Tombstone */
     GQueue tombstone_order;  /* of Tombstone *, oldest first, borrowed */
     GHashTable *names;       /* "kind/tenant/name" → object, borrowed */
     GPtrArray *foreign_keys; /* keys of a newer release, kept untouched */
@@ -206,6 +237,7 @@ ClusterImage *find_image(ClusterCore *core, const char *tenant, const char *key,
 ClusterRule *find_rule(ClusterCore *core, const char *tenant, const char *key, GError **error);
 Size *find_size(ClusterCore *core, const char *name, GError **error);
 ClusterOperation *find_operation(ClusterCore *core, const char *id, GError **error);
+ClusterTenant *find_tenant(ClusterCore *core, const char *name, GError **error);
 
 /* Names: one object a (kind, tenant, name). `kind` is "host", "vm", "app", "network", "image" or "rule". */
 bool name_is_free(ClusterCore *core, const char *kind, const char *tenant, const char *name,
@@ -224,6 +256,8 @@ ClusterApp *model_add_app(ClusterCore *core, char *id, const char *tenant, AppSp
 ClusterNetwork *model_add_network(ClusterCore *core, Network *object);
 ClusterImage *model_add_image(ClusterCore *core, Image *object);
 ClusterRule *model_add_rule(ClusterCore *core, Rule *object);
+/* The tenant of this name; made, without limits and charges, where it is not known yet. */
+ClusterTenant *model_tenant(ClusterCore *core, const char *name);
 
 /* Out of the trees and freed; every reference must be gone before. */
 void model_remove_host(ClusterCore *core, ClusterHost *host);
@@ -251,3 +285,5 @@ void save_network(ClusterCore *core, ClusterNetwork *network);
 void save_image(ClusterCore *core, ClusterImage *image);
 void save_rule(ClusterCore *core, ClusterRule *rule);
 void save_size(ClusterCore *core, Size *size);
+void save_tenant(ClusterCore *core, ClusterTenant *tenant);
+void save_account(ClusterCore *core, const ClusterTenant *tenant);

@@ -7,7 +7,8 @@ from . import emit, model
 
 METHODS = {"get", "put", "post", "patch", "delete"}
 OPERATION_KEYS = {"operationId", "tags", "summary", "security", "parameters", "requestBody",
-                  "responses", "x-scope", "x-async"}
+                  "responses", "x-berth-roles", "x-async"}
+ROLES = {"admin", "operator", "tenant", "viewer", "ticket"}
 
 
 def _component_name(content):
@@ -75,16 +76,28 @@ def _responses(operation):
     return ", ".join(rows)
 
 
-def _row(path, method, operation, query):
+def _roles(operation, where):
+    """Who may ask for it, as bits; an operation says so or is public."""
+    public = operation.get("security") == []
+    roles = operation.get("x-berth-roles")
+    if public != (roles is None):
+        raise model.SchemaError(f"{where}: has either x-berth-roles or an empty security")
+    for role in roles or []:
+        if role not in ROLES:
+            raise model.SchemaError(f"{where}: '{role}' is not a role; roles are {', '.join(sorted(ROLES))}")
+    bits = ["API_ROLE_TICKET" if role == "ticket" else f"1U << ROLE_{role.upper()}" for role in roles or []]
+    return " | ".join(bits) or "0"
+
+
+def _row(path, method, operation, query, where):
     body = operation.get("requestBody", {}).get("content", {})
     name = _component_name(body)
     kind = "API_BODY_JSON" if name else "API_BODY_RAW" if body else "API_BODY_NONE"
-    public = operation.get("security") == []
     return (f"    {{.method = {emit.literal(method.upper())},\n     .path = {emit.literal(path)},\n"
             f"     .operation = API_OP_{model.snake(operation['operationId']).upper()},\n"
             f"     .name = {emit.literal(operation['operationId'])},\n"
             f"     .summary = {emit.literal(operation['summary'])},\n"
-            f"     .scope = {'NULL' if public else emit.literal(operation.get('x-scope', 'read'))},\n"
+            f"     .roles = {_roles(operation, where)},\n"
             f"     .async = {'true' if operation.get('x-async') else 'false'},\n"
             f"     .body_kind = {kind},\n"
             f"     .body = {'&' + model.snake(name) + '_type' if name else 'NULL'},\n"
@@ -105,7 +118,7 @@ def write(schemas, target):
         query = _query(schemas, document, operation, where)
         operations.append(f"    API_OP_{model.snake(operation['operationId']).upper()},\n")
         queries.append(query)
-        rows.append(_row(path, method, operation, query))
+        rows.append(_row(path, method, operation, query, where))
     header = ("/* Made by tools/schema-gen from schema/api.yaml. */\n#pragma once\n\n"
               '#include "base/route.h"\n#include "schema/objects.h"\n\n'
               "typedef enum {\n" + "".join(operations) + "    API_N_OPERATIONS,\n} ApiOperation;\n\n"
