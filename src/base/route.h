@@ -28,8 +28,9 @@ typedef struct {
     int operation;    /* an ApiOperation */
     const char *name;
     const char *summary;
-    unsigned roles; /* 1 << Role for each that may ask for it, API_ROLE_TICKET; 0: no token needed */
-    bool async;        /* answers with an operation */
+    unsigned
+        roles;  /* 1 << Role for each that may ask for it, API_ROLE_TICKET; 0: no token needed */
+    bool async; /* answers with an operation */
     ApiBodyKind body_kind;
     const CodecType *body;
     const CodecType *query;

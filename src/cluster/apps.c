@@ -8,6 +8,7 @@
 #include "cluster/journal.h"
 #include "cluster/keys.h"
 #include "cluster/spec.h"
+#include "cluster/tenants.h"
 #include "cluster/txn.h"
 #include "cluster/vms.h"
 
@@ -25,17 +26,17 @@ json_t *render_app(const ClusterApp *app)
     return app_encode(object);
 }
 
-static json_t *encode_app(ClusterCore *core, const void *object, const void *tenant)
+static json_t *encode_app(ClusterCore *core, const void *object, const void *shown)
 {
     const ClusterApp *app = object;
-    return strcmp(app->tenant, tenant) == 0 ? render_app(app) : NULL;
+    return tenant_is_shown(shown, app->tenant) ? render_app(app) : NULL;
 }
 
 bool list_apps(ClusterCore *core, const ClusterRequest *request, GError **error)
 {
     const ListAppsQuery *query = request->query;
     reply_list(core, request->id, core->apps, query->limit, query->after, encode_app,
-               request->principal.tenant);
+               tenant_shown(request));
     return true;
 }
 
@@ -130,9 +131,12 @@ static bool look_ahead(ClusterCore *core, const ClusterApp *app, bool explain, O
     if (names == NULL) {
         return false;
     }
-    g_autoptr(GPtrArray) hosts =
-        fleet_try(core, app->tenant, one, NULL, MIN(names->len, missing_vms(app)),
-                  explain ? &outlook->explanation : NULL, error);
+    int64_t count = MIN(names->len, missing_vms(app));
+    if (count > 0 && !tenant_allows(core, app->tenant, one->resources, count, error)) {
+        return false;
+    }
+    g_autoptr(GPtrArray) hosts = fleet_try(core, app->tenant, one, NULL, count,
+                                           explain ? &outlook->explanation : NULL, error);
     if (hosts == NULL) {
         return false;
     }
@@ -251,8 +255,10 @@ static void keep_outlook(ClusterOperation *operation, Outlook *outlook)
 bool create_app(ClusterCore *core, const ClusterRequest *request, GError **error)
 {
     const CreateAppQuery *query = request->query;
-    const char *tenant = request->principal.tenant;
-    g_autoptr(AppSpec) spec = spec_from_create_app(core, tenant, request->body, error);
+    const AppCreate *body = request->body;
+    const char *tenant = tenant_for_new(core, request, body->tenant, error);
+    g_autoptr(AppSpec) spec =
+        tenant != NULL ? spec_from_create_app(core, tenant, body, error) : NULL;
     if (spec == NULL || !name_is_free(core, "app", tenant, spec->name, error)) {
         return false;
     }

@@ -112,14 +112,13 @@ bool list_images(ClusterCore *core, const ClusterRequest *request, GError **erro
 {
     const ListImagesQuery *query = request->query;
     reply_list(core, request->id, core->images, query->limit, query->after, encode_image,
-               request->principal.tenant);
+               DEFAULT_TENANT);
     return true;
 }
 
 bool get_image(ClusterCore *core, const ClusterRequest *request, GError **error)
 {
-    const ClusterImage *image =
-        find_image(core, request->principal.tenant, request->params[0], error);
+    const ClusterImage *image = find_image(core, DEFAULT_TENANT, request->params[0], error);
     if (image == NULL) {
         return false;
     }
@@ -186,7 +185,7 @@ bool create_image(ClusterCore *core, const ClusterRequest *request, GError **err
 {
     const ImageCreate *body = request->body;
     const CreateImageQuery *query = request->query;
-    const char *tenant = request->principal.tenant;
+    const char *tenant = DEFAULT_TENANT; /* images are for all */
     g_autofree char *id = image_id(body);
     if (!check_image(body, error) || !name_is_free(core, "image", tenant, body->name, error)) {
         return false;
@@ -221,7 +220,7 @@ bool create_image(ClusterCore *core, const ClusterRequest *request, GError **err
 
 bool delete_image(ClusterCore *core, const ClusterRequest *request, GError **error)
 {
-    ClusterImage *image = find_image(core, request->principal.tenant, request->params[0], error);
+    ClusterImage *image = find_image(core, DEFAULT_TENANT, request->params[0], error);
     if (image == NULL || !check_if_match(request, image->object->revision, error)) {
         return false;
     }

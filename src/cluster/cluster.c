@@ -3,12 +3,14 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "cluster/accounts.h"
 #include "cluster/agents.h"
 #include "cluster/apps.h"
 #include "cluster/commands.h"
 #include "cluster/fleet.h"
 #include "cluster/journal.h"
 #include "cluster/load.h"
+#include "cluster/tenants.h"
 #include "cluster/txn.h"
 
 static const ClusterCommand commands[API_N_OPERATIONS] = {
@@ -57,6 +59,18 @@ static const ClusterCommand commands[API_N_OPERATIONS] = {
     [API_OP_LIST_OPERATIONS] = list_operations,
     [API_OP_GET_OPERATION] = get_operation,
     [API_OP_LIST_EVENTS] = list_events,
+    [API_OP_LIST_TENANTS] = list_tenants,
+    [API_OP_CREATE_TENANT] = create_tenant,
+    [API_OP_GET_TENANT] = get_tenant,
+    [API_OP_UPDATE_TENANT] = update_tenant,
+    [API_OP_DELETE_TENANT] = delete_tenant,
+    [API_OP_ADD_CREDITS] = add_credits,
+    [API_OP_GET_STATEMENT] = get_statement,
+    [API_OP_GET_RATES] = get_rates,
+    [API_OP_SET_RATES] = set_rates,
+    [API_OP_LIST_TOKENS] = list_tokens,
+    [API_OP_CREATE_TOKEN] = create_token,
+    [API_OP_DELETE_TOKEN] = delete_token,
 };
 
 ClusterCommand cluster_command(ApiOperation operation)
@@ -83,6 +97,11 @@ ClusterCore *cluster_core_new(const ClusterConfig *config)
     core->config.tombstones_kept = or_default(config->tombstones_kept, 100000);
     core->config.call_timeout_ms = or_default(config->call_timeout_ms, 30000);
     core->config.retry_ms = or_default(config->retry_ms, 2000);
+    core->config.charge_interval_ms = or_default(config->charge_interval_ms, 60000);
+    core->config.charges_kept = or_default(config->charges_kept, 50000);
+    core->config.charges_kept_ms =
+        or_default(config->charges_kept_ms, INT64_C(62) * 24 * 3600 * 1000);
+    core->config.credits_kept = or_default(config->credits_kept, 1000);
     core->config.apply_window = (int)or_default(config->apply_window, 64);
     core->writable = true;
     berth_ulid_generator_init(&core->ulids, config->seed);
@@ -114,6 +133,8 @@ static void resume(ClusterCore *core)
         core->meta->created_ms = core->now_ms;
         txn_put_json(core, g_strdup("meta/cluster"), cluster_meta_encode(core->meta));
     }
+    tenants_resume(core);
+    accounts_tick(core);
     for (GTreeNode *n = g_tree_node_first(core->apps); n != NULL;) {
         ClusterApp *app = g_tree_node_value(n);
         n = g_tree_node_next(n);
@@ -159,17 +180,43 @@ static void take_image(ClusterCore *core, const char *image, const char *sha256,
     }
 }
 
-static void take_request(ClusterCore *core, const ClusterRequest *request)
+/* Whose is what this id names? NULL: it is no id. */
+static const char *owner_of(const ClusterCore *core, const char *id)
+{
+    const ClusterVm *vm = g_tree_lookup(core->vms, id);
+    const ClusterApp *app = g_tree_lookup(core->apps, id);
+    const ClusterNetwork *network = g_tree_lookup(core->networks, id);
+    return vm != NULL        ? vm->tenant
+           : app != NULL     ? app->tenant
+           : network != NULL ? network->object->tenant
+                             : NULL;
+}
+
+/* An id is good in any tenant for those who see all. */
+static ClusterPrincipal principal_for(const ClusterCore *core, const ClusterPrincipal *principal,
+                                      const char *const *params)
+{
+    ClusterPrincipal who = *principal;
+    const char *owner =
+        who.all && params != NULL && params[0] != NULL ? owner_of(core, params[0]) : NULL;
+    who.tenant = owner != NULL ? owner : who.tenant;
+    return who;
+}
+
+static void take_request(ClusterCore *core, const ClusterRequest *asked)
 {
     g_autoptr(GError) error = NULL;
+    ClusterRequest resolved = *asked;
+    resolved.principal = principal_for(core, &asked->principal, asked->params);
+    const ClusterRequest *request = &resolved;
     ClusterCommand command = cluster_command(request->operation);
-    bool answered = true;
-    if (command == NULL) {
+    bool answered = find_tenant(core, request->principal.tenant, &error) != NULL;
+    if (answered && command == NULL) {
         answered = berth_error_set(&error, BERTH_ERROR_INTERNAL, NULL, NULL, NULL,
                                    "%s is not for the core", api_routes[request->operation].name);
-    } else if (!core->writable && cluster_command_writes(request->operation)) {
+    } else if (answered && !core->writable && cluster_command_writes(request->operation)) {
         answered = refuse_unwritable(core, &error);
-    } else {
+    } else if (answered) {
         answered = command(core, request, &error);
     }
     if (!answered) {
@@ -237,6 +284,7 @@ ClusterActions *cluster_step(ClusterCore *core, const ClusterEvent *event, int64
     ClusterActions *actions = core->actions = cluster_actions_new();
     core->now_ms = MAX(core->now_ms, now_ms);
     if (!core->aborted) {
+        accounts_tick(core);
         dispatch(core, event);
     }
     if (!core->aborted) {
@@ -249,17 +297,20 @@ ClusterActions *cluster_step(ClusterCore *core, const ClusterEvent *event, int64
 
 int64_t cluster_next_deadline(const ClusterCore *core)
 {
-    int64_t next = agents_next_deadline(core);
+    int64_t next = MIN(agents_next_deadline(core), core->charge_due_ms);
     for (guint i = 0; i < core->waiters->len; i++) {
         next = MIN(next, g_array_index(core->waiters, Waiter, i).deadline_ms);
     }
     return next;
 }
 
-bool cluster_core_locate_vm(const ClusterCore *core, const char *tenant, const char *key,
-                            const char **ret_id, const char **ret_host, GError **error)
+bool cluster_core_locate_vm(const ClusterCore *core, const ClusterPrincipal *principal,
+                            const char *key, const char **ret_id, const char **ret_host,
+                            GError **error)
 {
-    const ClusterVm *vm = find_vm((ClusterCore *)core, tenant, key, error);
+    const char *const keys[] = {key, NULL};
+    ClusterPrincipal who = principal_for(core, principal, keys);
+    const ClusterVm *vm = find_vm((ClusterCore *)core, who.tenant, key, error);
     if (vm == NULL) {
         return false;
     }
@@ -283,5 +334,5 @@ bool cluster_core_check(const ClusterCore *core, GError **error)
                                    "a VM is not tied to the host of its placement");
         }
     }
-    return fleet_check((ClusterCore *)core, error);
+    return fleet_check((ClusterCore *)core, error) && tenants_check((ClusterCore *)core, error);
 }

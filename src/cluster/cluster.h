@@ -49,18 +49,24 @@ typedef struct ClusterCore ClusterCore;
 /* Zeros take the default in brackets. */
 typedef struct {
     uint64_t seed;
-    int64_t events_kept;     /* [10000] */
-    int64_t operations_kept; /* finished ones [5000] */
-    int64_t tombstones_kept; /* [100000] */
-    int64_t call_timeout_ms; /* an agent's answer to a call that is no exec [30000] */
-    int64_t retry_ms;        /* before a refused or unanswered call is sent again [2000] */
-    int apply_window;        /* vm.apply calls under way at once for one host [64] */
+    int64_t events_kept;        /* [10000] */
+    int64_t operations_kept;    /* finished ones [5000] */
+    int64_t tombstones_kept;    /* [100000] */
+    int64_t call_timeout_ms;    /* an agent's answer to a call that is no exec [30000] */
+    int64_t retry_ms;           /* before a refused or unanswered call is sent again [2000] */
+    int64_t charge_interval_ms; /* between two charges to accounts [60000] */
+    int64_t charges_kept;       /* hourly ones, of a tenant [50000] */
+    int64_t charges_kept_ms;    /* [62 days] */
+    int64_t credits_kept;       /* notes of credits added, of a tenant [1000] */
+    int apply_window;           /* vm.apply calls under way at once for one host [64] */
 } ClusterConfig;
 
 /* Who asks. */
 typedef struct {
     const char *subject; /* id of the token, for the audit */
-    const char *tenant;
+    const char *tenant;  /* whose objects are asked for; `default` where none is named */
+    bool bound;          /* the token is that tenant's, and knows of no other */
+    bool all;            /* not bound and none named: lists show all, an id is good in any */
 } ClusterPrincipal;
 
 typedef struct {
@@ -71,7 +77,8 @@ typedef struct {
     const void *body;          /* the generated struct of the operation's body, or NULL */
     int64_t if_match;          /* -1: none */
     ClusterPrincipal principal;
-    const char *secret; /* CREATE_JOIN_TOKEN: 32 fresh random bytes in hex, from a secure source */
+    const char *
+        secret; /* CREATE_JOIN_TOKEN, CREATE_TOKEN: 32 fresh random bytes in hex, from a secure source */
 } ClusterRequest;
 
 typedef enum {
@@ -201,8 +208,13 @@ int64_t cluster_next_deadline(const ClusterCore *core);
 /* Lookups for the edge, of what is durable or in flight; borrowed until the next step. */
 /* By id or name; false with NOT_FOUND and the nearest name. `ret_host` is the id of its host if
  * connected. */
-bool cluster_core_locate_vm(const ClusterCore *core, const char *tenant, const char *vm,
-                            const char **ret_id, const char **ret_host, GError **error);
+bool cluster_core_locate_vm(const ClusterCore *core, const ClusterPrincipal *principal,
+                            const char *vm, const char **ret_id, const char **ret_host,
+                            GError **error);
+/* Whose is it ("ID.SECRET")? UNAUTHENTICATED if it is unknown, revoked or has expired. Borrowed until
+ * the next step. */
+bool cluster_core_check_token(const ClusterCore *core, const char *text, int64_t now_ms,
+                              const Token **ret_token, GError **error);
 /* Is this host's certificate still good? */
 bool cluster_core_knows_host(const ClusterCore *core, const char *host);
 /* May this content be put (it is declared and not here), and how long is it? */

@@ -64,6 +64,19 @@ bool get_app(ClusterCore *core, const ClusterRequest *request, GError **error);
 bool update_app(ClusterCore *core, const ClusterRequest *request, GError **error);
 bool delete_app(ClusterCore *core, const ClusterRequest *request, GError **error);
 
+bool list_tenants(ClusterCore *core, const ClusterRequest *request, GError **error);
+bool get_tenant(ClusterCore *core, const ClusterRequest *request, GError **error);
+bool create_tenant(ClusterCore *core, const ClusterRequest *request, GError **error);
+bool update_tenant(ClusterCore *core, const ClusterRequest *request, GError **error);
+bool delete_tenant(ClusterCore *core, const ClusterRequest *request, GError **error);
+bool add_credits(ClusterCore *core, const ClusterRequest *request, GError **error);
+bool get_statement(ClusterCore *core, const ClusterRequest *request, GError **error);
+bool get_rates(ClusterCore *core, const ClusterRequest *request, GError **error);
+bool set_rates(ClusterCore *core, const ClusterRequest *request, GError **error);
+bool list_tokens(ClusterCore *core, const ClusterRequest *request, GError **error); /* tokens.c */
+bool create_token(ClusterCore *core, const ClusterRequest *request, GError **error);
+bool delete_token(ClusterCore *core, const ClusterRequest *request, GError **error);
+
 bool list_operations(ClusterCore *core, const ClusterRequest *request, GError **error);
 bool get_operation(ClusterCore *core, const ClusterRequest *request, GError **error);
 bool list_events(ClusterCore *core, const ClusterRequest *request, GError **error);
@@ -96,3 +109,4 @@ json_t *render_host(ClusterCore *core, const ClusterHost *host);
 json_t *render_vm(const ClusterVm *vm);
 json_t *render_app(const ClusterApp *app);
 json_t *render_network(const ClusterNetwork *network);
+json_t *render_tenant(ClusterCore *core, const ClusterTenant *tenant);

@@ -112,6 +112,11 @@ static Vector known_vector(ClusterCore *core, const Resources *resources)
     return vector;
 }
 
+Vector fleet_amounts(ClusterCore *core, const Resources *resources)
+{
+    return known_vector(core, resources);
+}
+
 /* Rank of a host among equals: the first 60 bits of its ULID, which rise with the id. */
 static uint64_t host_order(const char *id)
 {

@@ -19,6 +19,10 @@ int fleet_dimension(const ClusterCore *core, const char *name);
 bool fleet_vector(ClusterCore *core, const Resources *resources, Vector *ret_vector,
                   GError **error);
 
+/* The same of a vector that was accepted before; kinds of accelerator that are one too many are left
+ * out. */
+Vector fleet_amounts(ClusterCore *core, const Resources *resources);
+
 void fleet_add_host(ClusterCore *core, ClusterHost *host);
 void fleet_remove_host(ClusterCore *core, ClusterHost *host);
 /* After a change of facts, spec or connection: capacity, reserve, and whether it takes VMs. */

@@ -5,6 +5,7 @@
 #include "cluster/fleet.h"
 #include "cluster/journal.h"
 #include "cluster/keys.h"
+#include "cluster/tokens.h"
 #include "cluster/txn.h"
 
 static HostState host_state(const ClusterHost *host)
@@ -179,16 +180,6 @@ bool delete_join_token(ClusterCore *core, const ClusterRequest *request, GError 
     return true;
 }
 
-/* In time that does not tell how much of it was right. */
-static bool same_hash(const char *a, const char *b)
-{
-    int differences = strlen(a) != strlen(b);
-    for (size_t i = 0; a[i] != '\0' && b[i] != '\0'; i++) {
-        differences |= a[i] ^ b[i];
-    }
-    return differences == 0;
-}
-
 /* Of "ID.SECRET", or the whole token, whose last part, the hash of the CA, is for the host to
  * check; or NULL. One answer for all that can be wrong with a secret. */
 static JoinToken *usable_token(ClusterCore *core, const char *text, GError **error)
@@ -197,7 +188,7 @@ static JoinToken *usable_token(ClusterCore *core, const char *text, GError **err
     JoinToken *token = parts[0] != NULL ? g_tree_lookup(core->join_tokens, parts[0]) : NULL;
     g_autofree char *hash = g_compute_checksum_for_string(
         G_CHECKSUM_SHA256, token != NULL && parts[1] != NULL ? parts[1] : "", -1);
-    if (token == NULL || !same_hash(token->hash, hash)) {
+    if (token == NULL || !token_hash_equal(token->hash, hash)) {
         berth_error_set(error, BERTH_ERROR_UNAUTHENTICATED, "token", NULL,
                         "make a new one with 'berth host token'",
                         "this join token is unknown or revoked");

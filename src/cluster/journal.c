@@ -15,6 +15,7 @@ static void event_record_free(void *data)
     g_bytes_unref(record->json);
     g_free(record->subject_id);
     g_free(record->subject_name);
+    g_free(record->tenant);
     g_free(record);
 }
 
@@ -49,6 +50,7 @@ static void keep_event(ClusterCore *core, const Event *event, GBytes *json)
     record->revision = event->revision;
     record->id = g_strdup(event->id);
     record->json = json;
+    record->tenant = g_strdup(event->tenant);
     if (event->subject != NULL) {
         record->subject_id = g_strdup(event->subject->id);
         record->subject_name = g_strdup(event->subject->name);
@@ -71,6 +73,20 @@ static void drop_oldest_events(ClusterCore *core)
     }
 }
 
+/* What happens to a VM, an app or a tenant is its tenant's; all else is the cluster's. */
+static const char *tenant_of_subject(const ClusterCore *core, const Subject *subject)
+{
+    if (subject == NULL || subject->id == NULL) {
+        return DEFAULT_TENANT;
+    }
+    const ClusterVm *vm = g_tree_lookup(core->vms, subject->id);
+    const ClusterApp *app = g_tree_lookup(core->apps, subject->id);
+    return subject->kind == SUBJECT_KIND_TENANT       ? subject->id
+           : subject->kind == SUBJECT_KIND_VM && vm   ? vm->tenant
+           : subject->kind == SUBJECT_KIND_APP && app ? app->tenant
+                                                      : DEFAULT_TENANT;
+}
+
 void event_add(ClusterCore *core, const char *kind, const Subject *subject, const char *host,
                const Operation *operation, const char *format, ...)
 {
@@ -79,6 +95,8 @@ void event_add(ClusterCore *core, const char *kind, const Subject *subject, cons
     event->revision = txn_revision(core);
     event->kind = g_strdup(kind);
     event->at_ms = core->now_ms;
+    g_free(event->tenant);
+    event->tenant = g_strdup(tenant_of_subject(core, subject));
     event->subject = subject != NULL ? subject_copy(subject) : NULL;
     event->host = g_strdup(host);
     event->operation = operation != NULL ? g_strdup(operation->id) : NULL;

@@ -10,7 +10,7 @@ typedef struct {
     int64_t revision;
     char *id;
     GBytes *json;
-    char *subject_id, *subject_name;
+    char *subject_id, *subject_name, *tenant;
 } ClusterEventRecord;
 
 void journal_init(ClusterCore *core);

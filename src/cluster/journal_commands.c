@@ -4,6 +4,7 @@
 #include "cluster/commands.h"
 #include "cluster/fleet.h"
 #include "cluster/journal.h"
+#include "cluster/tenants.h"
 #include "cluster/txn.h"
 
 bool check_if_match(const ClusterRequest *request, int64_t revision, GError **error)
@@ -84,18 +85,18 @@ void reply_plan(ClusterCore *core, uint64_t request, const char *kind, const cha
     reply_json(core, request, 200, operation_encode(operation), -1);
 }
 
-static json_t *encode_operation(ClusterCore *core, const void *object, const void *tenant)
+static json_t *encode_operation(ClusterCore *core, const void *object, const void *shown)
 {
     const ClusterOperation *operation = object;
-    return strcmp(operation->object->tenant, tenant) == 0 ? operation_encode(operation->object)
-                                                          : NULL;
+    return tenant_is_shown(shown, operation->object->tenant) ? operation_encode(operation->object)
+                                                             : NULL;
 }
 
 bool list_operations(ClusterCore *core, const ClusterRequest *request, GError **error)
 {
     const ListOperationsQuery *query = request->query;
     reply_list(core, request->id, core->operations, query->limit, query->after, encode_operation,
-               request->principal.tenant);
+               tenant_shown(request));
     return true;
 }
 
@@ -105,6 +106,11 @@ bool get_operation(ClusterCore *core, const ClusterRequest *request, GError **er
     ClusterOperation *operation = find_operation(core, request->params[0], error);
     if (operation == NULL) {
         return false;
+    }
+    const ClusterPrincipal *who = &request->principal;
+    if (who->bound && strcmp(operation->object->tenant, who->tenant) != 0) {
+        return berth_error_set(error, BERTH_ERROR_NOT_FOUND, "operation", request->params[0],
+                               "see 'berth operation list'", "there is no such operation");
     }
     operation_show(core, request->id, operation, query->wait);
     return true;
@@ -120,11 +126,13 @@ static bool is_about(const ClusterEventRecord *record, const char *subject)
 bool list_events(ClusterCore *core, const ClusterRequest *request, GError **error)
 {
     const ListEventsQuery *query = request->query;
+    const char *shown = tenant_shown(request);
     json_t *items = json_array();
     int64_t revision = MAX(core->last_revision, query->from), listed = query->from;
     for (GList *l = core->events.head; l != NULL; l = l->next) {
         const ClusterEventRecord *record = l->data;
-        if (record->revision <= query->from || !is_about(record, query->subject)) {
+        if (record->revision <= query->from || !is_about(record, query->subject) ||
+            !tenant_is_shown(shown, record->tenant)) {
             continue;
         }
         if ((int64_t)json_array_size(items) >= query->limit && record->revision > listed) {
@@ -178,6 +186,18 @@ GPtrArray *cluster_core_events_since(const ClusterCore *core, int64_t revision, 
     return events;
 }
 
+/* Hosts are nothing that a tenant is told of. */
+static void count_own_vms(ClusterCore *core, const char *tenant, ClusterState *state)
+{
+    for (GTreeNode *n = g_tree_node_first(core->vms); n != NULL; n = g_tree_node_next(n)) {
+        const ClusterVm *vm = g_tree_node_value(n);
+        if (strcmp(vm->tenant, tenant) == 0) {
+            state->vms++;
+            state->vms_running += vm->counted_running;
+        }
+    }
+}
+
 bool get_cluster(ClusterCore *core, const ClusterRequest *request, GError **error)
 {
     g_autoptr(ClusterState) state = cluster_state_new();
@@ -186,6 +206,11 @@ bool get_cluster(ClusterCore *core, const ClusterRequest *request, GError **erro
     state->revision = core->last_revision;
     state->writable = core->writable;
     state->reason = g_strdup(core->unwritable_reason);
+    if (request->principal.bound) {
+        count_own_vms(core, request->principal.tenant, state);
+        reply_json(core, request->id, 200, cluster_state_encode(state), -1);
+        return true;
+    }
     state->hosts = g_tree_nnodes(core->hosts);
     state->vms = g_tree_nnodes(core->vms);
     state->vms_running = core->vms_running;
@@ -196,10 +221,13 @@ bool get_cluster(ClusterCore *core, const ClusterRequest *request, GError **erro
     return true;
 }
 
-static void add_top_vms(Top *top, const ClusterHost *host)
+static void add_top_vms(Top *top, const ClusterHost *host, const char *shown)
 {
     for (GTreeNode *n = g_tree_node_first(host->vms); n != NULL; n = g_tree_node_next(n)) {
         const ClusterVm *vm = g_tree_node_value(n);
+        if (!tenant_is_shown(shown, vm->tenant)) {
+            continue;
+        }
         TopVm *row = top_vm_new();
         row->id = g_strdup(vm->id);
         row->name = g_strdup(vm->spec->name);
@@ -222,13 +250,16 @@ bool get_top(ClusterCore *core, const ClusterRequest *request, GError **error)
     g_autoptr(Top) top = top_new();
     for (GTreeNode *n = g_tree_node_first(core->hosts); n != NULL; n = g_tree_node_next(n)) {
         const ClusterHost *host = g_tree_node_value(n);
+        add_top_vms(top, host, tenant_shown(request));
+        if (request->principal.bound) {
+            continue;
+        }
         TopHost *row = top_host_new();
         row->name = g_strdup(host->spec->name);
         row->state = host->reported ? HOST_STATE_UP : HOST_STATE_DOWN;
         g_ptr_array_unref(row->ledger);
         row->ledger = fleet_ledger(core, host);
         g_ptr_array_add(top->hosts, row);
-        add_top_vms(top, host);
     }
     reply_json(core, request->id, 200, top_encode(top), -1);
     return true;

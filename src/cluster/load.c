@@ -2,10 +2,12 @@
 
 #include "base/codec.h"
 #include "base/error.h"
+#include "cluster/accounts.h"
 #include "cluster/fleet.h"
 #include "cluster/journal.h"
 #include "cluster/load.h"
 #include "cluster/rules.h"
+#include "cluster/tenants.h"
 #include "cluster/txn.h"
 
 static bool take(void **target, void *object)
@@ -128,6 +130,74 @@ static bool load_join_token(ClusterCore *core, const json_t *json, GError **erro
     return token != NULL;
 }
 
+static bool load_tenant(ClusterCore *core, const char *name, const json_t *json, int64_t revision,
+                        GError **error)
+{
+    ClusterTenant *tenant = model_tenant(core, name);
+    tenant_spec_free(tenant->spec);
+    tenant->revision = revision;
+    return take((void **)&tenant->spec, tenant_spec_decode(json, CODEC_TOLERANT, error));
+}
+
+static bool load_account(ClusterCore *core, const char *name, const json_t *json, GError **error)
+{
+    ClusterTenant *tenant = model_tenant(core, name);
+    account_free(tenant->account);
+    return take((void **)&tenant->account, account_decode(json, CODEC_TOLERANT, error));
+}
+
+static bool load_charge(ClusterCore *core, const char *tenant, const json_t *json, GError **error)
+{
+    Charge *charge = charge_decode(json, CODEC_TOLERANT, error);
+    if (charge != NULL) {
+        account_load_charge(core, tenant, charge);
+    }
+    return charge != NULL;
+}
+
+static bool load_credit(ClusterCore *core, const char *tenant, const json_t *json, GError **error)
+{
+    Credit *credit = credit_decode(json, CODEC_TOLERANT, error);
+    if (credit != NULL) {
+        g_queue_push_tail(&model_tenant(core, tenant)->credits, credit);
+    }
+    return credit != NULL;
+}
+
+static bool load_token(ClusterCore *core, const json_t *json, GError **error)
+{
+    Token *token = token_decode(json, CODEC_TOLERANT, error);
+    if (token != NULL) {
+        g_tree_insert(core->tokens, token->id, token);
+    }
+    return token != NULL;
+}
+
+/* What tenants have and pay. `ret_known`: it is of these. */
+static bool load_of_tenant(ClusterCore *core, char **path, const json_t *json, int64_t revision,
+                           bool *ret_known, GError **error)
+{
+    guint depth = g_strv_length(path);
+    const char *kind = path[0];
+    *ret_known = true;
+    if (strcmp(kind, "tenant") == 0 && depth == 2) {
+        return load_tenant(core, path[1], json, revision, error);
+    } else if (strcmp(kind, "account") == 0 && depth == 2) {
+        return load_account(core, path[1], json, error);
+    } else if (strcmp(kind, "charge") == 0 && depth == 4) {
+        return load_charge(core, path[1], json, error);
+    } else if (strcmp(kind, "credit") == 0 && depth == 3) {
+        return load_credit(core, path[1], json, error);
+    } else if (strcmp(kind, "token") == 0 && depth == 2) {
+        return load_token(core, json, error);
+    } else if (strcmp(kind, "meta") == 0 && depth == 2 && strcmp(path[1], "rates") == 0) {
+        rates_free(core->rates);
+        return take((void **)&core->rates, rates_decode(json, CODEC_TOLERANT, error));
+    }
+    *ret_known = false;
+    return true;
+}
+
 static bool load_operation(ClusterCore *core, const json_t *json, GError **error)
 {
     Operation *object = operation_decode(json, CODEC_TOLERANT, error);
@@ -177,7 +247,13 @@ static bool load_json(ClusterCore *core, const char *key, char **path, const jso
         cluster_meta_free(core->meta);
         return take((void **)&core->meta, cluster_meta_decode(json, CODEC_TOLERANT, error));
     }
-    g_ptr_array_add(core->foreign_keys, g_strdup(key));
+    bool known = false;
+    if (!load_of_tenant(core, path, json, revision, &known, error)) {
+        return false;
+    }
+    if (!known) {
+        g_ptr_array_add(core->foreign_keys, g_strdup(key));
+    }
     return true;
 }
 
@@ -274,6 +350,7 @@ void load_finish(ClusterCore *core)
         name_index(core, "vm", vm->tenant, vm->spec->name, vm);
         model_link_vm(core, vm);
     }
+    tenants_load_finish(core);
     for (GTreeNode *n = g_tree_node_first(core->operations); n != NULL; n = g_tree_node_next(n)) {
         link_operation(core, g_tree_node_value(n));
     }

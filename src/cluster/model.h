@@ -180,7 +180,7 @@ struct ClusterCore {
     GTree *tokens;                                              /* by id → Token */
     Rates *rates;
     int64_t charge_due_ms;   /* when accounts are charged next; INT64_MAX: nothing is used */
-    GHashTable *tombstones;                                     /* VM id → Tombstone */
+    GHashTable *tombstones;  /* VM id → Tombstone */
     GQueue tombstone_order;  /* of Tombstone *, oldest first, borrowed */
     GHashTable *names;       /* "kind/tenant/name" → object, borrowed */
     GPtrArray *foreign_keys; /* keys of a newer release, kept untouched */

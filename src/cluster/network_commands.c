@@ -4,6 +4,7 @@
 #include "cluster/commands.h"
 #include "cluster/keys.h"
 #include "cluster/networks.h"
+#include "cluster/tenants.h"
 #include "cluster/txn.h"
 
 json_t *render_network(const ClusterNetwork *network)
@@ -13,17 +14,17 @@ json_t *render_network(const ClusterNetwork *network)
     return json;
 }
 
-static json_t *encode_network(ClusterCore *core, const void *object, const void *tenant)
+static json_t *encode_network(ClusterCore *core, const void *object, const void *shown)
 {
     const ClusterNetwork *network = object;
-    return strcmp(network->object->tenant, tenant) == 0 ? render_network(network) : NULL;
+    return tenant_is_shown(shown, network->object->tenant) ? render_network(network) : NULL;
 }
 
 bool list_networks(ClusterCore *core, const ClusterRequest *request, GError **error)
 {
     const ListNetworksQuery *query = request->query;
     reply_list(core, request->id, core->networks, query->limit, query->after, encode_network,
-               request->principal.tenant);
+               tenant_shown(request));
     return true;
 }
 
@@ -42,11 +43,18 @@ bool create_network(ClusterCore *core, const ClusterRequest *request, GError **e
 {
     const NetworkCreate *body = request->body;
     const CreateNetworkQuery *query = request->query;
-    const char *tenant = request->principal.tenant;
-    if (!name_is_free(core, "network", tenant, body->name, error)) {
+    const char *tenant = tenant_for_new(core, request, body->tenant, error);
+    if (tenant == NULL || !name_is_free(core, "network", tenant, body->name, error)) {
         return false;
     }
+    if (request->principal.bound && body->kind == NETWORK_KIND_BRIDGE) {
+        return berth_error_set(error, BERTH_ERROR_FORBIDDEN, "kind", "bridge",
+                               "take an overlay, or ask an operator for the network",
+                               "a bridge is of the hosts' own network");
+    }
     g_autoptr(Network) object = network_new();
+    g_free(object->tenant);
+    object->tenant = g_strdup(tenant);
     object->name = g_strdup(body->name);
     object->kind = body->kind != NETWORK_KIND_UNSET ? body->kind : NETWORK_KIND_OVERLAY;
     object->subnet = g_strdup(body->subnet);

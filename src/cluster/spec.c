@@ -29,10 +29,10 @@ static bool resolve_networks(ClusterCore *core, const char *tenant, const GPtrAr
     return true;
 }
 
-static const ClusterImage *resolve_image(ClusterCore *core, const char *tenant, const char *name,
-                                         GError **error)
+/* Images are for all tenants. */
+static const ClusterImage *resolve_image(ClusterCore *core, const char *name, GError **error)
 {
-    const ClusterImage *image = find_image(core, tenant, name, error);
+    const ClusterImage *image = find_image(core, DEFAULT_TENANT, name, error);
     if (image != NULL && image->object->state != IMAGE_STATE_READY) {
         berth_error_set(error, BERTH_ERROR_CONFLICT, "image", name, "add its files first",
                         "the image is not complete");
@@ -90,8 +90,7 @@ VmSpec *spec_from_create(ClusterCore *core, const char *tenant, const VmCreate *
                          GError **error)
 {
     const Size *size = find_size(core, body->size, error);
-    const ClusterImage *image =
-        size != NULL ? resolve_image(core, tenant, body->image, error) : NULL;
+    const ClusterImage *image = size != NULL ? resolve_image(core, body->image, error) : NULL;
     if (image == NULL || !check_size(size, image, error)) {
         return NULL;
     }
@@ -226,8 +225,7 @@ AppSpec *spec_from_create_app(ClusterCore *core, const char *tenant, const AppCr
                               GError **error)
 {
     const Size *size = find_size(core, body->size, error);
-    const ClusterImage *image =
-        size != NULL ? resolve_image(core, tenant, body->image, error) : NULL;
+    const ClusterImage *image = size != NULL ? resolve_image(core, body->image, error) : NULL;
     g_autoptr(AppSpec) spec = app_spec_new();
     if (image == NULL || !check_size(size, image, error) ||
         !app_count(size, body, &spec->count, error) ||

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/resources.h"
+#include "cluster/accounts.h"
 #include "cluster/agents.h"
 #include "cluster/commands.h"
 #include "cluster/fleet.h"
@@ -9,6 +10,7 @@
 #include "cluster/keys.h"
 #include "cluster/rules.h"
 #include "cluster/spec.h"
+#include "cluster/tenants.h"
 #include "cluster/txn.h"
 #include "cluster/vms.h"
 
@@ -30,7 +32,7 @@ json_t *render_vm(const ClusterVm *vm)
 }
 
 typedef struct {
-    const char *tenant;
+    const char *tenant; /* NULL: all */
     const ClusterApp *app;
     const ClusterHost *host;
 } VmFilter;
@@ -39,7 +41,7 @@ static json_t *encode_vm(ClusterCore *core, const void *object, const void *data
 {
     const ClusterVm *vm = object;
     const VmFilter *filter = data;
-    bool listed = strcmp(vm->tenant, filter->tenant) == 0 &&
+    bool listed = tenant_is_shown(filter->tenant, vm->tenant) &&
                   (filter->app == NULL || vm->app == filter->app) &&
                   (filter->host == NULL || vm->host == filter->host);
     return listed ? render_vm(vm) : NULL;
@@ -48,9 +50,9 @@ static json_t *encode_vm(ClusterCore *core, const void *object, const void *data
 bool list_vms(ClusterCore *core, const ClusterRequest *request, GError **error)
 {
     const ListVmsQuery *query = request->query;
-    VmFilter filter = {.tenant = request->principal.tenant};
+    VmFilter filter = {.tenant = tenant_shown(request)};
     if (query->app != NULL &&
-        (filter.app = find_app(core, filter.tenant, query->app, error)) == NULL) {
+        (filter.app = find_app(core, request->principal.tenant, query->app, error)) == NULL) {
         return false;
     }
     if (query->host != NULL && (filter.host = find_host(core, query->host, error)) == NULL) {
@@ -80,11 +82,10 @@ static GPtrArray *plan_of_one(const char *name, const ClusterHost *host)
     return plan;
 }
 
-static void create_resolved(ClusterCore *core, const ClusterRequest *request, VmSpec *spec,
-                            ClusterHost *only)
+static void create_resolved(ClusterCore *core, const ClusterRequest *request, const char *tenant,
+                            VmSpec *spec, ClusterHost *only)
 {
     const CreateVmQuery *query = request->query;
-    const char *tenant = request->principal.tenant;
     GError *refusal = NULL;
     if (query->dry_run) {
         g_autoptr(VmSpec) owned = spec;
@@ -102,7 +103,7 @@ static void create_resolved(ClusterCore *core, const ClusterRequest *request, Vm
     }
     Explanation *explanation =
         query->explain ? fleet_explain(core, tenant, spec, only, NULL) : NULL;
-    ClusterVm *vm = vm_place(core, request->principal.tenant, spec, only, &refusal);
+    ClusterVm *vm = vm_place(core, tenant, spec, only, &refusal);
     if (vm == NULL) {
         reply_refusal(core, request->id, refusal, explanation);
         vm_spec_free(spec);
@@ -120,17 +121,18 @@ static void create_resolved(ClusterCore *core, const ClusterRequest *request, Vm
 
 bool create_vm(ClusterCore *core, const ClusterRequest *request, GError **error)
 {
-    const char *tenant = request->principal.tenant;
     const VmCreate *body = request->body;
-    g_autoptr(VmSpec) spec = spec_from_create(core, tenant, body, error);
-    if (spec == NULL || !name_is_free(core, "vm", tenant, spec->name, error)) {
+    const char *tenant = tenant_for_new(core, request, body->tenant, error);
+    g_autoptr(VmSpec) spec = tenant != NULL ? spec_from_create(core, tenant, body, error) : NULL;
+    if (spec == NULL || !name_is_free(core, "vm", tenant, spec->name, error) ||
+        !tenant_allows(core, tenant, spec->resources, 1, error)) {
         return false;
     }
     ClusterHost *only = spec->host != NULL ? find_host(core, spec->host, error) : NULL;
     if (spec->host != NULL && only == NULL) {
         return false;
     }
-    create_resolved(core, request, g_steal_pointer(&spec), only);
+    create_resolved(core, request, tenant, g_steal_pointer(&spec), only);
     return true;
 }
 
@@ -168,6 +170,10 @@ bool update_vm(ClusterCore *core, const ClusterRequest *request, GError **error)
     if (vm == NULL) {
         return false;
     }
+    if (body->power == POWER_WANTED_ON && vm->spec->power == POWER_WANTED_OFF &&
+        !account_may_run(vm->owner, error)) {
+        return false;
+    }
     if (query->dry_run) {
         reply_plan(core, request->id, "vm.update", "nothing was done", NULL, NULL);
         return true;
@@ -194,7 +200,7 @@ bool resize_vm(ClusterCore *core, const ClusterRequest *request, GError **error)
         return false;
     }
     g_autoptr(VmSpec) wanted = spec_resized(vm->spec, request->body, error);
-    if (wanted == NULL ||
+    if (wanted == NULL || !tenant_allows_resize(core, vm, wanted->resources, error) ||
         (vm->host != NULL && !fleet_can_grow(core, vm, wanted->resources, error))) {
         return false;
     }
@@ -334,7 +340,8 @@ bool adopt_vm(ClusterCore *core, const ClusterRequest *request, GError **error)
                                "end it with 'berth vm purge'",
                                "host %s has no record of its hardware", host->spec->name);
     }
-    if (!name_is_free(core, "vm", tenant, reported->assignment->name, error)) {
+    if (!name_is_free(core, "vm", tenant, reported->assignment->name, error) ||
+        !tenant_allows(core, tenant, reported->assignment->resources, 1, error)) {
         return false;
     }
     ClusterVm *vm = model_add_vm(core, g_strdup(reported->id), tenant,

@@ -11,6 +11,7 @@
 #include "cluster/keys.h"
 #include "cluster/networks.h"
 #include "cluster/rules.h"
+#include "cluster/tenants.h"
 #include "cluster/txn.h"
 
 /* One card for each network of the spec, with addresses that nobody else has. */
@@ -62,7 +63,9 @@ ClusterVm *vm_place(ClusterCore *core, const char *tenant, VmSpec *spec, Cluster
                     GError **error)
 {
     char *why = NULL;
-    ClusterHost *host = fleet_find(core, tenant, spec, only, &why, error);
+    ClusterHost *host = tenant_allows(core, tenant, spec->resources, 1, error)
+                            ? fleet_find(core, tenant, spec, only, &why, error)
+                            : NULL;
     if (host == NULL) {
         return NULL;
     }
@@ -99,6 +102,7 @@ void model_link_vm(ClusterCore *core, ClusterVm *vm)
     if (vm->app != NULL) {
         g_tree_insert(vm->app->vms, vm->id, vm);
     }
+    tenant_count_vm(core, vm);
     vm_recount(core, vm);
 }
 
@@ -117,6 +121,7 @@ static void uncount(ClusterCore *core, ClusterVm *vm)
 void model_unlink_vm(ClusterCore *core, ClusterVm *vm)
 {
     uncount(core, vm);
+    tenant_uncount_vm(core, vm);
     if (vm->host != NULL) {
         rules_vm_leaves(core, vm);
         fleet_unbook(core, vm);
@@ -160,6 +165,7 @@ void vm_changed(ClusterCore *core, ClusterVm *vm)
     vm->spec->generation++;
     save_vm_spec(core, vm);
     fleet_book(core, vm);
+    tenant_count_vm(core, vm);
     vm_recount(core, vm);
     agent_mark_vm(core, vm);
 }

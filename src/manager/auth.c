@@ -9,7 +9,6 @@
 #define TOKEN_BYTES 24
 #define TICKET_MS (10 * 60 * 1000)
 #define BEARER "Bearer "
-#define SCOPE_BLOB "blob"
 
 struct Auth {
     char *admin;
@@ -86,7 +85,60 @@ static bool is_admin(const Auth *auth, const char *token)
     return strlen(token) == length && gnutls_memcmp(token, auth->admin, length) == 0;
 }
 
-bool auth_check(Auth *auth, const char *header, const char *scope, const char *blob, GError **error)
+void auth_who_clear(AuthWho *who)
+{
+    g_clear_pointer(&who->subject, g_free);
+    g_clear_pointer(&who->tenant, g_free);
+}
+
+/* "admin, operator" */
+static char *roles_text(unsigned roles)
+{
+    GString *text = g_string_new(NULL);
+    for (int role = ROLE_ADMIN; role <= ROLE_VIEWER; role++) {
+        if (roles & 1U << role) {
+            g_string_append_printf(text, "%s%s", text->len > 0 ? " or " : "",
+                                   role_to_string((Role)role));
+        }
+    }
+    return g_string_free(text, FALSE);
+}
+
+static bool check_role(const AuthWho *who, const ApiRoute *route, GError **error)
+{
+    unsigned needed = 1U << who->role;
+    if (who->role == ROLE_VIEWER && who->tenant != NULL) {
+        needed |= 1U << ROLE_TENANT;
+    }
+    if ((route->roles & needed) == needed) {
+        return true;
+    }
+    g_autofree char *roles = roles_text(route->roles);
+    g_autofree char *remedy = g_strdup_printf("use a token of role %s", roles);
+    return berth_error_set(error, BERTH_ERROR_FORBIDDEN, "Authorization", NULL, remedy,
+                           "a token of role %s%s may not do this (%s)", role_to_string(who->role),
+                           who->role == ROLE_VIEWER && who->tenant ? ", bound to a tenant," : "",
+                           route->name);
+}
+
+static bool check_token(const ClusterCore *core, const char *text, const ApiRoute *route,
+                        AuthWho *ret_who, GError **error)
+{
+    const Token *token = NULL;
+    if (!cluster_core_check_token(core, text, g_get_real_time() / 1000, &token, error)) {
+        return false;
+    }
+    AuthWho who = {g_strdup(token->id), token->role, g_strdup(token->tenant)};
+    if (!check_role(&who, route, error)) {
+        auth_who_clear(&who);
+        return false;
+    }
+    *ret_who = who;
+    return true;
+}
+
+bool auth_check(Auth *auth, const ClusterCore *core, const char *header, const ApiRoute *route,
+                const char *blob, AuthWho *ret_who, GError **error)
 {
     if (header == NULL || !g_str_has_prefix(header, BEARER)) {
         return berth_error_set(error, BERTH_ERROR_UNAUTHENTICATED, "Authorization", NULL,
@@ -95,17 +147,19 @@ bool auth_check(Auth *auth, const char *header, const char *scope, const char *b
     }
     const char *token = header + strlen(BEARER);
     if (is_admin(auth, token)) {
+        *ret_who = (AuthWho){g_strdup("admin"), ROLE_ADMIN, NULL};
         return true;
     }
     if (g_hash_table_contains(auth->tickets, token)) {
-        return (strcmp(scope, SCOPE_BLOB) == 0 && ticket_is_good(auth, token, blob)) ||
-               berth_error_set(error, BERTH_ERROR_FORBIDDEN, "Authorization", NULL,
-                               "ask for a new ticket",
-                               "this ticket is for something else, or too old");
+        if (!(route->roles & API_ROLE_TICKET) || !ticket_is_good(auth, token, blob)) {
+            return berth_error_set(error, BERTH_ERROR_FORBIDDEN, "Authorization", NULL,
+                                   "ask for a new ticket",
+                                   "this ticket is for something else, or too old");
+        }
+        *ret_who = (AuthWho){g_strdup("ticket"), ROLE_UNSET, NULL};
+        return true;
     }
-    return berth_error_set(error, BERTH_ERROR_UNAUTHENTICATED, "Authorization", NULL,
-                           "take the token from admin.token in the manager's state directory",
-                           "this token is not known here");
+    return check_token(core, token, route, ret_who, error);
 }
 
 static gboolean is_old(gpointer key, gpointer value, gpointer data)

@@ -22,6 +22,7 @@ typedef struct {
     Events *events;
     SoupServerMessage *message;
     char *subject; /* NULL: all */
+    char *tenant;  /* NULL: all */
     int64_t after; /* the revision up to which it has been told */
     gsize waiting; /* bytes given to the message and not written yet */
 } Follower;
@@ -30,6 +31,7 @@ typedef struct {
 typedef struct {
     int64_t revision;
     char *id, *name; /* of its subject */
+    char *tenant;
     GBytes *json;
 } Told;
 
@@ -38,6 +40,7 @@ static void told_free(gpointer data)
     Told *told = data;
     g_free(told->id);
     g_free(told->name);
+    g_free(told->tenant);
     g_bytes_unref(told->json);
     g_free(told);
 }
@@ -52,6 +55,7 @@ static Told *told_new(GBytes *event)
     *told = (Told){.revision = json_integer_value(json_object_get(json, "revision")),
                    .id = g_strdup(json_string_value(json_object_get(subject, "id"))),
                    .name = g_strdup(json_string_value(json_object_get(subject, "name"))),
+                   .tenant = g_strdup(json_string_value(json_object_get(json, "tenant"))),
                    .json = g_bytes_ref(event)};
     json_decref(json);
     return told;
@@ -62,6 +66,7 @@ static void follower_free(gpointer data)
     Follower *follower = data;
     g_object_unref(follower->message);
     g_free(follower->subject);
+    g_free(follower->tenant);
     g_free(follower);
 }
 
@@ -92,7 +97,8 @@ static bool is_for(const Told *told, const Follower *follower)
 {
     bool about = follower->subject == NULL || g_strcmp0(told->id, follower->subject) == 0 ||
                  g_strcmp0(told->name, follower->subject) == 0;
-    return about && told->revision > follower->after;
+    bool own = follower->tenant == NULL || g_strcmp0(told->tenant, follower->tenant) == 0;
+    return about && own && told->revision > follower->after;
 }
 
 static void append_frame(GString *out, const Told *told, bool last_of_revision)
@@ -189,12 +195,13 @@ static bool tell_kept(Follower *follower, GError **error)
 }
 
 void events_follow(Events *events, SoupServerMessage *message, int64_t revision,
-                   const char *subject)
+                   const char *subject, const char *tenant)
 {
     Follower *follower = g_new0(Follower, 1);
     follower->events = events;
     follower->message = g_object_ref(message);
     follower->subject = g_strdup(subject);
+    follower->tenant = g_strdup(tenant);
     follower->after = revision;
     g_autoptr(GError) error = NULL;
     SoupMessageHeaders *headers = soup_server_message_get_response_headers(message);
@@ -235,7 +242,8 @@ void events_flush(Events *events)
     g_autoptr(GList) followers = g_hash_table_get_values(events->followers);
     for (GList *at = followers; at != NULL; at = at->next) {
         Follower *follower = at->data;
-        if (follower->subject == NULL && follower->after < first->revision) {
+        if (follower->subject == NULL && follower->tenant == NULL &&
+            follower->after < first->revision) {
             whole = whole != NULL ? whole : frames_for(follower, events->told);
             tell(follower, events->told, whole);
         } else {

@@ -12,7 +12,7 @@
 #include "manager/manager.h"
 
 #define MAX_JSON_BYTES (1024 * 1024)
-#define TENANT "default"
+#define DEFAULT_TENANT "default"
 
 struct Http {
     Manager *manager;
@@ -29,6 +29,7 @@ typedef struct {
     uint64_t id; /* 0: the core has not been asked */
     bool paused; /* the answer did not come at once */
     gsize received;
+    AuthWho who;
     char *csr; /* JOIN_HOST: to be signed when the core has taken the host */
 } Pending;
 
@@ -37,6 +38,7 @@ static void pending_free(gpointer data)
     Pending *pending = data;
     g_strfreev(pending->params);
     g_free(pending->csr);
+    auth_who_clear(&pending->who);
     g_free(pending);
 }
 
@@ -153,27 +155,31 @@ static const ApiRoute *find_route(SoupServerMessage *message, const char *path, 
 }
 
 static bool check_headers(Http *http, SoupServerMessage *message, const ApiRoute *route,
-                          char **params, GError **error)
+                          char **params, AuthWho *ret_who, GError **error)
 {
     SoupMessageHeaders *headers = soup_server_message_get_request_headers(message);
     const char *authorization = soup_message_headers_get_one(headers, "Authorization");
     const char *blob = route->operation == API_OP_GET_BLOB ? params[0] : NULL;
-    if (route->scope != NULL &&
-        !auth_check(http->manager->auth, authorization, route->scope, blob, error)) {
+    if (route->roles != 0 && !auth_check(http->manager->auth, http->manager->core, authorization,
+                                         route, blob, ret_who, error)) {
         return false;
     }
     return route->body_kind == API_BODY_RAW ||
            check_length(soup_message_headers_get_content_length(headers), error);
 }
 
-static void attach(Http *http, SoupServerMessage *message, const ApiRoute *route, char **params)
+/* Takes over `params` and what `who` holds. */
+static void attach(Http *http, SoupServerMessage *message, const ApiRoute *route, char **params,
+                   AuthWho *who)
 {
     Pending *pending = g_new0(Pending, 1);
-    *pending = (Pending){.http = http, .message = message, .route = route, .params = params};
+    *pending =
+        (Pending){.http = http, .message = message, .route = route, .params = params, .who = *who};
+    *who = (AuthWho){0};
     g_object_set_data_full(G_OBJECT(message), "berth", pending, pending_free);
     g_signal_connect(message, "finished", G_CALLBACK(on_finished), pending);
     if (route->body_kind == API_BODY_RAW) {
-        blobs_receive(http->manager->blobs, message, TENANT, params[0], params[1]);
+        blobs_receive(http->manager->blobs, message, DEFAULT_TENANT, params[0], params[1]);
     } else {
         g_signal_connect(message, "got-chunk", G_CALLBACK(on_chunk), pending);
     }
@@ -186,10 +192,11 @@ static void on_headers(SoupServer *server, SoupServerMessage *message, const cha
     g_autoptr(GError) error = NULL;
     char **params = NULL;
     g_autofree char *allow = NULL;
+    g_auto(AuthWho) who = {0};
     http->manager->requests++;
     const ApiRoute *route = find_route(message, path, &params, &allow, &error);
-    if (route != NULL && check_headers(http, message, route, params, &error)) {
-        attach(http, message, route, params);
+    if (route != NULL && check_headers(http, message, route, params, &who, &error)) {
+        attach(http, message, route, params, &who);
         return;
     }
     g_strfreev(params);
@@ -279,11 +286,13 @@ static void pause_if_pending(Pending *pending)
     }
 }
 
-static void ask_core(Pending *pending, const void *query, const void *body, int64_t if_match)
+static void ask_core(Pending *pending, const ClusterPrincipal *principal, const void *query,
+                     const void *body, int64_t if_match)
 {
     Http *http = pending->http;
-    g_autofree char *secret =
-        pending->route->operation == API_OP_CREATE_JOIN_TOKEN ? auth_random_hex(32) : NULL;
+    int operation = pending->route->operation;
+    bool secretive = operation == API_OP_CREATE_JOIN_TOKEN || operation == API_OP_CREATE_TOKEN;
+    g_autofree char *secret = secretive ? auth_random_hex(32) : NULL;
     pending->id = ++http->last_id;
     if (pending->route->operation == API_OP_JOIN_HOST) {
         pending->csr = g_strdup(((const JoinRequest *)body)->csr);
@@ -295,7 +304,7 @@ static void ask_core(Pending *pending, const void *query, const void *body, int6
                               .query = query,
                               .body = body,
                               .if_match = if_match,
-                              .principal = {.subject = "admin", .tenant = TENANT},
+                              .principal = *principal,
                               .secret = secret};
     ClusterEvent event = {.kind = CLUSTER_EVENT_REQUEST, .request = &request};
     manager_step(http->manager, &event);
@@ -340,12 +349,12 @@ static void upgrade_free(gpointer data, GClosure *closure)
     g_free(upgrade);
 }
 
-static void open_console(Pending *pending, GError **error)
+static void open_console(Pending *pending, const ClusterPrincipal *principal, GError **error)
 {
     Manager *manager = pending->http->manager;
     const char *vm = NULL, *host = NULL;
     g_autoptr(GError) refusal = NULL;
-    if (!cluster_core_locate_vm(manager->core, TENANT, pending->params[0], &vm, &host, error)) {
+    if (!cluster_core_locate_vm(manager->core, principal, pending->params[0], &vm, &host, error)) {
         return;
     }
     if (!soup_websocket_server_check_handshake(pending->message, NULL, NULL, NULL, &refusal)) {
@@ -365,7 +374,8 @@ static void open_console(Pending *pending, GError **error)
     soup_websocket_server_process_handshake(pending->message, NULL, NULL, NULL, NULL);
 }
 
-static void follow_events(Pending *pending, const ListEventsQuery *query, GError **error)
+static void follow_events(Pending *pending, const ClusterPrincipal *principal,
+                          const ListEventsQuery *query, GError **error)
 {
     SoupMessageHeaders *headers = soup_server_message_get_request_headers(pending->message);
     const char *last = soup_message_headers_get_one(headers, "Last-Event-ID");
@@ -375,11 +385,13 @@ static void follow_events(Pending *pending, const ListEventsQuery *query, GError
                         "send the id of an event of this cluster", "this is no id of an event");
         return;
     }
-    events_follow(pending->http->manager->events, pending->message, (int64_t)from, query->subject);
+    events_follow(pending->http->manager->events, pending->message, (int64_t)from, query->subject,
+                  principal->all ? NULL : principal->tenant);
 }
 
 /* What the core has no part in; false: it has. */
-static bool answer_at_edge(Pending *pending, const void *query, GError **error)
+static bool answer_at_edge(Pending *pending, const ClusterPrincipal *principal, const void *query,
+                           GError **error)
 {
     Manager *manager = pending->http->manager;
     switch (pending->route->operation) {
@@ -405,17 +417,37 @@ static bool answer_at_edge(Pending *pending, const void *query, GError **error)
         pause_if_pending(pending);
         return true;
     case API_OP_OPEN_CONSOLE:
-        open_console(pending, error);
+        open_console(pending, principal, error);
         return true;
     case API_OP_LIST_EVENTS:
         if (((const ListEventsQuery *)query)->follow) {
-            follow_events(pending, query, error);
+            follow_events(pending, principal, query, error);
             return true;
         }
         return false;
     default:
         return false;
     }
+}
+
+/* For whom is asked: a token's own tenant, or the one that the query names. */
+static bool read_principal(const Pending *pending, GHashTable *query, ClusterPrincipal *ret,
+                           GError **error)
+{
+    const AuthWho *who = &pending->who;
+    const char *named = query != NULL ? g_hash_table_lookup(query, "tenant") : NULL;
+    if (who->tenant != NULL && named != NULL && strcmp(named, who->tenant) != 0) {
+        return berth_error_set(error, BERTH_ERROR_FORBIDDEN, "tenant", named, "leave it out",
+                               "this token is bound to tenant '%s'", who->tenant);
+    }
+    bool bound = who->tenant != NULL;
+    *ret = (ClusterPrincipal){.subject = who->subject != NULL ? who->subject : "",
+                              .tenant = bound           ? who->tenant
+                                        : named != NULL ? named
+                                                        : DEFAULT_TENANT,
+                              .bound = bound,
+                              .all = !bound && named == NULL};
+    return true;
 }
 
 static void on_request(SoupServer *server, SoupServerMessage *message, const char *path,
@@ -429,12 +461,13 @@ static void on_request(SoupServer *server, SoupServerMessage *message, const cha
     g_autoptr(GError) error = NULL;
     void *body = NULL;
     int64_t if_match = -1;
+    ClusterPrincipal principal;
     void *query = codec_decode_strings(route->query, values, &error);
-    if (query != NULL &&
+    if (query != NULL && read_principal(pending, values, &principal, &error) &&
         (route->body_kind == API_BODY_RAW || decode_body(pending, &body, &error)) &&
         read_if_match(pending, &if_match, &error) && check_join(pending, body, &error) &&
-        !answer_at_edge(pending, query, &error)) {
-        ask_core(pending, query, body, if_match);
+        !answer_at_edge(pending, &principal, query, &error)) {
+        ask_core(pending, &principal, query, body, if_match);
     }
     if (error != NULL) {
         http_answer_error(message, error);

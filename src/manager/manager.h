@@ -105,9 +105,10 @@ guint agents_count(const Agents *agents);
 /* events.c */
 Events *events_new(Manager *manager);
 void events_free(Events *events);
-/* Sends what is kept after `revision`, then goes on. `subject`: an id or name, or NULL for all. */
+/* Sends what is kept after `revision`, then goes on. `subject`: an id or name, or NULL for all;
+ * `tenant`: whose, or NULL for all. */
 void events_follow(Events *events, SoupServerMessage *message, int64_t revision,
-                   const char *subject);
+                   const char *subject, const char *tenant);
 /* Each event, then events_flush() when all of a revision are told. */
 void events_publish(Events *events, GBytes *event);
 void events_flush(Events *events);

@@ -1,0 +1,294 @@
+#include "cluster/tenants.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "base/units.h"
+#include "cluster/accounts.h"
+#include "cluster/fleet.h"
+#include "cluster/txn.h"
+
+#define WITHOUT_APP "-"
+
+enum { FIXED = 5 };
+
+static const BerthQuantity quantities[FIXED] = {BERTH_QUANTITY_CPU, BERTH_QUANTITY_MEMORY,
+                                                BERTH_QUANTITY_DISK, BERTH_QUANTITY_DISK_BW,
+                                                BERTH_QUANTITY_NET_BW};
+
+const char *tenant_for_new(ClusterCore *core, const ClusterRequest *request, const char *asked,
+                           GError **error)
+{
+    const char *own = request->principal.tenant;
+    if (asked == NULL || strcmp(asked, own) == 0) {
+        return own;
+    }
+    if (request->principal.bound) {
+        berth_error_set(error, BERTH_ERROR_FORBIDDEN, "tenant", asked, "leave it out",
+                        "this token is bound to tenant '%s'", own);
+        return NULL;
+    }
+    const ClusterTenant *tenant = find_tenant(core, asked, error);
+    return tenant != NULL ? tenant->name : NULL;
+}
+
+const char *tenant_shown(const ClusterRequest *request)
+{
+    return request->principal.all ? NULL : request->principal.tenant;
+}
+
+bool tenant_is_shown(const char *shown, const char *tenant)
+{
+    return shown == NULL || strcmp(shown, tenant) == 0;
+}
+
+/* False: no limit. */
+static bool limit_of(const ClusterCore *core, const Quota *quota, int dim, int64_t *ret_limit)
+{
+    if (quota == NULL) {
+        return false;
+    }
+    const struct {
+        bool has;
+        int64_t limit;
+    } fixed[FIXED] = {{quota->has_cpu, quota->cpu},
+                      {quota->has_memory, quota->memory},
+                      {quota->has_disk, quota->disk},
+                      {quota->has_disk_bw, quota->disk_bw},
+                      {quota->has_net_bw, quota->net_bw}};
+    if (dim >= FIXED) {
+        return int_map_get(quota->accelerators, core->dimensions->pdata[dim], ret_limit);
+    }
+    if (fixed[dim].has) {
+        *ret_limit = fixed[dim].limit;
+    }
+    return fixed[dim].has;
+}
+
+static char *amount_text(int dim, int64_t amount)
+{
+    return dim < FIXED ? berth_quantity_format(quantities[dim], amount)
+                       : g_strdup_printf("%" G_GINT64_FORMAT, amount);
+}
+
+/* "tenant 'blue' may use 16 cpu and uses 14: of the 4 asked for 2 are missing" */
+static bool refuse(const ClusterTenant *tenant, const char *name, const char *field,
+                   const char *limit, const char *used, const char *asked, const char *missing,
+                   const char *enough, GError **error)
+{
+    g_autofree char *path = g_strconcat("quota.", field, NULL);
+    g_autofree char *remedy =
+        g_strdup_printf("ask for less, delete VMs, or have the quota raised: 'berth quota set %s "
+                        "%s=%s'",
+                        tenant->name, field, enough);
+    return berth_error_set(error, BERTH_ERROR_NO_CAPACITY, path, asked, remedy,
+                           "tenant '%s' may use %s %s and uses %s: of the %s asked for %s are "
+                           "missing",
+                           tenant->name, limit, name, used, asked, missing);
+}
+
+static bool refuse_dimension(const ClusterCore *core, const ClusterTenant *tenant, int dim,
+                             int64_t limit, int64_t asked, GError **error)
+{
+    const char *name = core->dimensions->pdata[dim];
+    int64_t uses = tenant->usage.amount[dim];
+    g_autofree char *limit_text = amount_text(dim, limit);
+    g_autofree char *used = amount_text(dim, uses);
+    g_autofree char *asked_text = amount_text(dim, asked);
+    g_autofree char *missing = amount_text(dim, MIN(asked, uses + asked - limit));
+    g_autofree char *enough = amount_text(dim, uses + asked);
+    return refuse(tenant, name, name, limit_text, used, asked_text, missing, enough, error);
+}
+
+static bool refuse_count(const ClusterTenant *tenant, int64_t count, GError **error)
+{
+    int64_t limit = tenant->spec->quota->vms;
+    g_autofree char *limit_text = g_strdup_printf("%" G_GINT64_FORMAT, limit);
+    g_autofree char *used = g_strdup_printf("%" G_GINT64_FORMAT, tenant->vms);
+    g_autofree char *asked = g_strdup_printf("%" G_GINT64_FORMAT, count);
+    g_autofree char *missing =
+        g_strdup_printf("%" G_GINT64_FORMAT, MIN(count, tenant->vms + count - limit));
+    g_autofree char *enough = g_strdup_printf("%" G_GINT64_FORMAT, tenant->vms + count);
+    return refuse(tenant, "VMs", "vms", limit_text, used, asked, missing, enough, error);
+}
+
+static bool within_quota(const ClusterCore *core, const ClusterTenant *tenant, const Vector *more,
+                         int64_t count, GError **error)
+{
+    const Quota *quota = tenant->spec->quota;
+    for (int d = 0; d < (int)core->dimensions->len; d++) {
+        int64_t limit = 0;
+        if (more->amount[d] > 0 && limit_of(core, quota, d, &limit) &&
+            tenant->usage.amount[d] + more->amount[d] > limit) {
+            return refuse_dimension(core, tenant, d, limit, more->amount[d], error);
+        }
+    }
+    return count == 0 || quota == NULL || !quota->has_vms || tenant->vms + count <= quota->vms ||
+           refuse_count(tenant, count, error);
+}
+
+bool tenant_allows(ClusterCore *core, const char *name, const Resources *resources, int64_t count,
+                   GError **error)
+{
+    const ClusterTenant *tenant = model_tenant(core, name);
+    Vector more;
+    if (!fleet_vector(core, resources, &more, error)) {
+        return false;
+    }
+    for (int d = 0; d < MAX_DIMENSIONS; d++) {
+        more.amount[d] *= count;
+    }
+    return within_quota(core, tenant, &more, count, error) &&
+           account_affords(core, tenant, &more, error);
+}
+
+bool tenant_allows_resize(ClusterCore *core, const ClusterVm *vm, const Resources *resources,
+                          GError **error)
+{
+    const ClusterTenant *tenant = model_tenant(core, vm->tenant);
+    Vector more;
+    if (!fleet_vector(core, resources, &more, error)) {
+        return false;
+    }
+    for (int d = 0; d < MAX_DIMENSIONS; d++) {
+        more.amount[d] -= vm->counted.amount[d];
+    }
+    return within_quota(core, tenant, &more, 0, error) &&
+           account_affords(core, tenant, &more, error);
+}
+
+static Meter *meter_of(ClusterTenant *tenant, const ClusterVm *vm)
+{
+    const char *app = vm->app != NULL ? vm->app->spec->name : WITHOUT_APP;
+    Meter *meter = g_tree_lookup(tenant->meters, app);
+    if (meter == NULL) {
+        meter = g_new0(Meter, 1);
+        meter->app = g_strdup(app);
+        g_tree_insert(tenant->meters, meter->app, meter);
+    }
+    return meter;
+}
+
+static void change_usage(ClusterVm *vm, const Vector *counted)
+{
+    for (int d = 0; d < MAX_DIMENSIONS; d++) {
+        int64_t more = counted->amount[d] - vm->counted.amount[d];
+        vm->owner->usage.amount[d] += more;
+        vm->meter->usage.amount[d] += more;
+    }
+    vm->counted = *counted;
+}
+
+void tenant_count_vm(ClusterCore *core, ClusterVm *vm)
+{
+    Vector wants = fleet_amounts(core, vm->placement != NULL ? vm->spec->resources : NULL);
+    bool is_new = vm->owner == NULL;
+    if (!is_new && memcmp(&wants, &vm->counted, sizeof wants) == 0) {
+        return;
+    }
+    if (is_new) {
+        vm->owner = model_tenant(core, vm->tenant);
+        vm->meter = meter_of(vm->owner, vm);
+    }
+    if (core->resumed) {
+        account_charge_meter(core, vm->owner, vm->meter);
+    }
+    vm->owner->vms += is_new;
+    vm->meter->vms += is_new;
+    change_usage(vm, &wants);
+}
+
+void tenant_uncount_vm(ClusterCore *core, ClusterVm *vm)
+{
+    if (vm->owner == NULL) {
+        return;
+    }
+    account_charge_meter(core, vm->owner, vm->meter);
+    change_usage(vm, &(Vector){0});
+    vm->owner->vms--;
+    if (--vm->meter->vms == 0) {
+        g_tree_remove(vm->owner->meters, vm->meter->app);
+    }
+    vm->owner = NULL;
+    vm->meter = NULL;
+}
+
+Resources *tenant_resources(const ClusterCore *core, const Vector *vector)
+{
+    Resources *resources = resources_new();
+    resources->cpu = vector->amount[0];
+    resources->memory = vector->amount[1];
+    resources->disk = vector->amount[2];
+    resources->disk_bw = vector->amount[3];
+    resources->net_bw = vector->amount[4];
+    for (guint d = FIXED; d < core->dimensions->len; d++) {
+        if (vector->amount[d] != 0) {
+            int_map_set(resources->accelerators, core->dimensions->pdata[d], vector->amount[d]);
+        }
+    }
+    return resources;
+}
+
+void tenants_load_finish(ClusterCore *core)
+{
+    for (GTreeNode *n = g_tree_node_first(core->tenants); n != NULL; n = g_tree_node_next(n)) {
+        ClusterTenant *tenant = g_tree_node_value(n);
+        tenant->usage_allowed = tenant->usage;
+        tenant->vms_allowed = tenant->vms;
+    }
+    accounts_load_finish(core);
+}
+
+void tenants_resume(ClusterCore *core)
+{
+    for (GTreeNode *n = g_tree_node_first(core->tenants); n != NULL; n = g_tree_node_next(n)) {
+        ClusterTenant *tenant = g_tree_node_value(n);
+        if (tenant->revision == 0) {
+            save_tenant(core, tenant);
+            save_account(core, tenant);
+            txn_seal_if_large(core);
+        }
+    }
+}
+
+static bool check_tenant(ClusterCore *core, const ClusterTenant *tenant, GError **error)
+{
+    Vector sum = {0};
+    int64_t vms = 0;
+    for (GTreeNode *n = g_tree_node_first(core->vms); n != NULL; n = g_tree_node_next(n)) {
+        const ClusterVm *vm = g_tree_node_value(n);
+        if (strcmp(vm->tenant, tenant->name) == 0) {
+            Vector wants = fleet_amounts(core, vm->placement != NULL ? vm->spec->resources : NULL);
+            for (int d = 0; d < MAX_DIMENSIONS; d++) {
+                sum.amount[d] += wants.amount[d];
+            }
+            vms++;
+        }
+    }
+    if (memcmp(&sum, &tenant->usage, sizeof sum) != 0 || vms != tenant->vms) {
+        return berth_error_set(error, BERTH_ERROR_INTERNAL, "tenant", tenant->name, NULL,
+                               "the tenant's usage is not the sum of its placements");
+    }
+    const Quota *quota = tenant->spec->quota;
+    for (int d = 0; d < (int)core->dimensions->len; d++) {
+        int64_t limit = 0;
+        if (limit_of(core, quota, d, &limit) &&
+            sum.amount[d] > MAX(limit, tenant->usage_allowed.amount[d])) {
+            return berth_error_set(error, BERTH_ERROR_INTERNAL, core->dimensions->pdata[d],
+                                   tenant->name, NULL, "the tenant's quota is passed");
+        }
+    }
+    return quota == NULL || !quota->has_vms || vms <= MAX(quota->vms, tenant->vms_allowed) ||
+           berth_error_set(error, BERTH_ERROR_INTERNAL, "vms", tenant->name, NULL,
+                           "the tenant's quota is passed");
+}
+
+bool tenants_check(ClusterCore *core, GError **error)
+{
+    for (GTreeNode *n = g_tree_node_first(core->tenants); n != NULL; n = g_tree_node_next(n)) {
+        if (!check_tenant(core, g_tree_node_value(n), error)) {
+            return false;
+        }
+    }
+    return true;
+}
