@@ -270,7 +270,7 @@ bool get_statement(ClusterCore *core, const ClusterRequest *request, GError **er
     }
     g_autoptr(Statement) statement = statement_new();
     statement->tenant = g_strdup(tenant->name);
-    statement->account = account_now(core, tenant);
+    statement->account = account_copy(tenant->account); /* so that the charges add up to it */
     statement->hourly = tenant->spec->charged ? account_hourly(core, &tenant->usage) : 0;
     statement->since_ms = query->since;
     add_charges(statement, tenant, query->limit);
