@@ -147,7 +147,7 @@ class Manager:
 
     def objects(self):
         """All that the API lists, to compare before and after; measurements and times left out."""
-        kinds = "hosts sizes images networks vms apps operations join-tokens".split()
+        kinds = "hosts sizes images networks vms apps operations join-tokens tenants tokens".split()
         found = {kind: self.get(f"/v1/{kind}", limit=1000).json["items"] for kind in kinds}
         for host in found["hosts"]:
             del host["status"]["since-ms"]

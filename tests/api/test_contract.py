@@ -534,6 +534,63 @@ def test_restart(manager, agents, catalog, tmp_path):
     assert manager.delete("/v1/vms/lasting", wait=20).json["state"] == "done"
 
 
+def test_tenants(manager, agents, catalog):
+    refused(manager.get("/v1/tenants", limit=0), "invalid", "limit", "0")
+    body = {"name": "red", "quota": {"cpu": 1000, "accelerators": {"gpu/a100": 1}}, "on-empty": "stop"}
+    made = manager.post("/v1/tenants", body)
+    assert made.status == 201 and made.json["spec"]["quota"] == body["quota"], made
+    refused(manager.post("/v1/tenants", body), "exists", "name", "red")
+    refused(manager.post("/v1/tenants", {"name": "x", "quota": {"cpus": 1}}), "invalid", "quota.cpus")
+    refused(manager.post("/v1/tenants", {"name": "x", "quota": {"cpu": -1}}), "invalid", "quota.cpu", "-1")
+    assert manager.get("/v1/tenants/red").json == made.json
+    assert {tenant["name"] for tenant in manager.get("/v1/tenants").json["items"]} == {"default", "red"}
+    refused(manager.get("/v1/tenants/rad"), "not-found", "tenant", "rad")
+    assert manager.patch("/v1/tenants/red", {"grace-seconds": 60}).json["spec"]["grace-seconds"] == 60
+    refused(manager.patch("/v1/tenants/red", {"on-empty": "weep"}), "invalid", "on-empty", "weep")
+    refused(manager.patch("/v1/tenants/red", {}, headers={"If-Match": '"1"'}), "precondition", "If-Match")
+
+    assert manager.get("/v1/rates").json["cpu"] == 0
+    refused(manager.get("/v1/rates", token=False), "unauthenticated")
+    assert manager.put("/v1/rates", {"cpu": 36000000}).json["cpu"] == 36000000
+    refused(manager.put("/v1/rates", {"cpu": 1.5}), "invalid", "cpu", "1.5")
+    first = refused(manager.post("/v1/vms", vm_of("first", tenant="red")), "no-capacity", "credits")
+    assert "tenant 'red' has 0 credits" in first["message"] and "18" in first["message"]
+
+    credited = manager.post("/v1/tenants/red/credits", {"amount": 50000000, "note": "to begin with"})
+    assert credited.status == 201 and credited.json["status"]["account"]["balance"] == 50000000
+    refused(manager.post("/v1/tenants/red/credits", {"amount": 0}), "invalid", "amount", "0")
+    assert manager.post("/v1/vms", vm_of("first"), tenant="red", wait=20).json["state"] == "done"
+    assert manager.post("/v1/vms", vm_of("second", tenant="red"), wait=20).json["state"] == "done"
+    third = refused(manager.post("/v1/vms", vm_of("third", tenant="red")), "no-capacity", "quota.cpu", "500m")
+    assert "may use 1 cpu and uses 1: of the 500m asked for 500m are missing" in third["message"], third
+    refused(manager.get("/v1/vms/first"), "not-found", "vm", "first")
+    refused(manager.get("/v1/vms", tenant="rad"), "not-found", "tenant", "rad")
+    assert [vm["name"] for vm in manager.get("/v1/vms", tenant="red").json["items"]] == ["first", "second"]
+    statement = manager.get("/v1/tenants/red/statement").json
+    assert statement["credits"][0]["note"] == "to begin with" and statement["hourly"] == 36000000
+    refused(manager.get("/v1/tenants/red/statement", since="now"), "invalid", "since", "now")
+    refused(manager.delete("/v1/tenants/red"), "conflict", "tenant", "red")
+    for name in ("first", "second"):
+        assert manager.delete(f"/v1/vms/{name}", tenant="red", wait=20).json["state"] == "done"
+    assert manager.delete("/v1/tenants/red").json == {}
+    assert manager.put("/v1/rates", {}).status == 200
+
+
+def test_tokens(manager):
+    refused(manager.get("/v1/tokens", limit=0), "invalid", "limit", "0")
+    refused(manager.post("/v1/tokens", {"role": "king"}), "invalid", "role", "king")
+    refused(manager.post("/v1/tokens", {"role": "tenant"}), "invalid", "tenant")
+    refused(manager.post("/v1/tokens", {"role": "tenant", "tenant": "defualt"}), "not-found", "tenant", "defualt")
+    made = manager.post("/v1/tokens", {"role": "operator", "description": "for a test"})
+    assert made.status == 201 and made.json["token"].startswith(made.json["id"] + ".")
+    listed = [token for token in manager.get("/v1/tokens").json["items"] if token["id"] == made.json["id"]]
+    assert listed and "token" not in listed[0] and "hash" not in listed[0]
+    assert manager.get("/v1/hosts", token=made.json["token"]).status == 200
+    assert manager.delete(f"/v1/tokens/{made.json['id']}").json == {}
+    refused(manager.get("/v1/hosts", token=made.json["token"]), "unauthenticated", "Authorization")
+    refused(manager.delete(f"/v1/tokens/{made.json['id']}"), "not-found", "token", made.json["id"])
+
+
 def test_nothing_was_left_out(manager):
     refused(manager.get("/v1/snapshot", token=False), "unauthenticated", "Authorization")
     assert manager.get("/v1/snapshot").status == 200
