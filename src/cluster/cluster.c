@@ -186,9 +186,11 @@ static const char *owner_of(const ClusterCore *core, const char *id)
     const ClusterVm *vm = g_tree_lookup(core->vms, id);
     const ClusterApp *app = g_tree_lookup(core->apps, id);
     const ClusterNetwork *network = g_tree_lookup(core->networks, id);
+    const ClusterRule *rule = g_tree_lookup(core->rules, id);
     return vm != NULL        ? vm->tenant
            : app != NULL     ? app->tenant
            : network != NULL ? network->object->tenant
+           : rule != NULL    ? rule->object->tenant
                              : NULL;
 }
 

@@ -176,8 +176,8 @@ struct ClusterCore {
     GTree *hosts, *vms, *apps, *networks, *images, *rules, *operations; /* by id */
     GTree *sizes;                                                       /* by name → Size */
     GTree *join_tokens;                                                 /* by id → JoinToken */
-    GTree *tenants;                                             /* by name → ClusterTenant */
-    GTree *tokens;                                              /* by id → Token */
+    GTree *tenants; /* by name → ClusterTenant */
+    GTree *tokens;  /* by id → Token */
     Rates *rates;
     int64_t charge_due_ms;   /* when accounts are charged next; INT64_MAX: nothing is used */
     GHashTable *tombstones;  /* VM id → Tombstone */

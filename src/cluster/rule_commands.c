@@ -4,19 +4,20 @@
 #include "cluster/commands.h"
 #include "cluster/keys.h"
 #include "cluster/rules.h"
+#include "cluster/tenants.h"
 #include "cluster/txn.h"
 
-static json_t *encode_rule(ClusterCore *core, const void *object, const void *tenant)
+static json_t *encode_rule(ClusterCore *core, const void *object, const void *shown)
 {
     const ClusterRule *rule = object;
-    return strcmp(rule->object->tenant, tenant) == 0 ? rule_encode(rule->object) : NULL;
+    return tenant_is_shown(shown, rule->object->tenant) ? rule_encode(rule->object) : NULL;
 }
 
 bool list_rules(ClusterCore *core, const ClusterRequest *request, GError **error)
 {
     const ListRulesQuery *query = request->query;
     reply_list(core, request->id, core->rules, query->limit, query->after, encode_rule,
-               request->principal.tenant);
+               tenant_shown(request));
     return true;
 }
 
@@ -93,8 +94,9 @@ bool create_rule(ClusterCore *core, const ClusterRequest *request, GError **erro
 {
     const RuleCreate *body = request->body;
     const CreateRuleQuery *query = request->query;
-    const char *tenant = request->principal.tenant;
-    if (!check_fields(body, error) || !name_is_free(core, "rule", tenant, body->name, error)) {
+    const char *tenant = tenant_for_new(core, request, body->tenant, error);
+    if (tenant == NULL || !check_fields(body, error) ||
+        !name_is_free(core, "rule", tenant, body->name, error)) {
         return false;
     }
     ClusterRule *rule = model_add_rule(core, rule_from_create(core, tenant, body));

@@ -146,7 +146,7 @@ bool update_tenant(ClusterCore *core, const ClusterRequest *request, GError **er
 /* What the tenant still owns, in words; NULL: nothing. */
 static char *belongings(ClusterCore *core, const ClusterTenant *tenant)
 {
-    int64_t apps = 0, networks = 0;
+    int64_t apps = 0, networks = 0, rules = 0;
     for (GTreeNode *n = g_tree_node_first(core->apps); n != NULL; n = g_tree_node_next(n)) {
         apps += strcmp(((ClusterApp *)g_tree_node_value(n))->tenant, tenant->name) == 0;
     }
@@ -154,11 +154,15 @@ static char *belongings(ClusterCore *core, const ClusterTenant *tenant)
         const ClusterNetwork *network = g_tree_node_value(n);
         networks += strcmp(network->object->tenant, tenant->name) == 0;
     }
-    return tenant->vms + apps + networks == 0
+    for (GTreeNode *n = g_tree_node_first(core->rules); n != NULL; n = g_tree_node_next(n)) {
+        rules += strcmp(((ClusterRule *)g_tree_node_value(n))->object->tenant, tenant->name) == 0;
+    }
+    return tenant->vms + apps + networks + rules == 0
                ? NULL
                : g_strdup_printf("%" G_GINT64_FORMAT " VMs, %" G_GINT64_FORMAT
-                                 " apps and %" G_GINT64_FORMAT " networks",
-                                 tenant->vms, apps, networks);
+                                 " apps, %" G_GINT64_FORMAT " networks and %" G_GINT64_FORMAT
+                                 " rules",
+                                 tenant->vms, apps, networks, rules);
 }
 
 bool delete_tenant(ClusterCore *core, const ClusterRequest *request, GError **error)
