@@ -12,6 +12,7 @@ extern const CliGroup host_group;
 extern const CliGroup image_group;
 extern const CliGroup network_group;
 extern const CliGroup operation_group;
+extern const CliGroup plan_group;
 extern const CliGroup rule_group;
 extern const CliGroup size_group;
 extern const CliGroup support_group;

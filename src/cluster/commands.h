@@ -37,6 +37,10 @@ bool get_image(ClusterCore *core, const ClusterRequest *request, GError **error)
 bool delete_image(ClusterCore *core, const ClusterRequest *request, GError **error);
 void image_received(ClusterCore *core, const char *image, const char *sha256, uint64_t request);
 
+bool get_plan_fit(ClusterCore *core, const ClusterRequest *request, GError **error);
+bool get_plan_lose(ClusterCore *core, const ClusterRequest *request, GError **error);
+bool get_plan_drain(ClusterCore *core, const ClusterRequest *request, GError **error);
+
 bool list_rules(ClusterCore *core, const ClusterRequest *request, GError **error);
 bool create_rule(ClusterCore *core, const ClusterRequest *request, GError **error);
 bool get_rule(ClusterCore *core, const ClusterRequest *request, GError **error);

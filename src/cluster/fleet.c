@@ -5,7 +5,6 @@
 #include "base/error.h"
 #include "base/resources.h"
 #include "cluster/rules.h"
-#include "place/rules.h"
 
 /* Booked for a QEMU when no host has measured one yet; MiB. */
 #define OVERHEAD_UNTIL_MEASURED 128
@@ -328,17 +327,10 @@ static BerthPlacePolicy engine_policy(PlacePolicy policy)
     return its;
 }
 
-/* A request to the engine, with the storage that it points to. */
-typedef struct {
-    BerthPlaceRequest request;
-    Vector vector;
-    uint64_t *allowed;
-    uint32_t groups[RULES_MAX_GROUPS], labels[BERTH_PLACE_MAX_LABELS];
-} EngineRequest;
-
-static bool engine_request(ClusterCore *core, const char *tenant, const VmSpec *spec,
-                           const ClusterHost *only, EngineRequest *ret_request, GError **error)
+bool fleet_request(ClusterCore *core, const char *tenant, const VmSpec *spec,
+                   const ClusterHost *only, EngineRequest *ret_request, GError **error)
 {
+    *ret_request = (EngineRequest){.allowed = NULL};
     EngineRequest r = {
         .request = {.struct_size = sizeof r.request, .policy = engine_policy(spec->policy)}};
     if (!fleet_vector(core, spec->resources, &r.vector, error) ||
@@ -365,6 +357,11 @@ static bool engine_request(ClusterCore *core, const char *tenant, const VmSpec *
     ret_request->request.groups = ret_request->groups;
     ret_request->request.labels = ret_request->labels;
     return true;
+}
+
+void fleet_request_clear(EngineRequest *request)
+{
+    g_clear_pointer(&request->allowed, g_free);
 }
 
 static char *verdict_text(ClusterCore *core, const ClusterHost *host, const BerthPlaceVerdict *v)
@@ -465,8 +462,8 @@ static bool set_contradiction(ClusterCore *core, const EngineRequest *request, G
     return told;
 }
 
-static void set_refusal(ClusterCore *core, const EngineRequest *request, const ClusterHost *only,
-                        GError **error)
+void fleet_refuse(ClusterCore *core, const EngineRequest *request, const ClusterHost *only,
+                  GError **error)
 {
     if (set_contradiction(core, request, error)) {
         return;
@@ -496,7 +493,7 @@ ClusterHost *fleet_find(ClusterCore *core, const char *tenant, const VmSpec *spe
                         ClusterHost *only, char **ret_why, GError **error)
 {
     EngineRequest request;
-    if (!engine_request(core, tenant, spec, only, &request, error)) {
+    if (!fleet_request(core, tenant, spec, only, &request, error)) {
         return NULL;
     }
     BerthPlaceDecision decision = {.struct_size = sizeof decision};
@@ -507,12 +504,12 @@ ClusterHost *fleet_find(ClusterCore *core, const char *tenant, const VmSpec *spe
         *ret_why = g_strdup_printf("%s: score %.6g",
                                    berth_place_policy_name(request.request.policy), decision.score);
     } else if (result == BERTH_PLACE_NO_HOST) {
-        set_refusal(core, &request, only, error);
+        fleet_refuse(core, &request, only, error);
     } else {
         berth_error_set(error, BERTH_ERROR_INVALID, "resources", NULL, "ask for something",
                         "cannot be placed: %s", berth_place_strerror(result));
     }
-    g_free(request.allowed);
+    fleet_request_clear(&request);
     return host;
 }
 
@@ -520,14 +517,14 @@ GPtrArray *fleet_try(ClusterCore *core, const char *tenant, const VmSpec *spec, 
                      int64_t count, Explanation **ret_refusal, GError **error)
 {
     EngineRequest request;
-    if (!engine_request(core, tenant, spec, only, &request, error)) {
+    if (!fleet_request(core, tenant, spec, only, &request, error)) {
         return NULL;
     }
     g_autoptr(GPtrArray) hosts = g_ptr_array_new();
     while ((int64_t)hosts->len < count) {
         BerthPlaceDecision decision = {.struct_size = sizeof decision};
         if (berth_place_find(core->place, &request.request, &decision) != BERTH_PLACE_OK) {
-            set_refusal(core, &request, only, error);
+            fleet_refuse(core, &request, only, error);
             if (count > 1) {
                 g_prefix_error(error, "%u of %" G_GINT64_FORMAT " VMs fit; ", hosts->len, count);
             }
@@ -545,7 +542,7 @@ GPtrArray *fleet_try(ClusterCore *core, const char *tenant, const VmSpec *spec, 
         berth_place_leave(core->place, host->place, request.groups, request.request.n_groups);
         berth_place_give(core->place, host->place, request.vector.amount);
     }
-    g_free(request.allowed);
+    fleet_request_clear(&request);
     return (int64_t)hosts->len == count ? g_steal_pointer(&hosts) : NULL;
 }
 
@@ -588,9 +585,9 @@ Explanation *fleet_explain(ClusterCore *core, const char *tenant, const VmSpec *
         spec->policy != PLACE_POLICY_UNSET ? spec->policy : PLACE_POLICY_MOST_FREE;
     explaining.explanation->request = resources_copy(spec->resources);
     EngineRequest request;
-    if (engine_request(core, tenant, spec, only, &request, NULL)) {
+    if (fleet_request(core, tenant, spec, only, &request, NULL)) {
         berth_place_explain(core->place, &request.request, add_verdict, &explaining);
-        g_free(request.allowed);
+        fleet_request_clear(&request);
     }
     g_ptr_array_sort(explaining.explanation->hosts, compare_verdicts);
     return explaining.explanation;

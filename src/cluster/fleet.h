@@ -7,6 +7,8 @@
 #pragma once
 
 #include "cluster/model.h"
+#include "cluster/rules.h"
+#include "place/rules.h"
 
 void fleet_init(ClusterCore *core);
 void fleet_clear(ClusterCore *core);
@@ -42,6 +44,24 @@ bool fleet_can_reserve(ClusterCore *core, const ClusterHost *host, const Resourc
  * dimension and the amount missing. */
 bool fleet_can_grow(ClusterCore *core, const ClusterVm *vm, const Resources *resources,
                     GError **error);
+
+/* A request to the engine, with the storage that it points to. */
+typedef struct {
+    BerthPlaceRequest request;
+    Vector vector;
+    uint64_t *allowed;
+    uint32_t groups[RULES_MAX_GROUPS], labels[BERTH_PLACE_MAX_LABELS];
+} EngineRequest;
+
+/* What the engine is asked for a spec; it is cleared, also after a failure. It must not be copied: it
+ * points into itself. */
+bool fleet_request(ClusterCore *core, const char *tenant, const VmSpec *spec,
+                   const ClusterHost *only, EngineRequest *ret_request, GError **error);
+void fleet_request_clear(EngineRequest *request);
+
+/* Why no host takes a request: NO_CAPACITY. */
+void fleet_refuse(ClusterCore *core, const EngineRequest *request, const ClusterHost *only,
+                  GError **error);
 
 /* The host for a request by its policy; NULL with NO_CAPACITY, whose message sums up the reasons.
  * `only` (may be NULL) is the one host allowed. Nothing is booked. */

@@ -67,7 +67,7 @@ static bool check_size(const Size *size, const ClusterImage *image, GError **err
     return true;
 }
 
-static VmSpec *spec_of_size(const Size *size)
+VmSpec *spec_of_size(const Size *size)
 {
     VmSpec *spec = vm_spec_new();
     spec->size = g_strdup(size->name);

@@ -20,3 +20,6 @@ VmSpec *spec_of_app_vm(ClusterCore *core, const ClusterApp *app, int64_t number,
 
 /* vCPUs that a guest needs to use so much CPU. */
 int64_t vcpus_for(int64_t millicores);
+
+/* What a size says of a VM; everything else is still to be set. */
+VmSpec *spec_of_size(const Size *size);

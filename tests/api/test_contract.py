@@ -126,6 +126,25 @@ def test_delete_host(manager, tmp_path):
     gone.close()
 
 
+def test_plans(manager, tmp_path):
+    host = Agent(manager, tmp_path / "planner", "planner").connect()
+    assert manager.post("/v1/sizes", {"name": "planned", "resources": {"cpu": 100, "memory": 64}}).status == 201
+    answer = manager.get("/v1/plans/fit", size="planned")
+    assert answer.status == 200 and answer.json["count"] >= 0
+    assert manager.get("/v1/plans/fit", size="planned", survive=1, policy="cosine").status == 200
+    refused(manager.get("/v1/plans/fit"), "invalid", "size")
+    refused(manager.get("/v1/plans/fit", size="planed"), "not-found", "size", "planed")
+    refused(manager.get("/v1/plans/fit", size="planned", survive=2), "invalid", "survive", "2")
+    refused(manager.get("/v1/plans/fit", size="planned", app="nobody"), "not-found", "app")
+    for question in ("lose", "drain"):
+        refused(manager.get("/v1/plans/" + question, hosts="nobody"), "not-found", "host", "nobody")
+        refused(manager.get("/v1/plans/" + question, hosts="rack=none"), "not-found", "hosts", "rack=none")
+        assert manager.get("/v1/plans/" + question, hosts="planner").status == 200
+    assert manager.delete("/v1/sizes/planned").status == 200
+    assert manager.delete("/v1/hosts/planner").status == 200
+    host.close()
+
+
 def test_rules(manager):
     rule = {"name": "tiny-apart", "kind": "apart", "subject": "app/tiny", "level": "rack"}
     assert manager.post("/v1/rules", rule, dry_run=True).status == 200

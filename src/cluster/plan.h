@@ -1,0 +1,17 @@
+/*
+ * What if: questions to a copy of the engine, with which nothing changes. Private to src/cluster.
+ */
+#pragma once
+
+#include "cluster/model.h"
+
+/* How many more VMs of this spec fit, one after another by its policy; so that afterwards any
+ * `survive` hosts could be lost and the VMs of each would still find a place, one host at a time (0:
+ * that is not asked). */
+PlanFit *plan_fit(ClusterCore *core, const char *tenant, const VmSpec *spec, int64_t survive,
+                  GError **error);
+
+/* Where the VMs of these hosts (of ClusterHost, in the order of their ids) would go if the hosts were
+ * lost at once, or drained: one VM after another, the largest first; a drained host keeps a VM until
+ * it has gone. */
+PlanMoves *plan_moves(ClusterCore *core, const GPtrArray *hosts, bool drain, GError **error);

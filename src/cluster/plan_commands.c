@@ -1,0 +1,86 @@
+#include <string.h>
+
+#include "base/error.h"
+#include "cluster/commands.h"
+#include "cluster/plan.h"
+#include "cluster/rules.h"
+#include "cluster/spec.h"
+#include "cluster/txn.h"
+
+bool get_plan_fit(ClusterCore *core, const ClusterRequest *request, GError **error)
+{
+    const GetPlanFitQuery *query = request->query;
+    const Size *size = find_size(core, query->size, error);
+    if (size == NULL) {
+        return false;
+    }
+    g_autoptr(VmSpec) spec = spec_of_size(size);
+    spec->name = g_strdup("(new)"); /* no VM has such a name, so no rule speaks of it */
+    spec->policy = query->policy != PLACE_POLICY_UNSET ? query->policy : PLACE_POLICY_MOST_FREE;
+    if (query->app != NULL) {
+        const ClusterApp *app = find_app(core, request->principal.tenant, query->app, error);
+        if (app == NULL) {
+            return false;
+        }
+        spec->app = g_strdup(app->id);
+    }
+    g_autoptr(PlanFit) plan =
+        plan_fit(core, request->principal.tenant, spec, query->survive, error);
+    if (plan == NULL) {
+        return false;
+    }
+    reply_json(core, request->id, 200, plan_fit_encode(plan), -1);
+    return true;
+}
+
+/* The hosts that a text means: one host by name or id, or all with a label KEY=VALUE. */
+static GPtrArray *hosts_meant(ClusterCore *core, const char *what, GError **error)
+{
+    g_autoptr(GPtrArray) hosts = g_ptr_array_new();
+    const char *equals = strchr(what, '=');
+    if (equals == NULL) {
+        ClusterHost *host = find_host(core, what, error);
+        if (host == NULL) {
+            return NULL;
+        }
+        g_ptr_array_add(hosts, host);
+        return g_steal_pointer(&hosts);
+    }
+    g_autofree char *key = g_strndup(what, (gsize)(equals - what));
+    for (GTreeNode *n = g_tree_node_first(core->hosts); n != NULL; n = g_tree_node_next(n)) {
+        ClusterHost *host = g_tree_node_value(n);
+        if (g_strcmp0(string_map_get(host->spec->labels, key), equals + 1) == 0) {
+            g_ptr_array_add(hosts, host);
+        }
+    }
+    if (hosts->len == 0) {
+        berth_error_set(error, BERTH_ERROR_NOT_FOUND, "hosts", what,
+                        "see the labels with 'berth host show NAME'", "no host has this label");
+        return NULL;
+    }
+    return g_steal_pointer(&hosts);
+}
+
+static bool reply_moves(ClusterCore *core, const ClusterRequest *request, const char *what,
+                        bool drain, GError **error)
+{
+    g_autoptr(GPtrArray) hosts = hosts_meant(core, what, error);
+    g_autoptr(PlanMoves) plan = hosts != NULL ? plan_moves(core, hosts, drain, error) : NULL;
+    if (plan == NULL) {
+        return false;
+    }
+    reply_json(core, request->id, 200, plan_moves_encode(plan), -1);
+    return true;
+}
+
+bool get_plan_lose(ClusterCore *core, const ClusterRequest *request, GError **error)
+{
+    const GetPlanLoseQuery *query = request->query;
+    return reply_moves(core, request, query->hosts, false, error);
+}
+
+bool get_plan_drain(ClusterCore *core, const ClusterRequest *request, GError **error)
+{
+    const GetPlanDrainQuery *query = request->query;
+    return reply_moves(core, request, query->hosts, true, error);
+}
