@@ -1,59 +1,72 @@
 /*
  * The HTTPS port: who comes in, and who has to wait outside.
  *
- * GLib makes TLS handshakes in a small pool of threads, and a client that stops in the middle of
- * its own keeps a thread for as long as it likes: a dozen of them would keep everybody out. So a
- * client gets no handshake before its whole first message is there to be read, which costs us a
- * socket and a source until then; few handshakes run at once; one that takes long loses its place
- * as soon as another waits. Whoever has made it through is handed to the HTTP server.
+ * A client gets no TLS session before its whole first message is there to be read, which costs us a
+ * socket and a source until then. Few handshakes are under way at once, and one that takes long
+ * loses its place as soon as another waits; their steps, a third of a millisecond each, share the
+ * thread with those who are in already. Whoever has made it through is handed to the HTTP server,
+ * and watched by the sweep from then on.
  */
 #include "manager/door.h"
 
 #include <errno.h>
 #include <gio/gunixsocketaddress.h>
+#include <glib-unix.h>
 #include <glib/gstdio.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdbool.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-
-#include "manager/client_stream.h"
+#include <unistd.h>
 
 #define MAX_VISITORS 4096
-#define MAX_HANDSHAKES 8 /* GLib's pool has ten threads, which others need too */
+#define MAX_HANDSHAKES 256
 #define ACCEPTS_A_TURN 64
+#define TURN_US 5000 /* of handshakes, before the others have theirs */
 #define SWEEP_MS 200
 #define GRACE_MS 3000     /* for a handshake that others wait for */
 #define PATIENCE_MS 10000 /* for anything before the first request */
 #define RECORD_HEADER_BYTES 5
 #define RECORD_MAX_BYTES (RECORD_HEADER_BYTES + 16384)
 #define RECORD_HANDSHAKE 22
+#define STREAM_OF_ADDRESS "berth-stream"
+#define CLIENT_OF_STREAM "berth-client"
 
 struct Door {
     GSocket *socket;
     GSource *source;
-    GTlsCertificate *certificate;
+    ClientTls *tls;
+    ClientRefuse refuse;
     SoupServer *server;
-    GQueue silent;  /* of Visitor: their first message is not whole yet */
-    GQueue ready;   /* it is, and they wait for a handshake */
-    GQueue shaking; /* have one under way */
-    guint sweep;
+    int64_t timeout_ms;
+    GQueue silent;    /* of Visitor: their first message is not whole yet */
+    GQueue ready;     /* they have something for the handshake */
+    GQueue shaking;   /* have a handshake under way, and the next word */
+    guint n_sessions; /* of visitors */
+    GQueue clients;   /* of Client: are in */
+    guint sweep, turn;
 };
 
 typedef struct {
     Door *door;
-    GSocket *socket;
+    int fd;          /* -1: the stream's */
     GSource *source; /* NULL: not watched */
     int wanted;      /* bytes of the first record; 0: not known yet */
     GQueue *queue;
     GList link;
-    gint64 since_ms; /* in this queue */
-    GIOStream *stream;
-    GCancellable *cancel;
+    int64_t since_ms;     /* connected, or has begun its handshake */
+    ClientStream *stream; /* NULL: no handshake yet */
 } Visitor;
 
-static gint64 now_ms(void)
+/* Data of a stream that the HTTP server has. */
+typedef struct {
+    Door *door;
+    ClientStream *stream;
+    GSocketAddress *remote;
+    GList link;
+} Client;
+
+static int64_t now_ms(void)
 {
     return g_get_monotonic_time() / 1000;
 }
@@ -70,9 +83,11 @@ static void visitor_free(Visitor *visitor)
 {
     g_queue_unlink(visitor->queue, &visitor->link);
     source_clear(&visitor->source);
+    visitor->door->n_sessions -= visitor->stream != NULL;
     g_clear_object(&visitor->stream);
-    g_clear_object(&visitor->cancel);
-    g_object_unref(visitor->socket);
+    if (visitor->fd >= 0) {
+        close(visitor->fd);
+    }
     g_free(visitor);
 }
 
@@ -82,57 +97,153 @@ static void move_to(Visitor *visitor, GQueue *queue)
         g_queue_unlink(visitor->queue, &visitor->link);
     }
     visitor->queue = queue;
-    visitor->since_ms = now_ms();
     g_queue_push_tail_link(queue, &visitor->link);
 }
 
-static void start_handshakes(Door *door);
-
-static void on_handshake(GObject *source, GAsyncResult *result, gpointer data)
+static void client_free(gpointer data)
 {
-    Visitor *visitor = data;
-    Door *door = visitor->door;
-    if (g_tls_connection_handshake_finish(G_TLS_CONNECTION(source), result, NULL)) {
-        g_autoptr(GSocketAddress) local = g_socket_get_local_address(visitor->socket, NULL);
-        g_autoptr(GSocketAddress) remote = g_socket_get_remote_address(visitor->socket, NULL);
-        g_autoptr(GIOStream) stream = client_stream_new(visitor->stream);
-        soup_server_accept_iostream(door->server, stream, local, remote, NULL);
-    }
-    visitor_free(visitor);
-    start_handshakes(door);
+    Client *client = data;
+    g_queue_unlink(&client->door->clients, &client->link);
+    g_object_set_data(G_OBJECT(client->remote), STREAM_OF_ADDRESS, NULL);
+    g_object_unref(client->remote);
+    g_free(client);
 }
 
-static void start_handshake(Visitor *visitor)
+static GSocketAddress *address_of(int fd, bool remote)
+{
+    struct sockaddr_storage native;
+    socklen_t size = sizeof native;
+    int rc = remote ? getpeername(fd, (struct sockaddr *)&native, &size)
+                    : getsockname(fd, (struct sockaddr *)&native, &size);
+    return rc == 0 ? g_socket_address_new_from_native(&native, size) : NULL;
+}
+
+/* A message finds its connection by the address object that both have. */
+static void hand_over(Door *door, ClientStream *stream)
+{
+    int fd = client_stream_fd(stream);
+    g_autoptr(GSocketAddress) local = address_of(fd, false);
+    g_autoptr(GSocketAddress) remote = address_of(fd, true);
+    if (local == NULL || remote == NULL) {
+        return; /* it has left */
+    }
+    Client *client = g_new0(Client, 1);
+    *client = (Client){.door = door, .stream = stream, .remote = g_object_ref(remote)};
+    client->link.data = client;
+    g_queue_push_tail_link(&door->clients, &client->link);
+    g_object_set_data_full(G_OBJECT(stream), CLIENT_OF_STREAM, client, client_free);
+    g_object_set_data(G_OBJECT(remote), STREAM_OF_ADDRESS, stream);
+    soup_server_accept_iostream(door->server, G_IO_STREAM(stream), local, remote, NULL);
+}
+
+static ClientStream *stream_of(SoupServerMessage *message)
+{
+    GSocketAddress *remote = soup_server_message_get_remote_address(message);
+    return remote != NULL ? g_object_get_data(G_OBJECT(remote), STREAM_OF_ADDRESS) : NULL;
+}
+
+void door_set_phase(SoupServerMessage *message, ClientPhase phase)
+{
+    ClientStream *stream = stream_of(message);
+    if (stream != NULL) {
+        client_stream_set_phase(stream, phase);
+    }
+}
+
+GIOStream *door_take_over(SoupServerMessage *message, ClientStream **ret_client)
+{
+    ClientStream *client = stream_of(message);
+    GIOStream *stream = soup_server_message_steal_connection(message);
+    client_stream_set_phase(client, CLIENT_TAKEN_OVER);
+    *ret_client = client;
+    return stream;
+}
+
+static void schedule_turn(Door *door);
+
+static gboolean on_word(int fd, GIOCondition condition, gpointer data)
+{
+    Visitor *visitor = data;
+    source_clear(&visitor->source);
+    move_to(visitor, &visitor->door->ready);
+    schedule_turn(visitor->door);
+    return G_SOURCE_REMOVE;
+}
+
+static void watch(Visitor *visitor, int fd, GIOCondition condition, GUnixFDSourceFunc function)
+{
+    visitor->source = g_unix_fd_source_new(fd, condition);
+    g_source_set_callback(visitor->source, G_SOURCE_FUNC(function), visitor, NULL);
+    g_source_attach(visitor->source, NULL);
+}
+
+static bool begin_handshake(Visitor *visitor)
 {
     Door *door = visitor->door;
-    g_autoptr(GSocketConnection) base =
-        g_socket_connection_factory_create_connection(visitor->socket);
-    /* Without a database from the start: the system's would be read for each connection. */
-    visitor->stream =
-        g_initable_new(g_tls_backend_get_server_connection_type(g_tls_backend_get_default()), NULL,
-                       NULL, "base-io-stream", base, "certificate", door->certificate, "database",
-                       NULL, "require-close-notify", FALSE, NULL);
-    if (visitor->stream == NULL) {
+    visitor->since_ms = now_ms();
+    visitor->stream = client_stream_new(visitor->fd, door->tls, door->refuse);
+    visitor->fd = -1;
+    door->n_sessions += visitor->stream != NULL;
+    return visitor->stream != NULL;
+}
+
+static void step(Visitor *visitor)
+{
+    if (visitor->stream == NULL && !begin_handshake(visitor)) {
         visitor_free(visitor);
         return;
     }
-    move_to(visitor, &door->shaking);
-    visitor->cancel = g_cancellable_new();
-    g_tls_connection_handshake_async(G_TLS_CONNECTION(visitor->stream), G_PRIORITY_DEFAULT,
-                                     visitor->cancel, on_handshake, visitor);
+    ClientHandshake result = client_stream_handshake(visitor->stream);
+    if (result == CLIENT_WANTS_READ || result == CLIENT_WANTS_WRITE) {
+        move_to(visitor, &visitor->door->shaking);
+        watch(visitor, client_stream_fd(visitor->stream),
+              result == CLIENT_WANTS_READ ? G_IO_IN : G_IO_OUT, on_word);
+        return;
+    }
+    if (result == CLIENT_SECURE) {
+        hand_over(visitor->door, visitor->stream);
+    }
+    visitor_free(visitor);
 }
 
-static void start_handshakes(Door *door)
+/* The next whose turn it is: those who have begun, then new ones as there are places. */
+static Visitor *next_ready(const Door *door)
 {
-    while (door->shaking.length < MAX_HANDSHAKES && door->ready.length > 0) {
-        start_handshake(door->ready.head->data);
+    for (GList *l = door->ready.head; l != NULL; l = l->next) {
+        Visitor *visitor = l->data;
+        if (visitor->stream != NULL || door->n_sessions < MAX_HANDSHAKES) {
+            return visitor;
+        }
+    }
+    return NULL;
+}
+
+static gboolean on_turn(gpointer data)
+{
+    Door *door = data;
+    int64_t until_us = g_get_monotonic_time() + TURN_US;
+    Visitor *visitor;
+    while ((visitor = next_ready(door)) != NULL) {
+        if (g_get_monotonic_time() >= until_us) {
+            return G_SOURCE_CONTINUE;
+        }
+        step(visitor);
+    }
+    door->turn = 0;
+    return G_SOURCE_REMOVE;
+}
+
+static void schedule_turn(Door *door)
+{
+    if (door->turn == 0) {
+        door->turn = g_idle_add_full(G_PRIORITY_DEFAULT, on_turn, door, NULL);
     }
 }
 
 /* Wakes the source only when so much is there. */
 static void want_bytes(const Visitor *visitor, int bytes)
 {
-    g_socket_set_option(visitor->socket, SOL_SOCKET, SO_RCVLOWAT, bytes, NULL);
+    setsockopt(visitor->fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof bytes);
 }
 
 typedef enum { WHOLE, MORE, HOPELESS } First;
@@ -141,7 +252,7 @@ typedef enum { WHOLE, MORE, HOPELESS } First;
  * mean that no more will come. */
 static First look(Visitor *visitor)
 {
-    int fd = g_socket_get_fd(visitor->socket), available = 0;
+    int fd = visitor->fd, available = 0;
     unsigned char header[RECORD_HEADER_BYTES];
     ssize_t n = recv(fd, header, sizeof header, MSG_PEEK | MSG_DONTWAIT);
     if (n < 0 && errno == EAGAIN) {
@@ -163,17 +274,13 @@ static First look(Visitor *visitor)
     return MORE;
 }
 
-static gboolean on_readable(GSocket *socket, GIOCondition condition, gpointer data)
+static gboolean on_readable(int fd, GIOCondition condition, gpointer data)
 {
     Visitor *visitor = data;
-    Door *door = visitor->door;
     switch (look(visitor)) {
     case WHOLE:
-        source_clear(&visitor->source);
         want_bytes(visitor, 1);
-        move_to(visitor, &door->ready);
-        start_handshakes(door);
-        return G_SOURCE_REMOVE;
+        return on_word(fd, condition, visitor);
     case HOPELESS:
         visitor_free(visitor);
         return G_SOURCE_REMOVE;
@@ -183,57 +290,96 @@ static gboolean on_readable(GSocket *socket, GIOCondition condition, gpointer da
     return G_SOURCE_CONTINUE;
 }
 
-static void let_in(Door *door, GSocket *socket)
+static void let_in(Door *door, int fd)
 {
     Visitor *visitor = g_new0(Visitor, 1);
     visitor->door = door;
-    visitor->socket = socket;
+    visitor->fd = fd;
+    visitor->since_ms = now_ms();
     visitor->link.data = visitor;
     move_to(visitor, &door->silent);
     want_bytes(visitor, RECORD_HEADER_BYTES);
-    visitor->source = g_socket_create_source(socket, G_IO_IN, NULL);
-    g_source_set_callback(visitor->source, G_SOURCE_FUNC(on_readable), visitor, NULL);
-    g_source_attach(visitor->source, NULL);
+    watch(visitor, fd, G_IO_IN, on_readable);
     if (door->silent.length > MAX_VISITORS) {
         visitor_free(door->silent.head->data);
     }
 }
 
-static gboolean on_connection(GSocket *listener, GIOCondition condition, gpointer data)
+/* The socket says that it has ended, and the HTTP server does the rest. */
+static void cut(const Client *client)
+{
+    shutdown(client_stream_fd(client->stream), SHUT_RDWR);
+}
+
+/* No descriptor is left: who has done nothing for the longest time gives us one. */
+static void make_room(Door *door)
+{
+    const Client *idle = NULL;
+    int64_t now = now_ms(), longest = -1;
+    for (GList *l = door->clients.head; l != NULL; l = l->next) {
+        const Client *client = l->data;
+        int64_t waiting = client_stream_waiting_ms(client->stream, now);
+        if (client_stream_phase(client->stream) == CLIENT_IDLE && waiting > longest) {
+            idle = client;
+            longest = waiting;
+        }
+    }
+    if (idle != NULL) {
+        cut(idle);
+    } else if (door->silent.length > 0) {
+        visitor_free(door->silent.head->data);
+    }
+}
+
+static gboolean on_connection(int listener, GIOCondition condition, gpointer data)
 {
     Door *door = data;
     for (int i = 0; i < ACCEPTS_A_TURN; i++) {
-        GSocket *socket = g_socket_accept(listener, NULL, NULL);
-        if (socket == NULL) {
+        int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC), on = 1;
+        if (fd < 0) {
+            if (errno == EMFILE || errno == ENFILE) {
+                make_room(door);
+            }
             break;
         }
-        g_socket_set_blocking(socket, FALSE);
-        g_socket_set_option(socket, IPPROTO_TCP, TCP_NODELAY, 1, NULL);
-        let_in(door, socket);
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        let_in(door, fd);
     }
     return G_SOURCE_CONTINUE;
 }
 
-static void drop_older(GQueue *queue, gint64 before_ms)
+static void drop_older(GQueue *queue, int64_t before_ms)
 {
-    while (queue->head != NULL && ((const Visitor *)queue->head->data)->since_ms < before_ms) {
-        visitor_free(queue->head->data);
+    for (GList *l = queue->head, *next; l != NULL; l = next) {
+        Visitor *visitor = l->data;
+        next = l->next;
+        if (visitor->since_ms < before_ms) {
+            visitor_free(visitor);
+        }
+    }
+}
+
+static void cut_who_keep_us_waiting(const Door *door, int64_t now)
+{
+    for (GList *l = door->clients.head; l != NULL; l = l->next) {
+        const Client *client = l->data;
+        if (client_stream_waiting_ms(client->stream, now) > door->timeout_ms) {
+            cut(client);
+        }
     }
 }
 
 static gboolean on_sweep(gpointer data)
 {
     Door *door = data;
-    gint64 now = now_ms();
+    int64_t now = now_ms();
     drop_older(&door->silent, now - PATIENCE_MS);
     drop_older(&door->ready, now - PATIENCE_MS);
-    gint64 patience = door->ready.length > 0 ? GRACE_MS : PATIENCE_MS;
-    for (GList *l = door->shaking.head; l != NULL; l = l->next) {
-        const Visitor *visitor = l->data;
-        if (visitor->since_ms < now - patience) {
-            g_cancellable_cancel(visitor->cancel);
-        }
+    drop_older(&door->shaking, now - (door->ready.length > 0 ? GRACE_MS : PATIENCE_MS));
+    if (door->ready.length > 0) {
+        schedule_turn(door);
     }
+    cut_who_keep_us_waiting(door, now);
     return G_SOURCE_CONTINUE;
 }
 
@@ -256,7 +402,8 @@ static bool listen_nowhere(SoupServer *server, GError **error)
     return listens && soup_server_listen_socket(server, socket, 0, error);
 }
 
-Door *door_new(SoupServer *server, GSocket *socket, GTlsCertificate *certificate, GError **error)
+Door *door_new(SoupServer *server, GSocket *socket, ClientTls *tls, ClientRefuse refuse,
+               int64_t timeout_ms, GError **error)
 {
     if (!listen_nowhere(server, error)) {
         return NULL;
@@ -264,9 +411,11 @@ Door *door_new(SoupServer *server, GSocket *socket, GTlsCertificate *certificate
     Door *door = g_new0(Door, 1);
     door->server = g_object_ref(server);
     door->socket = g_object_ref(socket);
-    door->certificate = g_object_ref(certificate);
+    door->tls = tls;
+    door->refuse = refuse;
+    door->timeout_ms = timeout_ms;
     g_socket_set_blocking(socket, FALSE);
-    door->source = g_socket_create_source(socket, G_IO_IN, NULL);
+    door->source = g_unix_fd_source_new(g_socket_get_fd(socket), G_IO_IN);
     g_source_set_callback(door->source, G_SOURCE_FUNC(on_connection), door, NULL);
     g_source_attach(door->source, NULL);
     door->sweep = g_timeout_add(SWEEP_MS, on_sweep, door);
@@ -278,6 +427,7 @@ void door_close(Door *door)
     if (door != NULL) {
         source_clear(&door->source);
         g_clear_handle_id(&door->sweep, g_source_remove);
+        g_clear_handle_id(&door->turn, g_source_remove);
         g_socket_close(door->socket, NULL);
     }
 }

@@ -73,22 +73,38 @@ void http_answer_error(SoupServerMessage *message, const GError *error)
     http_answer_json(message, (unsigned)status, problem_json(error));
 }
 
-/* An answer in the middle of a body that is not wanted; `allow` (may be NULL): the path's methods.
+/* The whole of an answer after which the connection ends; `allow` (may be NULL): the path's methods.
  */
-static void refuse_unread(SoupServerMessage *message, const GError *error, const char *allow)
+static char *last_answer(int status, const GError *error, const char *allow)
 {
     json_t *json = problem_json(error);
     g_autofree char *text = codec_dump(json);
     json_decref(json);
-    int status = allow != NULL ? SOUP_STATUS_METHOD_NOT_ALLOWED : berth_error_http_status(error);
-    g_autofree char *answer = g_strdup_printf(
+    return g_strdup_printf(
         "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\n%s%s%sContent-Length: "
         "%zu\r\nConnection: close\r\n\r\n%s",
         status, soup_status_get_phrase((guint)status), allow != NULL ? "Allow: " : "",
         allow != NULL ? allow : "", allow != NULL ? "\r\n" : "", strlen(text), text);
-    g_autoptr(GIOStream) stream = soup_server_message_steal_connection(message);
-    g_output_stream_write_all(g_io_stream_get_output_stream(stream), answer, strlen(answer), NULL,
-                              NULL, NULL);
+}
+
+char *http_refusal(int status)
+{
+    g_autoptr(GError) error = NULL;
+    berth_error_set(&error, BERTH_ERROR_INVALID, "request", NULL,
+                    "send HTTP/1.1 as the API's description at /v1/openapi.json says, with headers "
+                    "of at most 100 kB",
+                    "this is no HTTP request: %s", soup_status_get_phrase((guint)status));
+    return last_answer(status, error, NULL);
+}
+
+/* In the middle of a body that is not wanted. */
+static void refuse_unread(SoupServerMessage *message, const GError *error, const char *allow)
+{
+    int status = allow != NULL ? SOUP_STATUS_METHOD_NOT_ALLOWED : berth_error_http_status(error);
+    g_autofree char *answer = last_answer(status, error, allow);
+    ClientStream *client = NULL;
+    g_autoptr(GIOStream) stream = door_take_over(message, &client);
+    client_stream_send(client, answer, strlen(answer));
     linger(stream);
 }
 
@@ -127,6 +143,7 @@ static void on_finished(SoupServerMessage *message, gpointer data)
 {
     Pending *pending = data;
     uint64_t id = pending->id;
+    door_set_phase(message, CLIENT_IDLE);
     if (id != 0 && g_hash_table_remove(pending->http->pending, &id)) {
         ClusterEvent event = {.kind = CLUSTER_EVENT_CANCEL};
         event.cancel = id;
@@ -185,6 +202,11 @@ static void attach(Http *http, SoupServerMessage *message, const ApiRoute *route
     }
 }
 
+static void on_refused(SoupServerMessage *message, gpointer data)
+{
+    door_set_phase(message, CLIENT_IDLE);
+}
+
 static void on_headers(SoupServer *server, SoupServerMessage *message, const char *path,
                        GHashTable *query, gpointer data)
 {
@@ -194,6 +216,7 @@ static void on_headers(SoupServer *server, SoupServerMessage *message, const cha
     g_autofree char *allow = NULL;
     g_auto(AuthWho) who = {0};
     http->manager->requests++;
+    door_set_phase(message, CLIENT_BODY);
     const ApiRoute *route = find_route(message, path, &params, &allow, &error);
     if (route != NULL && check_headers(http, message, route, params, &who, &error)) {
         attach(http, message, route, params, &who);
@@ -205,7 +228,10 @@ static void on_headers(SoupServer *server, SoupServerMessage *message, const cha
                     soup_message_headers_get_content_length(headers) > 0;
     if (has_body) {
         refuse_unread(message, error, allow);
-    } else if (allow != NULL) {
+        return;
+    }
+    g_signal_connect(message, "finished", G_CALLBACK(on_refused), NULL);
+    if (allow != NULL) {
         refuse_method(message, error, allow);
     } else {
         http_answer_error(message, error);
@@ -335,7 +361,8 @@ static void on_upgraded(SoupServerMessage *message, gpointer data)
         return;
     }
     g_autoptr(GUri) uri = g_uri_ref(soup_server_message_get_uri(message));
-    g_autoptr(GIOStream) stream = soup_server_message_steal_connection(message);
+    ClientStream *client = NULL;
+    g_autoptr(GIOStream) stream = door_take_over(message, &client);
     g_autoptr(SoupWebsocketConnection) socket = soup_websocket_connection_new(
         stream, uri, SOUP_WEBSOCKET_CONNECTION_SERVER, NULL, NULL, NULL);
     consoles_accept(upgrade->consoles, socket, upgrade->host, upgrade->vm);
@@ -454,6 +481,7 @@ static void on_request(SoupServer *server, SoupServerMessage *message, const cha
                        GHashTable *values, gpointer data)
 {
     Pending *pending = g_object_get_data(G_OBJECT(message), "berth");
+    door_set_phase(message, CLIENT_ANSWER);
     if (pending == NULL || soup_server_message_get_status(message) != 0) {
         return;
     }

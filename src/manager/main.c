@@ -13,12 +13,13 @@
 #define DEFAULT_LISTEN "0.0.0.0"
 #define DEFAULT_API_PORT 7443
 #define DEFAULT_AGENT_PORT 7444
+#define DEFAULT_CLIENT_TIMEOUT_S 60
 #define BACKLOG 1024
 
 typedef struct {
     char *state, *listen, *context;
     char **names;
-    int api_port, agent_port;
+    int api_port, agent_port, client_timeout_s;
 } Options;
 
 static int fail(const GError *error)
@@ -64,7 +65,8 @@ static bool listen_https(Manager *manager, const Options *options, GError **erro
     manager->api_port = port;
     manager->server = soup_server_new("server-header", "berth", NULL);
     manager->http = http_new(manager);
-    manager->door = door_new(manager->server, socket, pki_https(manager->pki), error);
+    manager->door = door_new(manager->server, socket, pki_https(manager->pki), http_refusal,
+                             1000LL * options->client_timeout_s, error);
     return manager->door != NULL;
 }
 
@@ -199,7 +201,8 @@ int main(int argc, char **argv)
     Options options = {.state = g_strdup(DEFAULT_STATE),
                        .listen = g_strdup(DEFAULT_LISTEN),
                        .api_port = DEFAULT_API_PORT,
-                       .agent_port = DEFAULT_AGENT_PORT};
+                       .agent_port = DEFAULT_AGENT_PORT,
+                       .client_timeout_s = DEFAULT_CLIENT_TIMEOUT_S};
     const GOptionEntry entries[] = {
         {"state", 0, 0, G_OPTION_ARG_FILENAME, &options.state,
          "store, CA, tokens and images [" DEFAULT_STATE "]", "DIR"},
@@ -209,6 +212,8 @@ int main(int argc, char **argv)
          "PORT"},
         {"agent-port", 0, 0, G_OPTION_ARG_INT, &options.agent_port, "TLS for agents [7444]; 0: any",
          "PORT"},
+        {"client-timeout", 0, 0, G_OPTION_ARG_INT, &options.client_timeout_s,
+         "seconds that a client may be silent when it is its turn [60]", "SECONDS"},
         {"name", 0, 0, G_OPTION_ARG_STRING_ARRAY, &options.names,
          "a name or address that clients and agents use; may be repeated", "NAME"},
         {"context", 0, 0, G_OPTION_ARG_FILENAME, &options.context,

@@ -4,7 +4,7 @@
  *
  *     manager.c   feeds the core, carries out its actions, keeps time
  *     begin.c     the core from the store, at start and anew
- *     door.c, client_stream.c  the HTTPS port
+ *     door.c, client_stream.c, link.c  the HTTPS port
  *     http.c      requests in, answers out          events.c   those who follow events
  *     agents.c    the hosts' connections            console.c  WebSockets to serial consoles
  *     blobs.c     content of images in and out      auth.c     tokens
@@ -77,6 +77,8 @@ Http *http_new(Manager *manager);
 void http_free(Http *http);
 /* The core's answer to a request. */
 void http_reply(Http *http, const ClusterAction *action);
+/* What is said to a client whose request is none: the whole of an HTTP answer. */
+char *http_refusal(int status);
 /* All that wait for the core are answered with `reason`. */
 void http_abandon(Http *http, const GError *reason);
 /* An answer to a message that is not, or no longer, the core's. */

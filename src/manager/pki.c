@@ -12,7 +12,7 @@ struct Pki {
     RpcCa *ca;
     char *hash;
     RpcTls *tls;
-    GTlsCertificate *https;
+    ClientTls *https;
 };
 
 static int64_t now_s(void)
@@ -42,9 +42,9 @@ static bool make_server(Pki *pki, const char *const *names, GError **error)
         return false;
     }
     const char *ca = pki->identity->certificate;
-    g_autofree char *chain = g_strconcat(server->certificate, ca, server->key, NULL);
+    g_autofree char *chain = g_strconcat(server->certificate, ca, NULL);
     pki->tls = rpc_tls_new(ca, server->certificate, server->key, error);
-    pki->https = pki->tls != NULL ? g_tls_certificate_new_from_pem(chain, -1, error) : NULL;
+    pki->https = pki->tls != NULL ? client_tls_new(chain, server->key, error) : NULL;
     return pki->https != NULL;
 }
 
@@ -65,7 +65,7 @@ Pki *pki_open(const char *state, const char *const *names, GError **error)
 void pki_free(Pki *pki)
 {
     if (pki != NULL) {
-        g_clear_object(&pki->https);
+        client_tls_free(pki->https);
         rpc_tls_unref(pki->tls);
         rpc_ca_free(pki->ca);
         rpc_identity_free(pki->identity);
@@ -89,7 +89,7 @@ RpcTls *pki_agent_tls(Pki *pki)
     return pki->tls;
 }
 
-GTlsCertificate *pki_https(Pki *pki)
+ClientTls *pki_https(Pki *pki)
 {
     return pki->https;
 }

@@ -6,9 +6,10 @@
  */
 #pragma once
 
-#include <gio/gio.h>
+#include <glib.h>
 #include <stdbool.h>
 
+#include "manager/client_stream.h"
 #include "rpc/tls.h"
 
 typedef struct Pki Pki;
@@ -21,7 +22,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Pki, pki_free)
 const char *pki_ca_pem(const Pki *pki);
 const char *pki_ca_hash(const Pki *pki); /* SHA-256 of the CA's certificate, hex */
 RpcTls *pki_agent_tls(Pki *pki);         /* borrowed */
-GTlsCertificate *pki_https(Pki *pki);    /* borrowed; the chain ends in the CA */
+ClientTls *pki_https(Pki *pki);          /* borrowed; the chain ends in the CA */
 
 /* A host's certificate for its request, PEM. INVALID for a request that is none. */
 char *pki_sign_host(Pki *pki, const char *request_pem, const char *host, GError **error);
