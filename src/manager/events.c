@@ -3,28 +3,46 @@
  *
  * An id, which is what a client resumes from, comes only with the last event of its revision: who
  * is cut off in the middle of one gets all of it again, and loses none.
+ *
+ * A follower's connection is taken from the HTTP server: the same bytes go to all, straight into
+ * their sockets, and one epoll set watches them all, so that thousands cost the main loop nothing.
  */
+#include <glib-unix.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
 #include "base/error.h"
 #include "manager/manager.h"
 
 /* A follower that has so much to read and does not is dropped; it resumes from where it was. */
 #define MAX_WAITING_BYTES (4 * 1024 * 1024)
 #define COMMENT_INTERVAL_S 15
+#define BATCH 64
+#define HEAD                                                                                       \
+    "HTTP/1.1 200 OK\r\nServer: berth\r\nContent-Type: text/event-stream\r\n"                      \
+    "Cache-Control: no-store\r\nConnection: close\r\n\r\n:\n\n"
 
 struct Events {
     Manager *manager;
-    GHashTable *followers; /* SoupServerMessage → Follower */
-    GPtrArray *told;       /* of Told: published and not flushed yet */
-    guint comments;
+    GQueue followers; /* of Follower */
+    GPtrArray *told;  /* of Told: published and not flushed yet */
+    guint comments, ready;
+    int epoll_fd;
 };
 
 typedef struct {
     Events *events;
-    SoupServerMessage *message;
-    char *subject; /* NULL: all */
-    char *tenant;  /* NULL: all */
-    int64_t after; /* the revision up to which it has been told */
-    gsize waiting; /* bytes given to the message and not written yet */
+    GList link;
+    GIOStream *stream;
+    ClientStream *client; /* the stream's */
+    char *subject;        /* NULL: all */
+    char *tenant;         /* NULL: all */
+    int64_t after;        /* the revision up to which it has been told */
+    GQueue out;           /* of GBytes: what the socket has not taken */
+    gsize sent;           /* of the first */
+    gsize waiting;        /* bytes of all */
+    bool watched;         /* for room in the socket */
 } Follower;
 
 /* One event, with what decides who gets it. */
@@ -61,36 +79,86 @@ static Told *told_new(GBytes *event)
     return told;
 }
 
-static void follower_free(gpointer data)
+static void bytes_free(gpointer bytes)
 {
-    Follower *follower = data;
-    g_object_unref(follower->message);
+    g_bytes_unref(bytes);
+}
+
+static void follower_free(Follower *follower)
+{
+    Events *events = follower->events;
+    if (follower->stream != NULL) {
+        g_queue_unlink(&events->followers, &follower->link);
+        epoll_ctl(events->epoll_fd, EPOLL_CTL_DEL, client_stream_fd(follower->client), NULL);
+        g_io_stream_close(follower->stream, NULL, NULL);
+        g_object_unref(follower->stream);
+    }
+    g_queue_clear_full(&follower->out, bytes_free);
     g_free(follower->subject);
     g_free(follower->tenant);
     g_free(follower);
 }
 
-static void on_finished(SoupServerMessage *message, gpointer data)
+static bool watch(Follower *follower, int operation, bool for_room)
 {
-    Follower *follower = data;
-    g_hash_table_remove(follower->events->followers, message);
+    struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | (for_room ? EPOLLOUT : 0),
+                                .data.ptr = follower};
+    follower->watched = for_room;
+    return epoll_ctl(follower->events->epoll_fd, operation, client_stream_fd(follower->client),
+                     &event) == 0;
 }
 
-static void on_wrote(SoupServerMessage *message, guint size, gpointer data)
+/* False: the connection has broken. */
+static bool flush(Follower *follower)
 {
-    Follower *follower = data;
-    follower->waiting -= MIN(follower->waiting, size);
+    GBytes *first;
+    while ((first = g_queue_peek_head(&follower->out)) != NULL) {
+        gsize size = 0;
+        const char *data = g_bytes_get_data(first, &size);
+        gssize n =
+            client_stream_send(follower->client, data + follower->sent, size - follower->sent);
+        if (n < 0) {
+            return false;
+        }
+        follower->sent += (gsize)n;
+        follower->waiting -= (gsize)n;
+        if (follower->sent < size) {
+            return follower->watched || watch(follower, EPOLL_CTL_MOD, true);
+        }
+        g_bytes_unref(g_queue_pop_head(&follower->out));
+        follower->sent = 0;
+    }
+    return !follower->watched || watch(follower, EPOLL_CTL_MOD, false);
 }
 
+/* May free the follower. */
 static void send(Follower *follower, GBytes *bytes)
 {
     if (follower->waiting > MAX_WAITING_BYTES) {
-        g_io_stream_close(soup_server_message_steal_connection(follower->message), NULL, NULL);
+        follower_free(follower);
         return;
     }
+    bool blocked = follower->waiting > 0;
+    g_queue_push_tail(&follower->out, g_bytes_ref(bytes));
     follower->waiting += g_bytes_get_size(bytes);
-    soup_message_body_append_bytes(soup_server_message_get_response_body(follower->message), bytes);
-    soup_server_message_unpause(follower->message);
+    if (!blocked && !flush(follower)) {
+        follower_free(follower);
+    }
+}
+
+static gboolean on_ready(int fd, GIOCondition condition, gpointer data)
+{
+    struct epoll_event batch[BATCH];
+    int n = epoll_wait(fd, batch, BATCH, 0);
+    for (int i = 0; i < n; i++) {
+        Follower *follower = batch[i].data.ptr;
+        bool left = (batch[i].events & ~(uint32_t)EPOLLOUT) != 0 &&
+                    !client_stream_discard(follower->client);
+        if (left || ((batch[i].events & EPOLLOUT) != 0 && !flush(follower))) {
+            follower_free(follower);
+        }
+    }
+    return G_SOURCE_CONTINUE;
 }
 
 static bool is_for(const Told *told, const Follower *follower)
@@ -149,9 +217,9 @@ static gboolean on_comment(gpointer data)
 {
     const Events *events = data;
     g_autoptr(GBytes) comment = g_bytes_new_static(":\n\n", 3);
-    g_autoptr(GList) followers = g_hash_table_get_values(events->followers);
-    for (GList *at = followers; at != NULL; at = at->next) {
-        send(at->data, comment);
+    for (GList *l = events->followers.head, *next; l != NULL; l = next) {
+        next = l->next;
+        send(l->data, comment);
     }
     return G_SOURCE_CONTINUE;
 }
@@ -160,9 +228,13 @@ Events *events_new(Manager *manager)
 {
     Events *events = g_new0(Events, 1);
     events->manager = manager;
-    events->followers = g_hash_table_new_full(NULL, NULL, NULL, follower_free);
     events->told = g_ptr_array_new_with_free_func(told_free);
     events->comments = g_timeout_add_seconds(COMMENT_INTERVAL_S, on_comment, events);
+    events->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (events->epoll_fd < 0) {
+        g_error("cannot make an epoll set");
+    }
+    events->ready = g_unix_fd_add(events->epoll_fd, G_IO_IN, on_ready, events);
     return events;
 }
 
@@ -170,13 +242,18 @@ void events_free(Events *events)
 {
     if (events != NULL) {
         g_source_remove(events->comments);
-        g_hash_table_unref(events->followers);
+        g_source_remove(events->ready);
+        while (events->followers.head != NULL) {
+            follower_free(events->followers.head->data);
+        }
+        close(events->epoll_fd);
         g_ptr_array_unref(events->told);
         g_free(events);
     }
 }
 
-static bool tell_kept(Follower *follower, GError **error)
+/* What is kept, for one who begins to follow; NULL in `ret_frames`: nothing. */
+static bool read_kept(Follower *follower, GBytes **ret_frames, GError **error)
 {
     g_autoptr(GPtrArray) kept =
         cluster_core_events_since(follower->events->manager->core, follower->after, error);
@@ -187,9 +264,10 @@ static bool tell_kept(Follower *follower, GError **error)
     for (guint i = 0; i < kept->len; i++) {
         g_ptr_array_add(told, told_new(kept->pdata[i]));
     }
+    *ret_frames = frames_for(follower, told);
     if (told->len > 0) {
-        g_autoptr(GBytes) frames = frames_for(follower, told);
-        tell(follower, told, frames);
+        follower->after =
+            MAX(follower->after, ((const Told *)told->pdata[told->len - 1])->revision);
     }
     return true;
 }
@@ -198,36 +276,35 @@ void events_follow(Events *events, SoupServerMessage *message, int64_t revision,
                    const char *subject, const char *tenant)
 {
     Follower *follower = g_new0(Follower, 1);
-    follower->events = events;
-    follower->message = g_object_ref(message);
-    follower->subject = g_strdup(subject);
-    follower->tenant = g_strdup(tenant);
-    follower->after = revision;
+    *follower = (Follower){.events = events,
+                           .subject = g_strdup(subject),
+                           .tenant = g_strdup(tenant),
+                           .after = revision};
+    follower->link.data = follower;
+    g_autoptr(GBytes) head = g_bytes_new_static(HEAD, strlen(HEAD));
+    g_autoptr(GBytes) frames = NULL;
     g_autoptr(GError) error = NULL;
-    SoupMessageHeaders *headers = soup_server_message_get_response_headers(message);
-    soup_message_headers_set_encoding(headers, SOUP_ENCODING_CHUNKED);
-    soup_message_headers_set_content_type(headers, "text/event-stream", NULL);
-    soup_message_headers_replace(headers, "Cache-Control", "no-store");
-    soup_message_body_set_accumulate(soup_server_message_get_response_body(message), FALSE);
-    soup_server_message_set_status(message, 200, NULL);
-    soup_server_message_pause(message);
-    if (!tell_kept(follower, &error)) {
+    if (!read_kept(follower, &frames, &error)) {
         follower_free(follower);
-        soup_message_headers_set_encoding(headers, SOUP_ENCODING_CONTENT_LENGTH);
         http_answer_error(message, error);
-        soup_server_message_unpause(message);
         return;
     }
-    g_hash_table_insert(events->followers, message, follower);
-    g_signal_connect(message, "finished", G_CALLBACK(on_finished), follower);
-    g_signal_connect(message, "wrote-body-data", G_CALLBACK(on_wrote), follower);
-    g_autoptr(GBytes) hello = g_bytes_new_static(":\n\n", 3);
-    send(follower, hello);
+    follower->stream = door_take_over(message, &follower->client);
+    g_queue_push_tail_link(&events->followers, &follower->link);
+    if (frames != NULL) {
+        g_queue_push_tail(&follower->out, g_bytes_ref(frames));
+        follower->waiting += g_bytes_get_size(frames);
+    }
+    g_queue_push_head(&follower->out, g_bytes_ref(head));
+    follower->waiting += g_bytes_get_size(head);
+    if (!watch(follower, EPOLL_CTL_ADD, false) || !flush(follower)) {
+        follower_free(follower);
+    }
 }
 
 void events_publish(Events *events, GBytes *event)
 {
-    if (g_hash_table_size(events->followers) > 0) {
+    if (events->followers.length > 0) {
         g_ptr_array_add(events->told, told_new(event));
     }
 }
@@ -239,9 +316,9 @@ void events_flush(Events *events)
     }
     const Told *first = events->told->pdata[0];
     g_autoptr(GBytes) whole = NULL; /* the same for all who want all */
-    g_autoptr(GList) followers = g_hash_table_get_values(events->followers);
-    for (GList *at = followers; at != NULL; at = at->next) {
-        Follower *follower = at->data;
+    for (GList *l = events->followers.head, *next; l != NULL; l = next) {
+        Follower *follower = l->data;
+        next = l->next;
         if (follower->subject == NULL && follower->tenant == NULL &&
             follower->after < first->revision) {
             whole = whole != NULL ? whole : frames_for(follower, events->told);
@@ -256,5 +333,5 @@ void events_flush(Events *events)
 
 guint events_count(const Events *events)
 {
-    return g_hash_table_size(events->followers);
+    return events->followers.length;
 }
