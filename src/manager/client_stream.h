@@ -3,7 +3,7 @@
  *
  * GnuTLS is used directly, not through GTlsConnection, which makes each read and write about twice
  * as dear and handshakes in a small pool of threads that half-open connections can fill
- * (docs/decisions/0012-https-by-gnutls.md).
+ * (docs/decisions/0007-https-by-gnutls.md).
  *
  * Two things that the HTTP server does not do by itself are done here, on the way:
  *

@@ -13,6 +13,7 @@
 
 #define MAX_JSON_BYTES (1024 * 1024)
 #define DEFAULT_TENANT "default"
+#define HEADERS_TOO_LARGE 431 /* libsoup has no name for it */
 
 struct Http {
     Manager *manager;
@@ -73,6 +74,12 @@ void http_answer_error(SoupServerMessage *message, const GError *error)
     http_answer_json(message, (unsigned)status, problem_json(error));
 }
 
+static const char *phrase_of(int status)
+{
+    return status == HEADERS_TOO_LARGE ? "Request Header Fields Too Large"
+                                       : soup_status_get_phrase((guint)status);
+}
+
 /* The whole of an answer after which the connection ends; `allow` (may be NULL): the path's methods.
  */
 static char *last_answer(int status, const GError *error, const char *allow)
@@ -83,17 +90,21 @@ static char *last_answer(int status, const GError *error, const char *allow)
     return g_strdup_printf(
         "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\n%s%s%sContent-Length: "
         "%zu\r\nConnection: close\r\n\r\n%s",
-        status, soup_status_get_phrase((guint)status), allow != NULL ? "Allow: " : "",
-        allow != NULL ? allow : "", allow != NULL ? "\r\n" : "", strlen(text), text);
+        status, phrase_of(status), allow != NULL ? "Allow: " : "", allow != NULL ? allow : "",
+        allow != NULL ? "\r\n" : "", strlen(text), text);
 }
 
 char *http_refusal(int status)
 {
     g_autoptr(GError) error = NULL;
-    berth_error_set(&error, BERTH_ERROR_INVALID, "request", NULL,
-                    "send HTTP/1.1 as the API's description at /v1/openapi.json says, with headers "
-                    "of at most 100 kB",
-                    "this is no HTTP request: %s", soup_status_get_phrase((guint)status));
+    if (status == HEADERS_TOO_LARGE) {
+        berth_error_set(&error, BERTH_ERROR_TOO_LARGE, "headers", NULL, "send at most 100 kB",
+                        "the request's headers are too large");
+    } else {
+        berth_error_set(&error, BERTH_ERROR_INVALID, "request", NULL,
+                        "send HTTP/1.1, as the API's description at /v1/openapi.json says",
+                        "this is no HTTP request: %s", phrase_of(status));
+    }
     return last_answer(status, error, NULL);
 }
 
@@ -126,6 +137,16 @@ static bool check_length(int64_t bytes, GError **error)
     return bytes <= MAX_JSON_BYTES ||
            berth_error_set(error, BERTH_ERROR_TOO_LARGE, "body", text, "send at most 1 MiB",
                            "the body is too large");
+}
+
+/* libsoup reads on without end where it cannot read the length. */
+static bool read_length(SoupMessageHeaders *headers, guint64 *ret_bytes, GError **error)
+{
+    const char *text = soup_message_headers_get_one(headers, "Content-Length");
+    *ret_bytes = 0;
+    return text == NULL || g_ascii_string_to_unsigned(text, 10, 0, INT64_MAX, ret_bytes, NULL) ||
+           berth_error_set(error, BERTH_ERROR_INVALID, "Content-Length", text,
+                           "send the body's length in bytes", "this is no length");
 }
 
 static void on_chunk(SoupServerMessage *message, GBytes *chunk, gpointer data)
@@ -181,8 +202,9 @@ static bool check_headers(Http *http, SoupServerMessage *message, const ApiRoute
                                          route, blob, ret_who, error)) {
         return false;
     }
-    return route->body_kind == API_BODY_RAW ||
-           check_length(soup_message_headers_get_content_length(headers), error);
+    guint64 bytes = 0;
+    return read_length(headers, &bytes, error) &&
+           (route->body_kind == API_BODY_RAW || check_length((int64_t)bytes, error));
 }
 
 /* Takes over `params` and what `who` holds. */
@@ -224,8 +246,9 @@ static void on_headers(SoupServer *server, SoupServerMessage *message, const cha
     }
     g_strfreev(params);
     SoupMessageHeaders *headers = soup_server_message_get_request_headers(message);
+    guint64 bytes = 0;
     bool has_body = soup_message_headers_get_encoding(headers) == SOUP_ENCODING_CHUNKED ||
-                    soup_message_headers_get_content_length(headers) > 0;
+                    !read_length(headers, &bytes, NULL) || bytes > 0;
     if (has_body) {
         refuse_unread(message, error, allow);
         return;

@@ -13,6 +13,7 @@
 #define PRIORITY "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
 #define RECORD_BYTES (16 << 10)
 #define RAW_BYTES 4096
+#define HEADERS_TOO_LARGE 431
 
 struct ClientTls {
     gnutls_certificate_credentials_t credentials;
@@ -303,6 +304,11 @@ bool link_close(Link *link)
 {
     if (link->closed) {
         return false;
+    }
+    if (link->phase == CLIENT_HEADERS && !link->ended && link->refusal == NULL) {
+        /* The HTTP server reads no further, and says nothing. */
+        link->refusal = link->refuse(HEADERS_TOO_LARGE);
+        link_send(link, link->refusal, strlen(link->refusal));
     }
     gnutls_bye(link->session, GNUTLS_SHUT_WR);
     if (link->refusal != NULL && link->phase != CLIENT_TAKEN_OVER) {

@@ -45,7 +45,8 @@ class Answer:
 class Manager:
     """A process with its state in `directory`; restarts on the same ports."""
 
-    def __init__(self, directory, state=None):
+    def __init__(self, directory, state=None, options=()):
+        self.options = options
         self.directory = pathlib.Path(directory)
         self.state = pathlib.Path(state) if state else self.directory / "state"
         self.context_file = self.directory / "context.yaml"
@@ -61,7 +62,7 @@ class Manager:
             self.process = subprocess.Popen(
                 [MANAGER, "--state", self.state, "--listen", "127.0.0.1", "--name", "127.0.0.1",
                  "--api-port", str(self.api_port), "--agent-port", str(self.agent_port),
-                 "--context", self.context_file], stdout=log, stderr=log)
+                 "--context", self.context_file, *self.options], stdout=log, stderr=log)
         end = time.monotonic() + START_S
         while not self.context_file.exists():
             assert self.process.poll() is None, f"the manager did not start: {self.log.read_text()}"

@@ -17,6 +17,7 @@ import pytest
 
 from agent import frame, hello, make_request, openssl
 from conftest import image_of
+from manager import Manager
 
 GIB = 1 << 30
 RSS_MIB = 64
@@ -411,14 +412,58 @@ def answer_to(manager, data):
 
 def test_requests_that_are_none(manager):
     head = f"Host: berth\r\nAuthorization: Bearer {manager.token}\r\n".encode()
-    for data in (b"\0" * 4000, b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"A" * 200_000 + b"\r\n\r\n",
+    for data in (b"\0" * 4000 + b"\r\n\r\n", b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"A" * 200_000 + b"\r\n\r\n",
                  b"GET /v1/vms HTTP/1.1\r\n" + b"X: " + b"y" * 200_000 + b"\r\n\r\n",
                  b"POST /v1/sizes HTTP/1.1\r\n" + head + b"Content-Length: -5\r\n\r\n{}",
                  b"POST /v1/sizes HTTP/1.1\r\n" + head + b"Content-Length: 99999999999999999999\r\n\r\n{}",
                  b"POST /v1/sizes HTTP/1.1\r\n" + head + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n"):
         got = answer_to(manager, data)
-        assert got == b"" or got[9:10] in (b"4", b"5"), (data[:60], got[:200])
+        assert got[9:10] in (b"4", b"5"), (data[:60], got[:200])
+        problem = json.loads(got.partition(b"\r\n\r\n")[2])["error"]
+        assert problem["code"] in ("invalid", "too-large") and problem["message"] and problem["remedy"], (data[:60], got)
         assert manager.get("/v1/version").status == 200
+
+
+def seconds_until_closed(connection):
+    start = time.monotonic()
+    with contextlib.suppress(OSError):  # reset: closed too
+        while connection.recv(4096):
+            pass
+    return time.monotonic() - start
+
+
+def test_who_keeps_us_waiting_is_let_go(tmp_path):
+    """Nothing said, half of the headers, half of a body: the limit is one second here. Others live on."""
+    manager = Manager(tmp_path, options=("--client-timeout", "1"))
+    try:
+        head = f"Host: berth\r\nAuthorization: Bearer {manager.token}\r\n".encode()
+        follower = manager.tls_socket()
+        follower.sendall(b"GET /v1/events?follow=true HTTP/1.1\r\n" + head + b"\r\n")
+        assert follower.recv(4096).startswith(b"HTTP/1.1 200")
+        kept = manager.connection()
+        assert manager.get("/v1/version", connection=kept).status == 200
+        for data in (b"", b"GET /v1/version HTTP/1.1\r\n" + head,
+                     b"POST /v1/sizes HTTP/1.1\r\n" + head + b"Content-Length: 100\r\n\r\n{",
+                     b"GET /v1/version HTTP/1.1\r\n" + head + b"\r\n"):
+            with manager.tls_socket(timeout=10) as connection:
+                connection.sendall(data)
+                assert 0.5 < seconds_until_closed(connection) < 9, data
+        with manager.tls_socket(timeout=10) as connection:  # bytes alone do not help: the headers must be whole
+            connection.sendall(b"GET /v1/version HTTP/1.1\r\n")
+            end = time.monotonic() + 9
+            with pytest.raises(OSError):
+                while time.monotonic() < end:
+                    connection.sendall(b"X: y\r\n")
+                    time.sleep(0.1)
+            assert time.monotonic() < end
+        follower.settimeout(0.2)
+        with pytest.raises(TimeoutError):  # still there, with nothing to hear
+            while follower.recv(4096):
+                pass
+        follower.close()
+        assert manager.get("/v1/version").status == 200
+    finally:
+        manager.close()
 
 
 def test_garbage_after_a_good_request(manager):
