@@ -1,58 +1,11 @@
 #include <math.h>
 
 #include "place/classes.h"
-
-#define FEW 64
+#include "place/heap.h"
 
 static const uint32_t *heap_of(const Classes *classes, const Class *class)
 {
     return class->room == 1 ? &class->hosts : classes->blocks + class->hosts;
-}
-
-/* The next host after `last` in the order, by looking at all: for a class where many are refused. */
-static uint32_t next_host(const Classes *classes, const Class *class, uint32_t last)
-{
-    const uint32_t *heap = heap_of(classes, class);
-    uint32_t next = CLASSES_NONE;
-
-    for (uint32_t i = 0; i < class->count; i++) {
-        if (fleet_before(classes->place, last, heap[i]) &&
-            (next == CLASSES_NONE || fleet_before(classes->place, heap[i], next))) {
-            next = heap[i];
-        }
-    }
-    return next;
-}
-
-/* Offers the hosts of a class in their order until one is taken. `open` are places in the heap whose
- * parents have been offered; the first of them comes next. */
-static void offer(const Classes *classes, const Class *class, Search *search, double score)
-{
-    const uint32_t *heap = heap_of(classes, class);
-    uint32_t open[FEW], n = 1;
-
-    open[0] = 0;
-    while (n > 0 && !search_is_over(search)) {
-        uint32_t least = 0;
-        for (uint32_t i = 1; i < n; i++) {
-            least = fleet_before(classes->place, heap[open[i]], heap[open[least]]) ? i : least;
-        }
-        uint32_t at = open[least], host = heap[at];
-        if (search_take(search, host, score)) {
-            return;
-        }
-        open[least] = open[--n];
-        if (n + 4 > FEW) {
-            do {
-                host = next_host(classes, class, host);
-            } while (host != CLASSES_NONE && !search_is_over(search) &&
-                     !search_take(search, host, score));
-            return;
-        }
-        for (uint32_t i = 4 * at + 1; i <= 4 * at + 4 && i < class->count; i++) {
-            open[n++] = i;
-        }
-    }
 }
 
 static void try_class(const Classes *classes, uint32_t number, Search *search)
@@ -61,7 +14,7 @@ static void try_class(const Classes *classes, uint32_t number, Search *search)
     double score;
 
     if (search_score(search, heap_of(classes, class)[0], &score)) {
-        offer(classes, class, search, score);
+        heap_offer(classes->place, heap_of(classes, class), class->count, score, search);
     }
 }
 

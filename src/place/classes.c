@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "place/heap.h"
+
 #define NO_BLOCK UINT32_MAX
 
 static uint32_t power_of_two(uint32_t at_least)
@@ -131,35 +133,9 @@ static bool make_room(Classes *classes, Class *class, uint32_t room)
     return true;
 }
 
-static void sift_up(Classes *classes, uint32_t *heap, uint32_t at, uint32_t host)
+static Heap heap_in(const Classes *classes, Class *class)
 {
-    while (at > 0 && fleet_before(classes->place, host, heap[(at - 1) / 4])) {
-        heap[at] = heap[(at - 1) / 4];
-        classes->at[heap[at]] = at;
-        at = (at - 1) / 4;
-    }
-    heap[at] = host;
-    classes->at[host] = at;
-}
-
-static void sift_down(Classes *classes, uint32_t *heap, uint32_t count, uint32_t at, uint32_t host)
-{
-    for (;;) {
-        uint32_t first = 4 * at + 1, least = first;
-        if (first >= count) {
-            break;
-        }
-        for (uint32_t i = first + 1; i < first + 4 && i < count; i++) {
-            least = fleet_before(classes->place, heap[i], heap[least]) ? i : least;
-        }
-        if (!fleet_before(classes->place, heap[least], host)) {
-            break;
-        }
-        heap[at] = heap[least];
-        classes->at[heap[at]] = at;
-        at = least;
-    }
-    sift_up(classes, heap, at, host);
+    return (Heap){.place = classes->place, .hosts = heap_of(classes, class), .at = classes->at};
 }
 
 static bool push(Classes *classes, Class *class, uint32_t host)
@@ -167,19 +143,16 @@ static bool push(Classes *classes, Class *class, uint32_t host)
     if (class->count == class->room && !make_room(classes, class, class->room * 2)) {
         return false;
     }
-    class->count++;
-    sift_up(classes, heap_of(classes, class), class->count - 1, host);
+    Heap heap = heap_in(classes, class);
+    heap_push(&heap, class->count++, host);
     return true;
 }
 
 static void pull(Classes *classes, Class *class, uint32_t host)
 {
-    uint32_t *heap = heap_of(classes, class), at = classes->at[host];
-    uint32_t last = heap[--class->count];
+    Heap heap = heap_in(classes, class);
 
-    if (last != host) {
-        sift_down(classes, heap, class->count, at, last);
-    }
+    heap_pull(&heap, class->count--, host);
     if (class->count > 0 && class->room > 1 && class->count <= class->room / 4) {
         make_room(classes, class, class->room / 2);
     }
