@@ -4,6 +4,7 @@
 
 #include "place/classes.h"
 #include "place/firstfit.h"
+#include "place/forest.h"
 
 /* With fewer hosts than this, looking at each is as quick: nothing is begun. */
 #define FEW_HOSTS 128
@@ -12,6 +13,7 @@
 #define HOSTS_A_STEP 512
 #define CLASSES_A_STEP 1024
 #define POSITIONS_A_STEP 4096
+#define PLANTED_A_STEP 256
 
 struct Index {
     /* Policies asked for, bit by bit. The only thing that a search writes; searches may run at the
@@ -21,7 +23,9 @@ struct Index {
     FirstFit *first;
     Classes *classes;
     uint32_t entered; /* hosts below are in the classes; UINT32_MAX: all */
-    bool is_crowded;  /* hosts are too unlike for classes */
+    bool is_crowded;  /* hosts are too unlike for classes: forests serve */
+    Forest *forests[N_FAMILIES];
+    uint32_t planted[N_FAMILIES]; /* hosts below are in; UINT32_MAX: all */
 };
 
 Index *index_new(const BerthPlace *place)
@@ -34,10 +38,20 @@ Index *index_new(const BerthPlace *place)
     return index;
 }
 
+static void drop_forest(Index *index, uint32_t family)
+{
+    forest_free(index->forests[family]);
+    index->forests[family] = NULL;
+    index->planted[family] = 0;
+}
+
 static void drop_parts(Index *index)
 {
     firstfit_free(index->first);
     classes_free(index->classes);
+    for (uint32_t i = 0; i < N_FAMILIES; i++) {
+        drop_forest(index, i);
+    }
     index->first = NULL;
     index->classes = NULL;
     index->entered = 0;
@@ -78,7 +92,7 @@ void index_taken(BerthPlace *place, const int64_t *vector)
 /* More classes than this, and hosts are too unlike: the classes cost more than they save. */
 static uint32_t most_classes(const BerthPlace *place)
 {
-    return place->slots / 3 + 4096;
+    return place->slots / 3 + 64;
 }
 
 static void give_up_classes(Index *index)
@@ -113,6 +127,79 @@ static void enter_hosts(BerthPlace *place, uint32_t steps)
     }
 }
 
+/* Whether most hosts are idle again, so that there may be few classes. */
+static bool is_sparse(const BerthPlace *place, const Forest *forest)
+{
+    return (forest->n_in_trees + forest->n_odd) * 8 < place->n_hosts;
+}
+
+static void plant_hosts(BerthPlace *place, uint32_t family, uint32_t steps)
+{
+    Index *index = place->index;
+    uint32_t *planted = &index->planted[family];
+
+    if (index->forests[family] == NULL) {
+        index->forests[family] = forest_new(place, (Family)family);
+        if (index->forests[family] == NULL) {
+            return;
+        }
+        *planted = 0;
+    }
+    for (; *planted < place->slots && steps > 0; ++*planted, steps--) {
+        if (place->states[*planted] == FLEET_ENABLED &&
+            !forest_enter(index->forests[family], *planted)) {
+            drop_forest(index, family);
+            return;
+        }
+    }
+    if (*planted >= place->slots) {
+        *planted = UINT32_MAX;
+    }
+}
+
+/* Where hosts are too unlike for classes. */
+static void work_in_forests(BerthPlace *place, uint32_t wanted)
+{
+    Index *index = place->index;
+
+    for (; wanted != 0; wanted &= wanted - 1) {
+        BerthPlacePolicy policy = (BerthPlacePolicy)__builtin_ctz(wanted);
+        Family family = forest_family(policy);
+        if (policy == BERTH_PLACE_MIX) {
+            continue;
+        }
+        if (index->planted[family] != UINT32_MAX) {
+            plant_hosts(place, family, PLANTED_A_STEP);
+            return;
+        }
+        if (is_sparse(place, index->forests[family])) {
+            for (uint32_t i = 0; i < N_FAMILIES; i++) {
+                drop_forest(index, i);
+            }
+            index->is_crowded = false;
+            return;
+        }
+    }
+}
+
+static void refresh_forest(BerthPlace *place, uint32_t family, uint32_t host)
+{
+    Index *index = place->index;
+    Forest *forest = index->forests[family];
+    bool is_in = forest_has(forest, host), is_right = true;
+
+    if (place->states[host] != FLEET_ENABLED) {
+        is_right = !is_in || forest_leave(forest, host);
+    } else if (is_in) {
+        is_right = forest_move(forest, host);
+    } else if (host < index->planted[family]) {
+        is_right = forest_enter(forest, host);
+    }
+    if (!is_right) {
+        drop_forest(index, family);
+    }
+}
+
 /* A step towards what is wanted. */
 static void work(BerthPlace *place, uint32_t wanted)
 {
@@ -126,7 +213,11 @@ static void work(BerthPlace *place, uint32_t wanted)
         }
         wanted &= ~(1U << BERTH_PLACE_FIRST_FIT);
     }
-    if (wanted == 0 || index->is_crowded) {
+    if (index->is_crowded) {
+        work_in_forests(place, wanted);
+        return;
+    }
+    if (wanted == 0) {
         return;
     }
     if (index->entered != UINT32_MAX) {
@@ -160,9 +251,19 @@ void index_refresh(BerthPlace *place, uint32_t host)
             give_up_classes(index);
         }
     }
+    for (uint32_t i = 0; i < N_FAMILIES; i++) {
+        if (index->forests[i] != NULL) {
+            refresh_forest(place, i, host);
+        }
+    }
     if (wanted != 0) {
         work(place, wanted);
     }
+}
+
+static bool is_planted(const Index *index, const Filter *filter)
+{
+    return index->planted[forest_family(filter->request->policy)] == UINT32_MAX;
 }
 
 bool index_find(Filter *filter, BerthPlaceVerdict *ret_best)
@@ -183,6 +284,8 @@ bool index_find(Filter *filter, BerthPlaceVerdict *ret_best)
         firstfit_search(index->first, &search);
     } else if (index->classes != NULL && index->entered == UINT32_MAX) {
         classes_search(index->classes, &search);
+    } else if (filter->request->policy != BERTH_PLACE_MIX && is_planted(index, filter)) {
+        forest_search(index->forests[forest_family(filter->request->policy)], &search);
     } else {
         return false;
     }
@@ -197,6 +300,19 @@ bool index_find(Filter *filter, BerthPlaceVerdict *ret_best)
     return true;
 }
 
+/* Whether there is no work left for a policy. */
+static bool is_prepared(const Index *index, BerthPlacePolicy policy)
+{
+    if (policy == BERTH_PLACE_FIRST_FIT) {
+        return index->first != NULL && firstfit_is_swept(index->first);
+    }
+    if (index->is_crowded) {
+        return policy == BERTH_PLACE_MIX || index->planted[forest_family(policy)] == UINT32_MAX;
+    }
+    return index->entered == UINT32_MAX &&
+           (policy == BERTH_PLACE_MIX || classes_is_swept(index->classes, policy));
+}
+
 void index_prepare(BerthPlace *place, BerthPlacePolicy policy, const int64_t *vector)
 {
     Index *index = place->index;
@@ -206,15 +322,7 @@ void index_prepare(BerthPlace *place, BerthPlacePolicy policy, const int64_t *ve
     if (vector != NULL) {
         forget_size(index, sizes_admit(&index->sizes, vector));
     }
-    if (policy == BERTH_PLACE_FIRST_FIT) {
-        do {
-            work(place, bit);
-        } while (index->first != NULL && !firstfit_is_swept(index->first));
-        return;
-    }
-    while (!index->is_crowded &&
-           (index->entered != UINT32_MAX ||
-            (policy != BERTH_PLACE_MIX && !classes_is_swept(index->classes, policy)))) {
+    for (uint32_t i = 0; i < place->slots && !is_prepared(index, policy); i++) {
         work(place, bit);
     }
 }
@@ -229,6 +337,11 @@ const char *index_check(const BerthPlace *place)
     }
     if (broken == NULL && index->classes != NULL) {
         broken = classes_check(index->classes);
+    }
+    for (uint32_t i = 0; i < N_FAMILIES && broken == NULL; i++) {
+        if (index->forests[i] != NULL) {
+            broken = forest_check(index->forests[i]);
+        }
     }
     return broken;
 }

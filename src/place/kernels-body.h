@@ -145,8 +145,159 @@ TARGET static uint32_t NAME(fits)(const float (*needs)[ROW], uint32_t n_dims, ui
     return mask;
 }
 
+TARGET static inline V8 NAME(at_most)(V8 a, V8 b)
+{
+    V8i mask = a < b;
+
+    return (V8)(((V8i)a & mask) | ((V8i)b & ~mask));
+}
+
+TARGET static inline V8 NAME(roots)(V8 a)
+{
+    V8 roots;
+
+    for (int i = 0; i < 8; i++) {
+        roots[i] = sqrtf(a[i]);
+    }
+    return roots;
+}
+
+TARGET static inline V8 NAME(coordinates)(const int16_t *at, float offset)
+{
+    V8 root = (__builtin_convertvector(*(const V8s *)at, V8) + offset) * SHARE_STEP;
+
+    return NAME(at_least)(root, root - root);
+}
+
+/* 1 - d² / 2 for the distance d of the request's direction from a box of directions. */
+TARGET static inline V8 NAME(bound_direction)(const BoundInput *in, const Boxes *boxes,
+                                              uint32_t lane)
+{
+    V8 squared = {0};
+
+    for (uint32_t d = 0; d < in->n_dims; d++) {
+        float at = in->direction[d];
+        V8 below = *(const V8 *)(boxes->extra_low + d * boxes->stride + lane) - at;
+        V8 above = at - *(const V8 *)(boxes->extra_high + d * boxes->stride + lane);
+        V8 out = NAME(at_least)(below, above) - 1e-6F;
+        out = NAME(at_least)(out, out - out);
+        squared += out * out;
+    }
+    return 1.000002F - squared * 0.5F;
+}
+
+/* What the dimensions give together, and what the policy's own functional gives: the better. */
+TARGET static inline __attribute__((always_inline)) V8 NAME(bound_lanes)(const BoundInput *in,
+                                                                         const Boxes *boxes,
+                                                                         BerthPlacePolicy policy,
+                                                                         uint32_t lane, V8i *fits)
+{
+    V8 sum = {0}, other = {0}, extra;
+
+    for (uint32_t d = 0; d < in->n_dims; d++) {
+        float need = in->needs[d];
+        V8 low = NAME(coordinates)(boxes->low + d * boxes->stride + lane, 32767.95F);
+        V8 high = NAME(coordinates)(boxes->high + d * boxes->stride + lane, 32769.05F);
+        low *= low;
+        high *= high;
+        *fits &= high >= in->least[d];
+        V8 fitting = NAME(at_least)(low, low - low + need);
+        switch (policy) {
+        case BERTH_PLACE_MOST_FREE:
+            sum += high;
+            break;
+        case BERTH_PLACE_LEAST_FREE:
+            sum += fitting;
+            break;
+        case BERTH_PLACE_L2_DIFF:
+            sum += (fitting - need) * (fitting - need);
+            other += need * high;
+            break;
+        case BERTH_PLACE_L2_RATIO:
+            sum += need / (fitting + 1e-30F);
+            break;
+        case BERTH_PLACE_L2_RATIO_SPREAD:
+            sum += need / high;
+            break;
+        default:
+            sum += need * high;
+            other += low * low;
+        }
+    }
+    switch (policy) {
+    case BERTH_PLACE_MOST_FREE:
+        extra = *(const V8 *)(boxes->extra_high + lane);
+        return (NAME(at_most)(sum, extra) - in->sum) * in->n_inverse;
+    case BERTH_PLACE_LEAST_FREE:
+        extra = *(const V8 *)(boxes->extra_low + lane);
+        return (in->sum - NAME(at_least)(sum, extra)) * in->n_inverse;
+    case BERTH_PLACE_L2_DIFF:
+        extra = *(const V8 *)(boxes->extra_low + lane) - 2 * other + (in->squares - 4e-6F);
+        return -NAME(at_least)(sum, extra);
+    case BERTH_PLACE_L2_RATIO:
+        return sum;
+    case BERTH_PLACE_L2_RATIO_SPREAD:
+        extra = in->roots / *(const V8 *)(boxes->extra_high + lane);
+        return -NAME(at_least)(sum, extra * 0.999999F);
+    case BERTH_PLACE_COSINE:
+        if (boxes->is_point) {
+            return sum / (in->length * NAME(roots)(other + 1e-30F));
+        }
+        return NAME(bound_direction)(in, boxes, lane);
+    default:
+        extra = *(const V8 *)(boxes->extra_high + lane);
+        return NAME(at_most)(sum, in->length * NAME(roots)(extra) * 1.000001F);
+    }
+}
+
+TARGET static inline __attribute__((always_inline)) void NAME(bound_boxes)(const BoundInput *in,
+                                                                           const Boxes *boxes,
+                                                                           BerthPlacePolicy policy,
+                                                                           float *ret_bounds)
+{
+    const V8 never = {-INFINITY, -INFINITY, -INFINITY, -INFINITY,
+                      -INFINITY, -INFINITY, -INFINITY, -INFINITY};
+
+    for (uint32_t lane = 0; lane < boxes->stride; lane += 8) {
+        V8i fits = {-1, -1, -1, -1, -1, -1, -1, -1};
+        V8 bound = NAME(bound_lanes)(in, boxes, policy, lane, &fits);
+        for (uint32_t k = 0; k < in->n_corners && !boxes->is_point; k++) {
+            V8s corner = *(const V8s *)(boxes->corner + k * boxes->stride + lane);
+            fits &= __builtin_convertvector(corner, V8) >= in->corners[k];
+        }
+        *(V8 *)(ret_bounds + lane) = (V8)(((V8i)bound & fits) | ((V8i)never & ~fits));
+    }
+}
+
+TARGET static void NAME(bound)(const BoundInput *in, const Boxes *boxes, float *ret_bounds)
+{
+    switch (in->policy) {
+    case BERTH_PLACE_MOST_FREE:
+        NAME(bound_boxes)(in, boxes, BERTH_PLACE_MOST_FREE, ret_bounds);
+        break;
+    case BERTH_PLACE_LEAST_FREE:
+        NAME(bound_boxes)(in, boxes, BERTH_PLACE_LEAST_FREE, ret_bounds);
+        break;
+    case BERTH_PLACE_COSINE:
+        NAME(bound_boxes)(in, boxes, BERTH_PLACE_COSINE, ret_bounds);
+        break;
+    case BERTH_PLACE_L2_DIFF:
+        NAME(bound_boxes)(in, boxes, BERTH_PLACE_L2_DIFF, ret_bounds);
+        break;
+    case BERTH_PLACE_L2_RATIO:
+        NAME(bound_boxes)(in, boxes, BERTH_PLACE_L2_RATIO, ret_bounds);
+        break;
+    case BERTH_PLACE_L2_RATIO_SPREAD:
+        NAME(bound_boxes)(in, boxes, BERTH_PLACE_L2_RATIO_SPREAD, ret_bounds);
+        break;
+    default:
+        NAME(bound_boxes)(in, boxes, BERTH_PLACE_DOT_PRODUCT, ret_bounds);
+    }
+}
+
 static const Kernels NAME(kernels) = {.score = NAME(score),
                                       .raise = NAME(raise),
                                       .meet = NAME(meet),
                                       .maximum = NAME(maximum),
-                                      .fits = NAME(fits)};
+                                      .fits = NAME(fits),
+                                      .bound = NAME(bound)};

@@ -7,6 +7,7 @@
 
 typedef float V8 __attribute__((vector_size(32), aligned(4)));
 typedef int32_t V8i __attribute__((vector_size(32), aligned(4)));
+typedef int16_t V8s __attribute__((vector_size(16), aligned(2)));
 typedef int64_t V4l __attribute__((vector_size(32), aligned(4)));
 
 #define ANY(mask) (((V4l)(mask))[0] | ((V4l)(mask))[1] | ((V4l)(mask))[2] | ((V4l)(mask))[3])
@@ -39,6 +40,8 @@ static inline uint32_t sign_bits(const int32_t *lanes)
 #undef NAME
 #undef MASK
 #endif
+
+const float kernels_corners[CORNERS] = {1.7F, 1.3F, 1, 0.77F, 0.59F};
 
 const Kernels *kernels_get(void)
 {

@@ -19,6 +19,49 @@ typedef struct {
     float n_inverse;                       /* 1 / dimensions with a capacity */
 } RowInput;
 
+/* Coordinates of the forest: the root of a share of the capacity, in 16 bits. Bounds of the share: */
+#define SHARE_STEP (1.F / 65535)
+
+static inline float kernels_share_low(int16_t coordinate)
+{
+    float root = ((float)coordinate + 32767.95F) * SHARE_STEP;
+
+    return root > 0 ? root * root : 0;
+}
+
+static inline float kernels_share_high(int16_t coordinate)
+{
+    float root = ((float)coordinate + 32769.05F) * SHARE_STEP;
+
+    return root * root;
+}
+
+/* A corner is min(x, y * factor) of the first two coordinates: its maximum over a box tells whether
+ * both can be large in one host. */
+#define CORNERS 5
+extern const float kernels_corners[CORNERS];
+
+/* A request as shares of a shape's capacity, and what bounds are made from. */
+typedef struct {
+    BerthPlacePolicy policy;
+    uint32_t n_dims, n_corners;
+    float needs[BERTH_PLACE_MAX_DIMS];
+    float least[BERTH_PLACE_MAX_DIMS];     /* a little below the needs */
+    float direction[BERTH_PLACE_MAX_DIMS]; /* of length 1 */
+    float corners[CORNERS];                /* less than these does not fit; in coordinates */
+    float sum, squares, length, roots;     /* Σ p, Σ p², its root, (Σ √p)² */
+    float n_inverse;                       /* 1 / dimensions with a capacity */
+} BoundInput;
+
+/* Boxes in arrays of `stride` for each dimension, corner and extra. Of points low and high are the
+ * same, and there are no corners. */
+typedef struct {
+    const int16_t *low, *high, *corner;
+    const float *extra_low, *extra_high; /* NULL for points where the extra is a direction */
+    bool is_point;
+    uint32_t stride; /* also the number of boxes, a multiple of 8 */
+} Boxes;
+
 typedef struct {
     /* The score of each size, rounded, the better the higher; -INFINITY where it does not fit. */
     void (*score)(const RowInput *input, float *ret_row);
@@ -35,6 +78,9 @@ typedef struct {
     /* The sizes, bit by bit, that no dimension rules out; one that fits is always among them. */
     uint32_t (*fits)(const float (*needs)[ROW], uint32_t n_dims, uint32_t width,
                      const float *available);
+
+    /* For each box an upper bound on the key of what fits in it; -INFINITY if nothing does. */
+    void (*bound)(const BoundInput *input, const Boxes *boxes, float *ret_bounds);
 } Kernels;
 
 const Kernels *kernels_get(void);
