@@ -13,7 +13,9 @@
 #define DEFAULT_ROOT "/sys/fs/cgroup"
 #define DEFAULT_PARENT "berth"
 
-#define PERIOD_USEC 20000
+#define BURST_USEC 20000
+#define PERIOD_MIN_USEC 20000
+#define PERIOD_USUAL_USEC 100000
 #define PERIOD_MAX_USEC 1000000 /* the kernel's own bounds */
 #define QUOTA_MIN_USEC 1000
 
@@ -380,7 +382,8 @@ bool cgroup_vm_place_threads(CgroupVm *vm, const pid_t *vcpu_tids, size_t n_tids
 
 void cgroup_quota(int64_t millicores, int64_t *ret_period_usec, int64_t *ret_quota_usec)
 {
-    int64_t period = PERIOD_USEC;
+    int64_t period =
+        CLAMP(BURST_USEC * 1000 / MAX(millicores, 1), PERIOD_MIN_USEC, PERIOD_USUAL_USEC);
 
     if (millicores * period < QUOTA_MIN_USEC * 1000) {
         period = MIN(QUOTA_MIN_USEC * 1000 / MAX(millicores, 1), PERIOD_MAX_USEC);

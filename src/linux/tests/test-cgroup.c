@@ -147,7 +147,7 @@ static void test_v2_limits_the_vcpus(void)
     assert_file(root, "berth/a/" VM "/cpu.weight", "200\n");
     assert_file(root, "berth/a/" VM "/vcpu/cpu.max", "30000 20000");
     assert_file(root, "berth/a/" VM "/vcpu/cgroup.threads", "4713");
-    assert_file(root, "berth/a/" VM "/emulator/cpu.max", "5000 20000");
+    assert_file(root, "berth/a/" VM "/emulator/cpu.max", "20000 80000");
     assert_file(root, "berth/a/" VM "/emulator/cpu.weight", "50");
     fixture_remove(root);
 }
@@ -259,8 +259,9 @@ static void test_quota_stays_within_the_kernels_bounds(void)
     static const struct {
         int64_t millicores, period, quota;
     } cases[] = {
-        {1000, 20000, 20000}, {64000, 20000, 1280000}, {500, 20000, 10000}, {50, 20000, 1000},
-        {49, 20408, 1000},    {10, 100000, 1000},      {1, 1000000, 1000},
+        {1000, 20000, 20000}, {64000, 20000, 1280000}, {500, 40000, 20000}, {250, 80000, 20000},
+        {200, 100000, 20000}, {50, 100000, 5000},      {10, 100000, 1000},  {9, 111111, 1000},
+        {1, 1000000, 1000},
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
