@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libsoup/soup.h>
+#include <malloc.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -52,8 +53,20 @@ static void fetch_free(gpointer data)
     g_free(fetch);
 }
 
+/* A connection reads the default database before it is told of another one: without ours, the
+ * system's, which then stays in memory. */
+static void trust_only_the_manager(const Agent *agent)
+{
+    g_autofree char *path = g_build_filename(agent->state, "ca.pem", NULL);
+    g_autoptr(GTlsDatabase) trust = g_tls_file_database_new(path, NULL);
+    if (trust != NULL) {
+        g_tls_backend_set_default_database(g_tls_backend_get_default(), trust);
+    }
+}
+
 Images *images_new(Agent *agent)
 {
+    trust_only_the_manager(agent);
     Images *images = g_new0(Images, 1);
     images->agent = agent;
     images->fetches = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, fetch_free);
@@ -168,7 +181,10 @@ static bool download_to(const Fetch *fetch, int fd, GError **error)
         return false;
     }
     g_autoptr(SoupSession) session =
-        soup_session_new_with_options("tls-database", trust, "timeout", 60, NULL);
+        soup_session_new_with_options("tls-database", trust, "timeout", 60,
+                                      /* the manager is one of us; and a resolver of proxies costs
+                                       * megabytes of libraries */
+                                      "proxy-resolver", NULL, NULL);
     g_autoptr(GInputStream) stream = open_stream(session, fetch, error);
     return stream != NULL && copy_stream(stream, fd, fetch, error);
 }
@@ -200,6 +216,7 @@ static bool download(gpointer data, GError **error)
 static void on_downloaded(const GError *error, gpointer data)
 {
     fetch_ended(data, error);
+    malloc_trim(0); /* TLS took megabytes */
 }
 
 typedef struct {

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <glib-unix.h>
 #include <locale.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <unistd.h>
@@ -15,6 +16,8 @@
 #define DEFAULT_STATE "/var/lib/berth"
 #define DEFAULT_RUN "/run/berth"
 #define SWEEP_INTERVAL_S 60
+#define MMAP_THRESHOLD (64 * 1024)
+#define TRIM_THRESHOLD (256 * 1024)
 
 static int fail(const GError *error)
 {
@@ -148,12 +151,23 @@ static gboolean on_signal(gpointer data)
 static gboolean on_sweep(gpointer data)
 {
     restore_sweep(data);
+    malloc_trim(0);
     return G_SOURCE_CONTINUE;
+}
+
+/* The agent lies beside the VMs whose memory is counted. An arena for each thread would keep what
+ * the largest thing that each thread ever did took. */
+static void spare_memory(void)
+{
+    mallopt(M_ARENA_MAX, 1);
+    mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD);
+    mallopt(M_TRIM_THRESHOLD, TRIM_THRESHOLD);
 }
 
 static int run(const char *state, const char *run_dir)
 {
     g_autoptr(GError) error = NULL;
+    spare_memory();
     Agent agent = {.state = state, .run = run_dir};
     agent.config = load_config(state, &error);
     int lock = agent.config != NULL ? lock_state(state, &error) : -1;

@@ -70,6 +70,9 @@ ApiClient *api_client_new(const Context *context, GError **error)
                                       "user-agent", "berth/" BERTH_VERSION, NULL);
     if (database != NULL) {
         soup_session_set_tls_database(client->session, database);
+        /* A connection reads the default one all the same before it is told of ours: all of the
+         * system's, in some 50 ms. */
+        g_tls_backend_set_default_database(g_tls_backend_get_default(), database);
     }
     return client;
 }
