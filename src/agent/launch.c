@@ -243,29 +243,85 @@ static void refused(Effect *effect, GError *error)
     }
 }
 
-static void on_launched(GObject *source, GAsyncResult *result, gpointer data)
+/* A keeper that was asked to start a VM, until it has let go of its standard streams. */
+typedef struct {
+    Effect *effect;
+    GSubprocess *process;
+    GOutputStream *said; /* what it says on the stream that is read now */
+} Asked;
+
+/* GLib keeps the process as long as it lives, and would keep its pipes as long. */
+static void asked_free(Asked *asked)
 {
-    Effect *effect = data;
-    GError *error = NULL;
-    g_autofree char *answer = NULL;
-    g_autofree char *said = NULL;
-    GSubprocess *process = G_SUBPROCESS(source);
-    if (!g_subprocess_communicate_utf8_finish(process, result, &answer, &said, &error)) {
-        effect_end(effect, error);
-        return;
-    }
-    json_t *json =
-        answer != NULL && *answer != '\0' ? codec_parse(answer, strlen(answer), NULL, NULL) : NULL;
+    g_input_stream_close(g_subprocess_get_stdout_pipe(asked->process), NULL, NULL);
+    g_input_stream_close(g_subprocess_get_stderr_pipe(asked->process), NULL, NULL);
+    g_object_unref(asked->process);
+    g_clear_object(&asked->said);
+    g_free(asked);
+}
+
+/* To the end of the stream; both carry a few lines at most, which a pipe holds. */
+static void listen_to(Asked *asked, GInputStream *stream, GAsyncReadyCallback done)
+{
+    g_clear_object(&asked->said);
+    asked->said = g_memory_output_stream_new_resizable();
+    g_output_stream_splice_async(asked->said, stream, G_OUTPUT_STREAM_SPLICE_NONE,
+                                 G_PRIORITY_DEFAULT, NULL, done, asked);
+}
+
+static char *what_it_said(const Asked *asked)
+{
+    GMemoryOutputStream *said = G_MEMORY_OUTPUT_STREAM(asked->said);
+    gsize size = g_memory_output_stream_get_data_size(said);
+    return size > 0 ? g_strndup(g_memory_output_stream_get_data(said), size) : g_strdup("");
+}
+
+static void on_complained(GObject *source, GAsyncResult *result, gpointer data)
+{
+    Asked *asked = data;
+    g_output_stream_splice_finish(asked->said, result, NULL);
+    g_autofree char *said = what_it_said(asked);
+    refused(asked->effect, keeper_error(*said != '\0' ? said : NULL));
+    asked_free(asked);
+}
+
+static void on_answered(GObject *source, GAsyncResult *result, gpointer data)
+{
+    Asked *asked = data;
+    Effect *effect = asked->effect;
+    g_output_stream_splice_finish(asked->said, result, NULL);
+    g_autofree char *answer = what_it_said(asked);
+    json_t *json = *answer != '\0' ? codec_parse(answer, strlen(answer), NULL, NULL) : NULL;
     g_autoptr(KeeperStatus) status =
         json != NULL ? keeper_status_decode(json, CODEC_TOLERANT, NULL) : NULL;
     json_decref(json);
     if (status == NULL) {
-        refused(effect, keeper_error(said));
+        listen_to(asked, g_subprocess_get_stderr_pipe(asked->process), on_complained);
         return;
     }
     AgentVm *vm = agent_vm(effect->agent, effect->vm);
+    GError *error = NULL;
     vm->fresh = agent_vm_watch(vm, status, &error);
     effect_end(effect, error);
+    asked_free(asked);
+}
+
+static void on_told(GObject *source, GAsyncResult *result, gpointer data)
+{
+    g_output_stream_write_all_finish(G_OUTPUT_STREAM(source), result, NULL, NULL);
+    g_output_stream_close(G_OUTPUT_STREAM(source), NULL, NULL);
+    g_free(data);
+}
+
+/* It stays our child while we live: GLib reaps it. */
+static GSubprocess *start_keeper(GError **error)
+{
+    g_autofree char *program = keeper_program();
+    /* berth-keep closes what it finds open; without this flag GLib would copy the agent, where
+     * posix_spawn does. */
+    return g_subprocess_new(G_SUBPROCESS_FLAGS_STDIN_PIPE | G_SUBPROCESS_FLAGS_STDOUT_PIPE |
+                                G_SUBPROCESS_FLAGS_STDERR_PIPE | G_SUBPROCESS_FLAGS_INHERIT_FDS,
+                            error, program, "--no-fork", NULL);
 }
 
 static void begin_launch(Effect *effect)
@@ -274,21 +330,20 @@ static void begin_launch(Effect *effect)
     AgentVm *vm = agent_vm(agent, effect->vm);
     GError *error = NULL;
     g_autoptr(KeeperLaunch) launch = launch_for(agent, vm, effect->assignment, &error);
-    g_autofree char *program = keeper_program();
-    g_autoptr(GSubprocess) process =
-        launch != NULL
-            ? g_subprocess_new(G_SUBPROCESS_FLAGS_STDIN_PIPE | G_SUBPROCESS_FLAGS_STDOUT_PIPE |
-                                   G_SUBPROCESS_FLAGS_STDERR_PIPE,
-                               &error, program, NULL)
-            : NULL;
+    GSubprocess *process = launch != NULL ? start_keeper(&error) : NULL;
     if (process == NULL) {
         effect_end(effect, error);
         return;
     }
     json_t *json = keeper_launch_encode(launch);
-    g_autofree char *text = codec_dump(json);
+    char *text = codec_dump(json);
     json_decref(json);
-    g_subprocess_communicate_utf8_async(process, text, NULL, on_launched, effect);
+    Asked *asked = g_new0(Asked, 1);
+    asked->effect = effect;
+    asked->process = process;
+    g_output_stream_write_all_async(g_subprocess_get_stdin_pipe(process), text, strlen(text),
+                                    G_PRIORITY_DEFAULT, NULL, on_told, text);
+    listen_to(asked, g_subprocess_get_stdout_pipe(process), on_answered);
 }
 
 void effect_launch(Effect *effect)

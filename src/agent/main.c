@@ -3,6 +3,7 @@
 #include <glib-unix.h>
 #include <locale.h>
 #include <malloc.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <unistd.h>
@@ -168,6 +169,7 @@ static int run(const char *state, const char *run_dir)
 {
     g_autoptr(GError) error = NULL;
     spare_memory();
+    signal(SIGPIPE, SIG_IGN); /* a keeper that dies early reads nothing: that is an error, no end */
     Agent agent = {.state = state, .run = run_dir};
     agent.config = load_config(state, &error);
     int lock = agent.config != NULL ? lock_state(state, &error) : -1;

@@ -44,7 +44,7 @@ static void answer(const Keeper *keeper)
     free(text);
 }
 
-/* In a session of its own; `started` is written when the launch has worked. */
+/* In a session of its own; `started` is written when the launch has worked, if there is one. */
 static int serve(const KeeperLaunch *launch, int started)
 {
     g_autoptr(GError) error = NULL;
@@ -56,8 +56,10 @@ static int serve(const KeeperLaunch *launch, int started)
     }
     answer(keeper);
     leave_standard_streams();
-    (void)write(started, "", 1);
-    close(started);
+    if (started >= 0) {
+        (void)write(started, "", 1);
+        close(started);
+    }
     keeper_run(keeper);
     return EXIT_SUCCESS;
 }
@@ -84,10 +86,13 @@ static int start_in_background(const KeeperLaunch *launch)
 
 int main(int argc, char **argv)
 {
-    if (argc > 1) {
-        printf("usage: berth-keep < launch.json\n\n"
+    bool stays = argc == 2 && strcmp(argv[1], "--no-fork") == 0;
+    if (argc > 1 && !stays) {
+        printf("usage: berth-keep [--no-fork] < launch.json\n\n"
                "Starts one VM's QEMU and holds what must outlive the agent. The agent runs it;\n"
-               "the launch is described in schema/keeper.yaml. Version %s.\n",
+               "the launch is described in schema/keeper.yaml. With --no-fork it stays the\n"
+               "caller's child, which saves a process; the launch is answered when it closes\n"
+               "standard output. Version %s.\n",
                BERTH_VERSION);
         return strcmp(argv[1], "--help") == 0 ? EXIT_SUCCESS : 2;
     }
@@ -96,5 +101,8 @@ int main(int argc, char **argv)
     openlog("berth-keep", LOG_PID, LOG_DAEMON);
     g_autoptr(GError) error = NULL;
     g_autoptr(KeeperLaunch) launch = keep_launch_read(STDIN_FILENO, &error);
-    return launch != NULL ? start_in_background(launch) : fail(error);
+    if (launch == NULL) {
+        return fail(error);
+    }
+    return stays ? serve(launch, -1) : start_in_background(launch);
 }
