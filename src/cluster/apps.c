@@ -12,6 +12,9 @@
 #include "cluster/txn.h"
 #include "cluster/vms.h"
 
+/* Between two rounds over the apps that lack VMs. */
+#define FILL_PAUSE_MS 1000
+
 json_t *render_app(const ClusterApp *app)
 {
     g_autoptr(App) object = app_new();
@@ -197,16 +200,44 @@ void app_vm_changed(ClusterCore *core, ClusterApp *app)
     }
 }
 
+static void set_short(ClusterCore *core, ClusterApp *app, bool is_short)
+{
+    core->apps_short += is_short - app->is_short;
+    app->is_short = is_short;
+}
+
 void app_resume(ClusterCore *core, ClusterApp *app)
 {
     g_autoptr(GError) error = NULL;
-    if (!app->spec->removing && !fill(core, app, &error)) {
+    bool was_short = app->is_short;
+    set_short(core, app, !app->spec->removing && !fill(core, app, &error));
+    if (app->is_short) {
         Subject subject = subject_of_app(app);
-        event_add(core, "app.short", &subject, NULL, NULL,
-                  "app %s lacks %" G_GINT64_FORMAT " of its VMs: %s", app->spec->name,
-                  missing_vms(app), error->message);
+        if (!was_short) {
+            event_add(core, "app.short", &subject, NULL, NULL,
+                      "app %s lacks %" G_GINT64_FORMAT " of its VMs: %s", app->spec->name,
+                      missing_vms(app), error->message);
+        }
         while (app->operations->len > 0) {
             operation_finish(core, app->operations->pdata[0], g_error_copy(error), "not all fit");
+        }
+    }
+}
+
+void apps_fill_short(ClusterCore *core)
+{
+    if (!core->room_made || core->apps_short == 0 || !core->writable ||
+        core->now_ms < core->fill_due_ms) {
+        return;
+    }
+    core->room_made = false;
+    core->fill_due_ms = core->now_ms + FILL_PAUSE_MS;
+    for (GTreeNode *n = g_tree_node_first(core->apps); n != NULL;) {
+        ClusterApp *app = g_tree_node_value(n);
+        n = g_tree_node_next(n);
+        if (app->is_short) {
+            app_resume(core, app);
+            app_vm_changed(core, app);
         }
     }
 }

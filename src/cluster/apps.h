@@ -14,4 +14,6 @@ void app_vm_changed(ClusterCore *core, ClusterApp *app);
 void app_vm_removed(ClusterCore *core, ClusterApp *app);
 
 /* VMs that the app should have and has not are made, as after a crash that left them unmade. */
+/* Fills the apps that lack VMs, if room was made since. */
+void apps_fill_short(ClusterCore *core);
 void app_resume(ClusterCore *core, ClusterApp *app);

@@ -293,6 +293,7 @@ ClusterActions *cluster_step(ClusterCore *core, const ClusterEvent *event, int64
         dispatch(core, event);
     }
     if (!core->aborted) {
+        apps_fill_short(core);
         agents_flush(core);
         txn_finish_step(core);
     }
@@ -303,6 +304,9 @@ ClusterActions *cluster_step(ClusterCore *core, const ClusterEvent *event, int64
 int64_t cluster_next_deadline(const ClusterCore *core)
 {
     int64_t next = MIN(agents_next_deadline(core), core->charge_due_ms);
+    if (core->room_made && core->apps_short > 0 && core->writable) {
+        next = MIN(next, core->fill_due_ms);
+    }
     for (guint i = 0; i < core->waiters->len; i++) {
         next = MIN(next, g_array_index(core->waiters, Waiter, i).deadline_ms);
     }

@@ -178,6 +178,11 @@ static void refresh_availability(ClusterCore *core, ClusterHost *host)
         available.amount[d] = CLAMP(capacity.amount[d] - reserve.amount[d] - host->booked.amount[d],
                                     -BERTH_PLACE_MAX_AMOUNT, capacity.amount[d]);
     }
+    Vector before;
+    berth_place_get(core->place, host->place, NULL, before.amount, NULL);
+    for (int d = 0; d < MAX_DIMENSIONS; d++) {
+        core->room_made = core->room_made || available.amount[d] > before.amount[d];
+    }
     BerthPlaceResult result =
         berth_place_set(core->place, host->place, capacity.amount, available.amount);
     g_assert(result == BERTH_PLACE_OK);
@@ -187,8 +192,10 @@ void fleet_update_host(ClusterCore *core, ClusterHost *host)
 {
     refresh_availability(core, host);
     rules_host_changed(core, host);
-    bool takes_vms = host->reported && !host->spec->cordoned;
+    bool takes_vms = host->reported && !host->spec->cordoned, took_vms = false;
+    berth_place_get(core->place, host->place, NULL, NULL, &took_vms);
     berth_place_set_enabled(core->place, host->place, takes_vms);
+    core->room_made = core->room_made || (takes_vms && !took_vms);
     if (host->facts != NULL) {
         core->overhead = MAX(core->overhead, host->facts->overhead);
     }

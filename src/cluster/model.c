@@ -469,6 +469,7 @@ void model_remove_vm(ClusterCore *core, ClusterVm *vm)
 
 void model_remove_app(ClusterCore *core, ClusterApp *app)
 {
+    core->apps_short -= app->is_short;
     g_tree_remove(core->apps, app->id);
 }
 

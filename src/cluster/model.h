@@ -112,6 +112,7 @@ struct ClusterApp {
     int64_t revision;
     GTree *vms; /* id → ClusterVm */
     int64_t settled, running;
+    bool is_short; /* lacks VMs that found no place */
     GPtrArray *operations;
 };
 
@@ -221,6 +222,11 @@ struct ClusterCore {
     GPtrArray *dirty_vms;    /* ids of VMs whose host must be told, in this step */
     GTree *lagging;          /* id → ClusterHost whose networks lag */
     int64_t networks_due_ms; /* when the lagging are told; INT64_MAX: none lag */
+
+    /* Apps that lack VMs are filled when there is room again, not more often than the pause says. */
+    bool room_made;
+    int64_t fill_due_ms;
+    int64_t apps_short;
 
     GArray *waiters; /* of Waiter */
     int64_t vms_running;

@@ -374,6 +374,7 @@ void rules_strike(ClusterCore *core, ClusterRule *rule)
     BerthPlaceResult result = berth_place_rule_remove(core->place, rule->number);
     g_assert(result == BERTH_PLACE_OK);
     core->rule_numbers->pdata[rule->number] = NULL;
+    core->room_made = true;
     drop_group(core, rule->object->tenant, rule->object->subject);
     drop_group(core, rule->object->tenant, other_of(rule->object));
 }

@@ -180,6 +180,7 @@ bool update_vm(ClusterCore *core, const ClusterRequest *request, GError **error)
     }
     if (body->power != POWER_WANTED_UNSET) {
         vm->spec->power = body->power;
+        vm->spec->power_generation = vm->spec->generation + 1; /* which this change gets */
     }
     if (body->restart != RESTART_POLICY_UNSET) {
         vm->spec->restart = body->restart;
@@ -304,6 +305,8 @@ static VmSpec *spec_of_assignment(const Assignment *assignment)
     spec->power = assignment->power;
     spec->restart = assignment->restart;
     spec->generation = assignment->generation + 1;
+    spec->power_generation =
+        assignment->power_generation > 0 ? assignment->power_generation : assignment->generation;
     for (guint i = 0; i < assignment->nics->len; i++) {
         g_ptr_array_add(spec->networks, g_strdup(((Nic *)assignment->nics->pdata[i])->network));
     }

@@ -333,6 +333,7 @@ json_t *vm_assignment(ClusterCore *core, const ClusterVm *vm)
     a->hardware = hardware_copy(vm->placement->hardware);
     a->resources = resources_copy(vm->spec->resources);
     a->vcpus = vm->spec->vcpus;
+    a->power_generation = vm->spec->power_generation;
     a->power = vm->spec->power;
     a->restart = vm->spec->restart;
     for (guint i = 0; i < vm->placement->nics->len; i++) {

@@ -218,6 +218,20 @@ static bool refuse_apply(const HostVm *vm, const Assignment *assignment, GError 
     return true;
 }
 
+static int64_t power_generation(const Assignment *assignment)
+{
+    return assignment->power_generation > 0 ? assignment->power_generation : assignment->generation;
+}
+
+/* Whether somebody has asked for power since: only then is a guest started that powered itself off, or
+ * one that was given up. */
+static bool asks_for_power(const HostVm *vm, const Assignment *assignment)
+{
+    return assignment->power == POWER_WANTED_ON &&
+           (vm->wanted == NULL || assignment->epoch > vm->wanted->epoch ||
+            power_generation(assignment) > power_generation(vm->wanted));
+}
+
 static void take_assignment(HostVm *vm, const Assignment *assignment)
 {
     bool anew = vm->wanted == NULL || assignment->epoch > vm->wanted->epoch ||
@@ -225,7 +239,7 @@ static void take_assignment(HostVm *vm, const Assignment *assignment)
     if (!anew) {
         return;
     }
-    if (assignment->power == POWER_WANTED_ON) {
+    if (asks_for_power(vm, assignment)) {
         restart_reset(vm);
     }
     vm->not_before_ms = 0;
