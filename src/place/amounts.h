@@ -43,6 +43,12 @@ static inline void amounts_read(const Amounts *amounts, size_t row, uint32_t n_d
     }
 }
 
+static inline int64_t amounts_at(const Amounts *amounts, size_t row, uint32_t n_dims, uint32_t dim)
+{
+    return amounts->wide != NULL ? amounts->wide[row * n_dims + dim]
+                                 : amounts->narrow[row * n_dims + dim];
+}
+
 /* The vector must fit: narrow amounts are widened before. */
 static inline void amounts_write(Amounts *amounts, size_t row, uint32_t n_dims,
                                  const int64_t *vector)

@@ -89,6 +89,7 @@ void firstfit_free(FirstFit *first)
         for (uint32_t i = 0; i < first->n_levels; i++) {
             free(first->masks[i]);
         }
+        stairs_free(first->stairs);
         free(first->hosts);
         free(first->positions);
         free(first);
@@ -167,6 +168,9 @@ bool firstfit_refresh(FirstFit *first, uint32_t host)
         }
     }
     set_mask(first, position, mask_of(first, position));
+    if (first->stairs != NULL) {
+        stairs_refresh(first->stairs, position);
+    }
     return true;
 }
 
@@ -183,6 +187,30 @@ void firstfit_sweep(FirstFit *first, uint32_t steps)
     if (first->swept >= first->end) {
         first->swept = UINT32_MAX;
         first->ready = UINT32_MAX;
+    }
+}
+
+static bool has_bit(const FirstFit *first, const int64_t *vector, uint32_t *ret_size)
+{
+    *ret_size = sizes_find(first->sizes, vector);
+    return *ret_size != SIZES_NONE && (first->ready >> *ret_size & 1) != 0;
+}
+
+bool firstfit_is_ready(const FirstFit *first, const int64_t *vector)
+{
+    uint32_t size;
+
+    return has_bit(first, vector, &size) ||
+           (first->stairs != NULL && stairs_are_swept(first->stairs));
+}
+
+void firstfit_sweep_stairs(FirstFit *first, uint32_t steps)
+{
+    if (first->stairs == NULL) {
+        first->stairs = stairs_new(first->place, first->hosts, first->room);
+    }
+    if (first->stairs != NULL) {
+        stairs_sweep(first->stairs, steps);
     }
 }
 
@@ -222,10 +250,14 @@ static bool descend(const FirstFit *first, uint32_t level, uint32_t nodes, uint3
 
 void firstfit_search(const FirstFit *first, Search *search)
 {
-    uint32_t size = sizes_find(first->sizes, search->filter->request->vector);
+    uint32_t size;
 
-    if (size != SIZES_NONE && (first->ready >> size & 1) != 0) {
+    if (has_bit(first, search->filter->request->vector, &size)) {
         descend(first, first->n_levels - 1, 0, size, search);
+        return;
+    }
+    if (first->stairs != NULL && stairs_are_swept(first->stairs)) {
+        stairs_search(first->stairs, search);
         return;
     }
     for (uint32_t position = 0; position < first->end && !search_is_over(search); position++) {
@@ -257,5 +289,5 @@ const char *firstfit_check(const FirstFit *first)
             return "first-fit knows every size that fits a host";
         }
     }
-    return NULL;
+    return first->stairs != NULL ? stairs_check(first->stairs) : NULL;
 }

@@ -7,6 +7,7 @@
 
 #include "place/search.h"
 #include "place/sizes.h"
+#include "place/stairs.h"
 
 #define FIRSTFIT_LEVELS 6
 
@@ -23,6 +24,7 @@ typedef struct {
         *masks[FIRSTFIT_LEVELS]; /* sizes that fit, bit by bit: at a position, below a node, … */
     uint32_t swept;              /* positions below have all bits */
     uint32_t ready;              /* sizes that all positions have their bit of */
+    Stairs *stairs;              /* for sizes without a bit; NULL: not wanted yet */
 } FirstFit;
 
 /* With all enabled hosts in their order, and no bit yet. */
@@ -35,6 +37,12 @@ bool firstfit_refresh(FirstFit *first, uint32_t host);
 
 bool firstfit_is_swept(const FirstFit *first);
 void firstfit_sweep(FirstFit *first, uint32_t steps);
+
+/* Whether a search for this vector has what it needs. */
+bool firstfit_is_ready(const FirstFit *first, const int64_t *vector);
+
+/* Makes stairs if there are none, and puts in so many blocks. */
+void firstfit_sweep_stairs(FirstFit *first, uint32_t steps);
 void firstfit_forget_size(FirstFit *first, uint32_t size);
 
 /* The first host that is taken; by the bits if they are ready for the size, else one by one. */

@@ -7,7 +7,7 @@
 #define NONE FOREST_NONE
 #define FAN FOREST_FAN
 #define LEAF FOREST_LEAF
-#define MIN_LEAF 10 /* a leaf with fewer is dissolved */
+#define MIN_LEAF 13 /* a leaf with fewer is dissolved */
 
 /* Around one host, a leaf's hosts or a node's children. */
 typedef struct {

@@ -14,6 +14,10 @@
 #define CLASSES_A_STEP 1024
 #define POSITIONS_A_STEP 4096
 #define PLANTED_A_STEP 256
+#define BLOCKS_A_STEP 256
+
+/* Wanted besides the policies: first fit for vectors that are no sizes. */
+#define WANTED_STAIRS (1U << 31)
 
 struct Index {
     /* Policies asked for, bit by bit. The only thing that a search writes; searches may run at the
@@ -210,9 +214,11 @@ static void work(BerthPlace *place, uint32_t wanted)
             index->first = firstfit_new(place, &index->sizes);
         } else if (!firstfit_is_swept(index->first)) {
             firstfit_sweep(index->first, POSITIONS_A_STEP);
+        } else if ((wanted & WANTED_STAIRS) != 0) {
+            firstfit_sweep_stairs(index->first, BLOCKS_A_STEP);
         }
-        wanted &= ~(1U << BERTH_PLACE_FIRST_FIT);
     }
+    wanted &= ~(1U << BERTH_PLACE_FIRST_FIT | WANTED_STAIRS);
     if (index->is_crowded) {
         work_in_forests(place, wanted);
         return;
@@ -279,6 +285,10 @@ bool index_find(Filter *filter, BerthPlaceVerdict *ret_best)
     if ((index->wanted & bit) == 0) {
         index->wanted |= bit;
     }
+    if (filter->request->policy == BERTH_PLACE_FIRST_FIT && (index->wanted & WANTED_STAIRS) == 0 &&
+        index->first != NULL && !firstfit_is_ready(index->first, filter->request->vector)) {
+        index->wanted |= WANTED_STAIRS;
+    }
     search_begin(&search, filter);
     if (filter->request->policy == BERTH_PLACE_FIRST_FIT && index->first != NULL) {
         firstfit_search(index->first, &search);
@@ -304,7 +314,9 @@ bool index_find(Filter *filter, BerthPlaceVerdict *ret_best)
 static bool is_prepared(const Index *index, BerthPlacePolicy policy)
 {
     if (policy == BERTH_PLACE_FIRST_FIT) {
-        return index->first != NULL && firstfit_is_swept(index->first);
+        return index->first != NULL && firstfit_is_swept(index->first) &&
+               ((index->wanted & WANTED_STAIRS) == 0 ||
+                (index->first->stairs != NULL && stairs_are_swept(index->first->stairs)));
     }
     if (index->is_crowded) {
         return policy == BERTH_PLACE_MIX || index->planted[forest_family(policy)] == UINT32_MAX;
@@ -318,10 +330,12 @@ void index_prepare(BerthPlace *place, BerthPlacePolicy policy, const int64_t *ve
     Index *index = place->index;
     uint32_t bit = 1U << policy;
 
-    index->wanted |= bit;
     if (vector != NULL) {
         forget_size(index, sizes_admit(&index->sizes, vector));
+    } else if (policy == BERTH_PLACE_FIRST_FIT) {
+        bit |= WANTED_STAIRS;
     }
+    index->wanted |= bit;
     for (uint32_t i = 0; i < place->slots && !is_prepared(index, policy); i++) {
         work(place, bit);
     }
