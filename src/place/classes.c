@@ -283,7 +283,7 @@ static void drop_class(Classes *classes, uint32_t number)
 bool classes_enter(Classes *classes, uint32_t host)
 {
     const BerthPlace *place = classes->place;
-    uint32_t shape = place->shapes[host];
+    uint32_t shape = fleet_shape(place, host);
     int64_t available[BERTH_PLACE_MAX_DIMS];
 
     fleet_available(place, host, available);
@@ -372,7 +372,7 @@ const char *classes_check(const Classes *classes)
             return "the first host of a class is at the top of its heap";
         }
         fleet_available(place, host, available);
-        if (class->shape != place->shapes[host] ||
+        if (class->shape != fleet_shape(place, host) ||
             !amounts_equal(&classes->available, number, place->n_dims, available)) {
             return "the hosts of a class have its shape and availability";
         }

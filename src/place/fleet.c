@@ -65,7 +65,13 @@ static BerthPlaceResult allocate(const BerthPlace *like, uint32_t slots, BerthPl
     place->n_dims = like->n_dims;
     place->slots = slots;
     place->states = calloc(slots, sizeof *place->states);
-    place->shapes = calloc(slots, sizeof *place->shapes);
+    void *shapes = calloc(slots, like->wide_shapes != NULL ? sizeof *place->wide_shapes
+                                                           : sizeof *place->shapes);
+    if (like->wide_shapes != NULL) {
+        place->wide_shapes = shapes;
+    } else {
+        place->shapes = shapes;
+    }
     if (like->orders != NULL) {
         place->orders = calloc(slots, sizeof *place->orders);
     }
@@ -75,7 +81,7 @@ static BerthPlaceResult allocate(const BerthPlace *like, uint32_t slots, BerthPl
     } else {
         place->available.narrow = amounts;
     }
-    if (place->states == NULL || place->shapes == NULL || amounts == NULL ||
+    if (place->states == NULL || shapes == NULL || amounts == NULL ||
         (like->orders != NULL && place->orders == NULL)) {
         berth_place_free(place);
         return BERTH_PLACE_ERROR_NO_MEMORY;
@@ -117,6 +123,7 @@ void berth_place_free(BerthPlace *place)
         shapes_clear(&place->shape_table);
         free(place->states);
         free(place->shapes);
+        free(place->wide_shapes);
         free(place->orders);
         relations_free(place->relations);
         free(place->available.narrow);
@@ -131,7 +138,11 @@ static void copy_slots(BerthPlace *to, const BerthPlace *from)
     size_t amounts = (size_t)from->slots * from->n_dims;
 
     memcpy(to->states, from->states, from->slots * sizeof *from->states);
-    memcpy(to->shapes, from->shapes, from->slots * sizeof *from->shapes);
+    if (from->wide_shapes != NULL) {
+        memcpy(to->wide_shapes, from->wide_shapes, from->slots * sizeof *from->wide_shapes);
+    } else {
+        memcpy(to->shapes, from->shapes, from->slots * sizeof *from->shapes);
+    }
     if (from->orders != NULL) {
         memcpy(to->orders, from->orders, from->slots * sizeof *from->orders);
     }
@@ -227,6 +238,37 @@ static BerthPlaceResult widen(BerthPlace *place, const int64_t *capacity, const 
     return BERTH_PLACE_OK;
 }
 
+/* The number of a capacity, which the fleet has room for; SHAPES_NONE when memory runs out. */
+static uint32_t acquire_shape(BerthPlace *place, const int64_t *capacity)
+{
+    uint32_t shape = shapes_acquire(&place->shape_table, capacity);
+
+    if (shape == SHAPES_NONE || shape <= UINT16_MAX || place->wide_shapes != NULL) {
+        return shape;
+    }
+    uint32_t *wide = malloc(place->slots * sizeof *wide);
+    if (wide == NULL) {
+        shapes_release(&place->shape_table, shape);
+        return SHAPES_NONE;
+    }
+    for (uint32_t host = 0; host < place->slots; host++) {
+        wide[host] = place->shapes[host];
+    }
+    free(place->shapes);
+    place->shapes = NULL;
+    place->wide_shapes = wide;
+    return shape;
+}
+
+static void set_shape(BerthPlace *place, uint32_t host, uint32_t shape)
+{
+    if (place->wide_shapes != NULL) {
+        place->wide_shapes[host] = shape;
+    } else {
+        place->shapes[host] = (uint16_t)shape;
+    }
+}
+
 /* Makes room for an order that is not the host's number. */
 static BerthPlaceResult reserve_order(BerthPlace *place, uint32_t host, uint64_t order)
 {
@@ -290,12 +332,12 @@ BerthPlaceResult berth_place_add(BerthPlace *place, uint32_t host, uint64_t orde
     if (result != BERTH_PLACE_OK) {
         return result;
     }
-    uint32_t shape = shapes_acquire(&place->shape_table, capacity);
+    uint32_t shape = acquire_shape(place, capacity);
     if (shape == SHAPES_NONE) {
         return BERTH_PLACE_ERROR_NO_MEMORY;
     }
     amounts_write(&place->available, host, place->n_dims, free_now);
-    place->shapes[host] = shape;
+    set_shape(place, host, shape);
     if (place->orders != NULL) {
         place->orders[host] = order;
     }
@@ -317,7 +359,7 @@ BerthPlaceResult berth_place_remove(BerthPlace *place, uint32_t host)
     relations_host_removed(place, host, place->states[host] == FLEET_ENABLED);
     place->states[host] = FLEET_EMPTY;
     index_refresh(place, host);
-    shapes_release(&place->shape_table, place->shapes[host]);
+    shapes_release(&place->shape_table, fleet_shape(place, host));
     place->n_hosts--;
     return BERTH_PLACE_OK;
 }
@@ -340,15 +382,15 @@ BerthPlaceResult berth_place_set(BerthPlace *place, uint32_t host, const int64_t
     if (result != BERTH_PLACE_OK) {
         return result;
     }
-    uint32_t shape = place->shapes[host];
+    uint32_t shape = fleet_shape(place, host);
     if (memcmp(whole, fleet_capacity(place, host), place->n_dims * sizeof *whole) != 0) {
-        shape = shapes_acquire(&place->shape_table, whole);
+        shape = acquire_shape(place, whole);
         if (shape == SHAPES_NONE) {
             return BERTH_PLACE_ERROR_NO_MEMORY;
         }
     }
-    uint32_t old = place->shapes[host];
-    place->shapes[host] = shape;
+    uint32_t old = fleet_shape(place, host);
+    set_shape(place, host, shape);
     amounts_write(&place->available, host, place->n_dims, free_now);
     index_refresh(place, host);
     if (shape != old) {
@@ -463,7 +505,7 @@ static bool are_shapes_counted(const BerthPlace *place)
     }
     for (uint32_t host = 0; host < place->slots; host++) {
         if (place->states[host] != FLEET_EMPTY) {
-            uses[place->shapes[host]]++;
+            uses[fleet_shape(place, host)]++;
         }
     }
     bool is_right = true;

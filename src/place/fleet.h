@@ -14,20 +14,26 @@ typedef enum { FLEET_EMPTY = 0, FLEET_ENABLED, FLEET_DISABLED } FleetState;
 struct BerthPlace {
     uint32_t n_dims;
     uint32_t n_hosts;
-    uint32_t slots;   /* length of the arrays; slots behind it are empty */
-    uint8_t *states;  /* FleetState */
-    uint64_t *orders; /* NULL as long as the order of every host is its number */
-    uint32_t *shapes; /* of slots that are not empty */
+    uint32_t slots;        /* length of the arrays; slots behind it are empty */
+    uint8_t *states;       /* FleetState */
+    uint64_t *orders;      /* NULL as long as the order of every host is its number */
+    uint16_t *shapes;      /* of slots that are not empty; NULL once there were more than 2^16 */
+    uint32_t *wide_shapes; /* the same, then */
     Amounts available;
     Shapes shape_table;
     struct Index *index;
     struct Relations *relations; /* NULL: no tree, label, group or rule */
 };
 
+static inline uint32_t fleet_shape(const BerthPlace *place, uint32_t host)
+{
+    return place->wide_shapes != NULL ? place->wide_shapes[host] : place->shapes[host];
+}
+
 /* Valid until a host is added, removed or set. */
 static inline const int64_t *fleet_capacity(const BerthPlace *place, uint32_t host)
 {
-    return shapes_capacity(&place->shape_table, place->shapes[host]);
+    return shapes_capacity(&place->shape_table, fleet_shape(place, host));
 }
 
 static inline void fleet_available(const BerthPlace *place, uint32_t host, int64_t *ret_available)

@@ -4,16 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "place/boxes.h"
+
 #define NONE FOREST_NONE
 #define FAN FOREST_FAN
 #define LEAF FOREST_LEAF
 #define MIN_LEAF 13 /* a leaf with fewer is dissolved */
-
-/* Around one host, a leaf's hosts or a node's children. */
-typedef struct {
-    int16_t low[BERTH_PLACE_MAX_DIMS], high[BERTH_PLACE_MAX_DIMS], corner[CORNERS];
-    float extra_low[BERTH_PLACE_MAX_DIMS], extra_high[BERTH_PLACE_MAX_DIMS];
-} Box;
 
 Family forest_family(BerthPlacePolicy policy)
 {
@@ -104,203 +100,12 @@ void forest_free(Forest *forest)
     }
 }
 
-/* The boxes of nothing. */
-static void clear_slot(const Forest *forest, Node *node, uint32_t slot)
-{
-    for (uint32_t d = 0; d < forest->n_dims; d++) {
-        node_low(node)[d * FAN + slot] = INT16_MAX;
-        node_high(forest, node)[d * FAN + slot] = INT16_MIN;
-    }
-    for (uint32_t k = 0; k < forest->n_corners; k++) {
-        node_corner(forest, node)[k * FAN + slot] = INT16_MIN;
-    }
-    for (uint32_t e = 0; e < forest->n_extra; e++) {
-        node_extra_low(forest, node)[e * FAN + slot] = INFINITY;
-        node_extra_high(forest, node)[e * FAN + slot] = -INFINITY;
-    }
-}
-
-/* Whether that changed anything. */
-static bool write_slot(const Forest *forest, Node *node, uint32_t slot, const Box *box)
-{
-    bool is_new = false;
-    int16_t *low = node_low(node) + slot, *high = node_high(forest, node) + slot;
-    int16_t *corner = node_corner(forest, node) + slot;
-    float *extra_low = node_extra_low(forest, node) + slot;
-    float *extra_high = node_extra_high(forest, node) + slot;
-
-    for (uint32_t d = 0; d < forest->n_dims; d++) {
-        is_new |= low[d * FAN] != box->low[d] || high[d * FAN] != box->high[d];
-        low[d * FAN] = box->low[d];
-        high[d * FAN] = box->high[d];
-    }
-    for (uint32_t k = 0; k < forest->n_corners; k++) {
-        is_new |= corner[k * FAN] != box->corner[k];
-        corner[k * FAN] = box->corner[k];
-    }
-    for (uint32_t e = 0; e < forest->n_extra; e++) {
-        is_new |=
-            extra_low[e * FAN] != box->extra_low[e] || extra_high[e * FAN] != box->extra_high[e];
-        extra_low[e * FAN] = box->extra_low[e];
-        extra_high[e * FAN] = box->extra_high[e];
-    }
-    return is_new;
-}
-
-static int16_t lowest(const int16_t *values, uint32_t n)
-{
-    int16_t least = INT16_MAX;
-
-    for (uint32_t i = 0; i < n; i++) {
-        least = values[i] < least ? values[i] : least;
-    }
-    return least;
-}
-
-static int16_t highest(const int16_t *values, uint32_t n)
-{
-    int16_t most = INT16_MIN;
-
-    for (uint32_t i = 0; i < n; i++) {
-        most = values[i] > most ? values[i] : most;
-    }
-    return most;
-}
-
-static float lowest_float(const float *values, uint32_t n)
-{
-    float least = INFINITY;
-
-    for (uint32_t i = 0; i < n; i++) {
-        least = values[i] < least ? values[i] : least;
-    }
-    return least;
-}
-
-static float highest_float(const float *values, uint32_t n)
-{
-    float most = -INFINITY;
-
-    for (uint32_t i = 0; i < n; i++) {
-        most = values[i] > most ? values[i] : most;
-    }
-    return most;
-}
-
-static void box_of_node(const Forest *forest, const Node *node, Box *ret_box)
-{
-    for (uint32_t d = 0; d < forest->n_dims; d++) {
-        ret_box->low[d] = lowest(node_low(node) + d * FAN, FAN);
-        ret_box->high[d] = highest(node_high(forest, node) + d * FAN, FAN);
-    }
-    for (uint32_t k = 0; k < forest->n_corners; k++) {
-        ret_box->corner[k] = highest(node_corner(forest, node) + k * FAN, FAN);
-    }
-    for (uint32_t e = 0; e < forest->n_extra; e++) {
-        ret_box->extra_low[e] = lowest_float(node_extra_low(forest, node) + e * FAN, FAN);
-        ret_box->extra_high[e] = highest_float(node_extra_high(forest, node) + e * FAN, FAN);
-    }
-}
-
-/* The range of each component of the direction that a point with these coordinates can have. */
-static void direction_of(const Forest *forest, const int16_t *coordinates, size_t stride,
-                         float *ret_low, float *ret_high)
-{
-    float least = 0, most = 0;
-
-    for (uint32_t d = 0; d < forest->n_dims; d++) {
-        ret_low[d] = kernels_share_low(coordinates[d * stride]);
-        ret_high[d] = kernels_share_high(coordinates[d * stride]);
-        least += ret_low[d] * ret_low[d];
-        most += ret_high[d] * ret_high[d];
-    }
-    least = 1 / sqrtf(least > 0 ? least : 1e-30F);
-    most = 1 / sqrtf(most);
-    for (uint32_t d = 0; d < forest->n_dims; d++) {
-        float low = ret_low[d] * most, high = ret_high[d] * least;
-        ret_low[d] = low * 0.999999F;
-        ret_high[d] = high < 1 ? high * 1.000001F : 1;
-    }
-}
-
-/* Coordinates of a corner reach up to this much. */
-static int16_t corner_of(uint32_t k, int16_t first, int16_t second)
-{
-    float a = (float)first + 32769.05F, b = ((float)second + 32769.05F) * kernels_corners[k];
-    float least = ceilf(a < b ? a : b);
-
-    return (int16_t)(least < 65535 ? least - 32768 : INT16_MAX);
-}
-
-static void box_of_leaf(const Forest *forest, const Leaf *leaf, Box *ret_box)
-{
-    const int16_t *coordinates = leaf_coordinates(leaf);
-
-    for (uint32_t d = 0; d < forest->n_dims; d++) {
-        ret_box->low[d] = lowest(coordinates + d * LEAF, leaf->n);
-        ret_box->high[d] = highest(coordinates + d * LEAF, leaf->n);
-    }
-    for (uint32_t k = 0; k < forest->n_corners; k++) {
-        float most = 0;
-        for (uint32_t i = 0; i < leaf->n; i++) {
-            float a = (float)coordinates[i] + 32769.05F;
-            float b = ((float)coordinates[LEAF + i] + 32769.05F) * kernels_corners[k];
-            float least = a < b ? a : b;
-            most = least > most ? least : most;
-        }
-        most = ceilf(most);
-        ret_box->corner[k] = (int16_t)(most < 65535 ? most - 32768 : INT16_MAX);
-    }
-    if (forest->family != FAMILY_DIRECTION) {
-        ret_box->extra_low[0] = lowest_float(leaf_extra(forest, leaf), leaf->n);
-        ret_box->extra_high[0] = highest_float(leaf_extra(forest, leaf), leaf->n);
-        return;
-    }
-    for (uint32_t d = 0; d < forest->n_dims; d++) {
-        ret_box->extra_low[d] = INFINITY;
-        ret_box->extra_high[d] = -INFINITY;
-    }
-    for (uint32_t i = 0; i < leaf->n; i++) {
-        float low[BERTH_PLACE_MAX_DIMS], high[BERTH_PLACE_MAX_DIMS];
-        direction_of(forest, coordinates + i, LEAF, low, high);
-        for (uint32_t d = 0; d < forest->n_dims; d++) {
-            ret_box->extra_low[d] = fminf(ret_box->extra_low[d], low[d]);
-            ret_box->extra_high[d] = fmaxf(ret_box->extra_high[d], high[d]);
-        }
-    }
-}
-
-/* A host as a box of one point. */
-static void box_of_host(const Forest *forest, const int64_t *capacity, const int64_t *available,
-                        Box *ret_box)
-{
-    float sum = 0, squares = 0;
-
-    for (uint32_t d = 0; d < forest->n_dims; d++) {
-        float share = capacity[d] > 0 ? (float)available[d] / (float)capacity[d] : 0;
-        float root = sqrtf(share) * 65535;
-        sum += share;
-        squares += share * share;
-        ret_box->low[d] = (int16_t)((int32_t)(root < 65534 ? root : 65534) - 32768);
-        ret_box->high[d] = ret_box->low[d];
-    }
-    for (uint32_t k = 0; k < forest->n_corners; k++) {
-        ret_box->corner[k] = corner_of(k, ret_box->low[0], ret_box->low[1]);
-    }
-    if (forest->family == FAMILY_DIRECTION) {
-        direction_of(forest, ret_box->low, 1, ret_box->extra_low, ret_box->extra_high);
-    } else {
-        ret_box->extra_low[0] = forest->family == FAMILY_SQUARES ? squares : sum;
-        ret_box->extra_high[0] = ret_box->extra_low[0];
-    }
-}
-
 static void box_of_child(const Forest *forest, uint32_t level, uint32_t child, Box *ret_box)
 {
     if (level == 1) {
-        box_of_leaf(forest, forest_leaf(forest, child), ret_box);
+        boxes_of_leaf(forest, forest_leaf(forest, child), ret_box);
     } else {
-        box_of_node(forest, forest_node(forest, child), ret_box);
+        boxes_of_node(forest, forest_node(forest, child), ret_box);
     }
 }
 
@@ -309,10 +114,10 @@ static void refit(const Forest *forest, uint32_t parent, uint32_t slot, Box *box
 {
     while (parent != NONE) {
         Node *node = forest_node(forest, parent);
-        if (!write_slot(forest, node, slot, box)) {
+        if (!boxes_write(forest, node, slot, box)) {
             return;
         }
-        box_of_node(forest, node, box);
+        boxes_of_node(forest, node, box);
         slot = node->slot;
         parent = node->parent;
     }
@@ -323,7 +128,7 @@ static void refit_leaf(const Forest *forest, const Leaf *leaf)
     Box box;
 
     if (leaf->parent != NONE) {
-        box_of_leaf(forest, leaf, &box);
+        boxes_of_leaf(forest, leaf, &box);
         refit(forest, leaf->parent, leaf->slot, &box);
     }
 }
@@ -333,7 +138,7 @@ static void refit_node(const Forest *forest, const Node *node)
     Box box;
 
     if (node->parent != NONE) {
-        box_of_node(forest, node, &box);
+        boxes_of_node(forest, node, &box);
         refit(forest, node->parent, node->slot, &box);
     }
 }
@@ -361,7 +166,7 @@ static void put_child(const Forest *forest, uint32_t parent, uint32_t child)
     node->child[slot] = child;
     set_parent(forest, node->level, child, parent, slot);
     box_of_child(forest, node->level, child, &box);
-    write_slot(forest, node, slot, &box);
+    boxes_write(forest, node, slot, &box);
 }
 
 static uint32_t new_node(Forest *forest, uint32_t level)
@@ -373,7 +178,7 @@ static uint32_t new_node(Forest *forest, uint32_t level)
     Node *node = forest_node(forest, number);
     *node = (Node){.parent = NONE, .level = level};
     for (uint32_t slot = 0; slot < FAN; slot++) {
-        clear_slot(forest, node, slot);
+        boxes_clear(forest, node, slot);
     }
     return number;
 }
@@ -421,7 +226,7 @@ static void sort_by(const float *values, uint32_t n, uint32_t *ret_order)
 /* Keeps the values if they are spread more than those kept before. */
 static void keep_widest(const float *values, uint32_t n, float weight, float *spread, float *kept)
 {
-    float width = (highest_float(values, n) - lowest_float(values, n)) * weight;
+    float width = (boxes_highest(values, n) - boxes_lowest(values, n)) * weight;
 
     if (width > *spread) {
         *spread = width;
@@ -450,24 +255,6 @@ static void middles_of(const Forest *forest, const Node *node, float *ret_middle
     }
 }
 
-/* How much a box would have to grow to take in another. */
-static float growth(const Forest *forest, const Box *box, const Box *more)
-{
-    float sum = 0;
-
-    for (uint32_t d = 0; d < forest->n_dims; d++) {
-        float below = (float)box->low[d] - (float)more->low[d];
-        float above = (float)more->high[d] - (float)box->high[d];
-        sum += forest->weight * (fmaxf(below, 0) + fmaxf(above, 0));
-    }
-    for (uint32_t e = 0; e < forest->n_extra; e++) {
-        float below = box->extra_low[e] - more->extra_low[e];
-        float above = more->extra_high[e] - box->extra_high[e];
-        sum += forest->extra_weight * (fmaxf(below, 0) + fmaxf(above, 0));
-    }
-    return sum;
-}
-
 /* Adds a child to a node, which is split when it is full, and so on up. */
 static bool add_child(Forest *forest, Tree *tree, uint32_t parent, uint32_t child)
 {
@@ -489,16 +276,16 @@ static bool add_child(Forest *forest, Tree *tree, uint32_t parent, uint32_t chil
     sort_by(middles, FAN, order);
     memcpy(children, node->child, sizeof children);
     for (uint32_t slot = 0; slot < FAN; slot++) {
-        clear_slot(forest, node, slot);
+        boxes_clear(forest, node, slot);
     }
     node->n = 0;
     for (uint32_t i = 0; i < FAN; i++) {
         put_child(forest, i < FAN / 2 ? parent : sibling, children[order[i]]);
     }
     box_of_child(forest, node->level, child, &box);
-    box_of_node(forest, node, &one);
-    box_of_node(forest, forest_node(forest, sibling), &other);
-    bool is_first = growth(forest, &one, &box) <= growth(forest, &other, &box);
+    boxes_of_node(forest, node, &one);
+    boxes_of_node(forest, forest_node(forest, sibling), &other);
+    bool is_first = boxes_growth(forest, &one, &box) <= boxes_growth(forest, &other, &box);
     put_child(forest, is_first ? parent : sibling, child);
     if (node->parent == NONE) {
         return grow_root(forest, tree, parent, sibling);
@@ -522,22 +309,6 @@ static void put_host(Forest *forest, uint32_t number, uint32_t host, const Box *
     forest->where[host] = number;
 }
 
-/* What a host of a leaf looks like. */
-static void box_in_leaf(const Forest *forest, const Leaf *leaf, uint32_t i, Box *ret_box)
-{
-    for (uint32_t d = 0; d < forest->n_dims; d++) {
-        ret_box->low[d] = ret_box->high[d] = leaf_coordinates(leaf)[d * LEAF + i];
-    }
-    for (uint32_t k = 0; k < forest->n_corners; k++) {
-        ret_box->corner[k] = corner_of(k, ret_box->low[0], ret_box->low[1]);
-    }
-    if (forest->family == FAMILY_DIRECTION) {
-        direction_of(forest, ret_box->low, 1, ret_box->extra_low, ret_box->extra_high);
-    } else {
-        ret_box->extra_low[0] = ret_box->extra_high[0] = leaf_extra(forest, leaf)[i];
-    }
-}
-
 /* Splits a full leaf in the coordinate where its hosts differ most, and adds a host. */
 static bool split_leaf(Forest *forest, Tree *tree, uint32_t number, uint32_t host, const Box *box)
 {
@@ -550,7 +321,7 @@ static bool split_leaf(Forest *forest, Tree *tree, uint32_t number, uint32_t hos
         return false;
     }
     for (uint32_t i = 0; i < LEAF; i++) {
-        box_in_leaf(forest, leaf, i, &boxes[i]);
+        boxes_in_leaf(forest, leaf, i, &boxes[i]);
         hosts[i] = leaf->host[i];
     }
     for (uint32_t d = 0; d < forest->n_dims && forest->weight > 0; d++) {
@@ -571,9 +342,9 @@ static bool split_leaf(Forest *forest, Tree *tree, uint32_t number, uint32_t hos
         put_host(forest, i < LEAF / 2 ? number : sibling, hosts[order[i]], &boxes[order[i]]);
     }
     Box one, other;
-    box_of_leaf(forest, leaf, &one);
-    box_of_leaf(forest, forest_leaf(forest, sibling), &other);
-    bool is_first = growth(forest, &one, box) <= growth(forest, &other, box);
+    boxes_of_leaf(forest, leaf, &one);
+    boxes_of_leaf(forest, forest_leaf(forest, sibling), &other);
+    bool is_first = boxes_growth(forest, &one, box) <= boxes_growth(forest, &other, box);
     put_host(forest, is_first ? number : sibling, host, box);
     if (leaf->parent == NONE) {
         return grow_root(forest, tree, number, sibling);
@@ -649,9 +420,9 @@ static void remove_child(Forest *forest, Tree *tree, uint32_t parent, uint32_t s
         node->child[slot] = node->child[last];
         set_parent(forest, node->level, node->child[slot], parent, slot);
         box_of_child(forest, node->level, node->child[slot], &box);
-        write_slot(forest, node, slot, &box);
+        boxes_write(forest, node, slot, &box);
     }
-    clear_slot(forest, node, last);
+    boxes_clear(forest, node, last);
     if (node->n == 0) {
         if (node->parent == NONE) {
             tree->root = NONE;
@@ -702,7 +473,7 @@ static bool dissolve(Forest *forest, uint32_t number)
 
     for (uint32_t i = 0; i < n; i++) {
         hosts[i] = leaf->host[i];
-        box_in_leaf(forest, leaf, i, &boxes[i]);
+        boxes_in_leaf(forest, leaf, i, &boxes[i]);
     }
     remove_leaf(forest, &forest->trees[shape], number);
     for (uint32_t i = 0; i < n; i++) {
@@ -765,7 +536,7 @@ typedef enum { KIND_TREE, KIND_IDLE, KIND_ODD } Kind;
 static Kind kind_of(const Forest *forest, uint32_t host, const int64_t *capacity,
                     const int64_t *available)
 {
-    bool is_idle = true, is_odd = forest->place->shapes[host] >= FOREST_SHAPES;
+    bool is_idle = true, is_odd = fleet_shape(forest->place, host) >= FOREST_SHAPES;
 
     for (uint32_t d = 0; d < forest->n_dims; d++) {
         is_odd |= available[d] < 0;
@@ -778,7 +549,7 @@ bool forest_enter(Forest *forest, uint32_t host)
 {
     const int64_t *capacity = fleet_capacity(forest->place, host);
     int64_t available[BERTH_PLACE_MAX_DIMS];
-    uint32_t shape = forest->place->shapes[host];
+    uint32_t shape = fleet_shape(forest->place, host);
     Box box;
 
     fleet_available(forest->place, host, available);
@@ -800,7 +571,7 @@ bool forest_enter(Forest *forest, uint32_t host)
         heap_push(&heap, tree->n_idle++, host);
         return true;
     }
-    box_of_host(forest, capacity, available, &box);
+    boxes_of_host(forest, capacity, available, &box);
     forest->n_in_trees++;
     return insert(forest, shape, host, &box);
 }
@@ -808,7 +579,7 @@ bool forest_enter(Forest *forest, uint32_t host)
 /* The shape of an idle host may be another one by now: its heap is found by asking each. */
 static Tree *idle_tree_of(Forest *forest, uint32_t host)
 {
-    uint32_t at = forest->where[host] & ~FOREST_IDLE, shape = forest->place->shapes[host];
+    uint32_t at = forest->where[host] & ~FOREST_IDLE, shape = fleet_shape(forest->place, host);
 
     for (uint32_t i = 0; i <= FOREST_SHAPES; i++) {
         Tree *tree = &forest->trees[(shape + i) % FOREST_SHAPES];
@@ -874,8 +645,8 @@ bool forest_move(Forest *forest, uint32_t host)
     if ((where & (FOREST_IDLE | FOREST_ODD)) == 0 &&
         kind_of(forest, host, capacity, available) == KIND_TREE) {
         Leaf *leaf = forest_leaf(forest, where);
-        box_of_host(forest, capacity, available, &box);
-        if (leaf->shape == forest->place->shapes[host] && is_at_home(forest, leaf, &box)) {
+        boxes_of_host(forest, capacity, available, &box);
+        if (leaf->shape == fleet_shape(forest->place, host) && is_at_home(forest, leaf, &box)) {
             uint32_t n = leaf->n;
             leaf->n = index_in(leaf, host);
             put_host(forest, where, host, &box);
@@ -907,13 +678,13 @@ const char *forest_check(const Forest *forest)
         while (i < leaf->n && leaf->host[i] != host) {
             i++;
         }
-        if (i == leaf->n || leaf->shape != forest->place->shapes[host]) {
+        if (i == leaf->n || leaf->shape != fleet_shape(forest->place, host)) {
             return "a host is in its leaf";
         }
         if (leaf->parent != NONE) {
             Box box;
-            box_of_leaf(forest, leaf, &box);
-            if (write_slot(forest, forest_node(forest, leaf->parent), leaf->slot, &box)) {
+            boxes_of_leaf(forest, leaf, &box);
+            if (boxes_write(forest, forest_node(forest, leaf->parent), leaf->slot, &box)) {
                 return "the box of a leaf is around its hosts";
             }
         }

@@ -44,7 +44,7 @@ static void choose_thresholds(Stairs *stairs)
 
     for (uint32_t host = 0; host < stairs->place->slots; host++) {
         if (stairs->place->states[host] != FLEET_EMPTY) {
-            int64_t capacity = shapes_capacity(shapes, stairs->place->shapes[host])[0];
+            int64_t capacity = shapes_capacity(shapes, fleet_shape(stairs->place, host))[0];
             largest = capacity > largest ? capacity : largest;
         }
     }

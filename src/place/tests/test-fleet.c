@@ -239,6 +239,44 @@ static void test_check_finds_what_is_broken(void)
     g_assert_nonnull(berth_place_check(place));
 }
 
+static void test_amounts_grow_wide(void)
+{
+    const int64_t large = INT64_C(1) << 40;
+    g_autoptr(BerthPlace) place = new_fleet(2);
+    g_autoptr(BerthPlace) copy = NULL;
+
+    berth_place_add(place, 0, 0, AMOUNTS(4, 8), AMOUNTS(-3, 5));
+    berth_place_add(place, 1, 7, AMOUNTS(4, large), AMOUNTS(0, 0));
+    assert_available(place, 0, -3, 5);
+    g_assert_cmpint(berth_place_give(place, 1, AMOUNTS(0, large)), ==, BERTH_PLACE_OK);
+    assert_available(place, 1, 0, large);
+    g_assert_cmpint(berth_place_copy(place, &copy), ==, BERTH_PLACE_OK);
+    assert_available(copy, 1, 0, large);
+    berth_place_add(copy, 1000, 2, AMOUNTS(1, large), NULL);
+    assert_available(copy, 0, -3, 5);
+    assert_available(copy, 1000, 1, large);
+}
+
+static void test_every_host_may_have_a_shape_of_its_own(void)
+{
+    g_autoptr(BerthPlace) place = new_fleet(2);
+    int64_t capacity[2];
+
+    for (uint32_t host = 0; host < 66000; host++) {
+        g_assert_cmpint(berth_place_add(place, host, host, AMOUNTS(1 + host, 8), NULL), ==,
+                        BERTH_PLACE_OK);
+    }
+    for (uint32_t host = 0; host < 66000; host += 2) {
+        berth_place_remove(place, host);
+    }
+    berth_place_add(place, 0, 0, AMOUNTS(70000, 9), NULL);
+    berth_place_set(place, 1, AMOUNTS(70000, 9), AMOUNTS(3, 3));
+    berth_place_get(place, 65999, capacity, NULL, NULL);
+    g_assert_cmpint(capacity[0], ==, 66000);
+    assert_available(place, 0, 70000, 9);
+    assert_available(place, 1, 3, 3);
+}
+
 static void test_every_result_has_words(void)
 {
     g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
@@ -264,6 +302,9 @@ int main(int argc, char **argv)
     g_test_add_func("/place/fleet/grows-to-the-last-host", test_grows_to_the_last_host);
     g_test_add_func("/place/fleet/copy-is-apart", test_copy_is_apart);
     g_test_add_func("/place/fleet/check-finds-what-is-broken", test_check_finds_what_is_broken);
+    g_test_add_func("/place/fleet/amounts-grow-wide", test_amounts_grow_wide);
+    g_test_add_func("/place/fleet/every-host-may-have-a-shape-of-its-own",
+                    test_every_host_may_have_a_shape_of_its_own);
     g_test_add_func("/place/fleet/every-result-has-words", test_every_result_has_words);
     return g_test_run();
 }
