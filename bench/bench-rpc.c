@@ -548,6 +548,8 @@ static void make_certificates(void)
     server_tls = rpc_tls_new(identity->certificate, server->certificate, server->key, &error);
     agent_tls = rpc_tls_new(identity->certificate, agent->certificate, agent->key, &error);
     require(server_tls != NULL && agent_tls != NULL, error != NULL ? error->message : "no TLS");
+    g_autoptr(GBytes) secret = rpc_ticket_secret_new();
+    require(rpc_tls_give_tickets(server_tls, secret, NULL), "no tickets");
 }
 
 static void allow_files(void)

@@ -34,7 +34,27 @@ static RpcIdentity *load_or_make_ca(const char *state, GError **error)
     return g_steal_pointer(&made);
 }
 
-static bool make_server(Pki *pki, const char *const *names, GError **error)
+/* Kept, so that agents come back by their tickets after a restart. One that cannot be read, or is
+ * none, costs them a full handshake. */
+static bool give_tickets(RpcTls *tls, const char *state, GError **error)
+{
+    g_autofree char *path = g_build_filename(state, "ticket.key", NULL);
+    g_autofree char *data = NULL;
+    gsize size = 0;
+    if (g_file_get_contents(path, &data, &size, NULL)) {
+        g_autoptr(GBytes) kept = g_bytes_new(data, size);
+        if (rpc_tls_give_tickets(tls, kept, NULL)) {
+            return true;
+        }
+    }
+    g_autoptr(GBytes) secret = rpc_ticket_secret_new();
+    return g_file_set_contents_full(path, g_bytes_get_data(secret, NULL),
+                                    (gssize)g_bytes_get_size(secret),
+                                    G_FILE_SET_CONTENTS_CONSISTENT, 0600, error) &&
+           rpc_tls_give_tickets(tls, secret, error);
+}
+
+static bool make_server(Pki *pki, const char *state, const char *const *names, GError **error)
 {
     g_autoptr(RpcIdentity) server =
         rpc_ca_issue_server(pki->ca, names, now_s(), SERVER_DAYS, error);
@@ -44,7 +64,10 @@ static bool make_server(Pki *pki, const char *const *names, GError **error)
     const char *ca = pki->identity->certificate;
     g_autofree char *chain = g_strconcat(server->certificate, ca, NULL);
     pki->tls = rpc_tls_new(ca, server->certificate, server->key, error);
-    pki->https = pki->tls != NULL ? client_tls_new(chain, server->key, error) : NULL;
+    if (pki->tls == NULL || !give_tickets(pki->tls, state, error)) {
+        return false;
+    }
+    pki->https = client_tls_new(chain, server->key, error);
     return pki->https != NULL;
 }
 
@@ -55,7 +78,7 @@ Pki *pki_open(const char *state, const char *const *names, GError **error)
     pki->ca = pki->identity != NULL ? rpc_ca_new(pki->identity, error) : NULL;
     g_autoptr(RpcCertificateInfo) info =
         pki->ca != NULL ? rpc_certificate_read(pki->identity->certificate, error) : NULL;
-    if (info == NULL || !make_server(pki, names, error)) {
+    if (info == NULL || !make_server(pki, state, names, error)) {
         return NULL;
     }
     pki->hash = g_strdup(info->fingerprint);

@@ -1,6 +1,7 @@
 /*
  * The manager's own certificate authority, in its state directory: ca.pem and ca-key.pem, made at
  * first start. The server's certificate is made anew at each start, for the names it is reached by.
+ * ticket.key is what the agents' TLS tickets are made with.
  *
  * Threading: the main thread.
  */

@@ -28,6 +28,7 @@ RpcConfig *rpc_config_new(const RpcOptions *options)
     g_ref_count_init(&config->references);
     config->hello = rpc_hello_copy(options->hello);
     config->tls = options->tls != NULL ? rpc_tls_ref(options->tls) : NULL;
+    config->ticket = options->tls != NULL ? rpc_ticket_new() : NULL;
     config->server_name = g_strdup(options->server_name);
     config->max_frame_bytes =
         options->max_frame_bytes > 0 ? options->max_frame_bytes : RPC_FRAME_MAX_BYTES;
@@ -69,6 +70,7 @@ void rpc_config_unref(RpcConfig *config)
     if (g_ref_count_dec(&config->references)) {
         rpc_hello_free(config->hello);
         rpc_tls_unref(config->tls);
+        rpc_ticket_unref(config->ticket);
         g_free(config->server_name);
         g_free(config);
     }
@@ -342,6 +344,7 @@ static void greet(RpcConnection *conn, const RpcMessage *message)
     conn->was_open = true;
     conn->peer_name = rpc_stream_peer_name(conn->stream);
     conn->peer_fingerprint = rpc_stream_peer_fingerprint(conn->stream);
+    conn->resumed = rpc_stream_is_resumed(conn->stream);
     rpc_timer_arm(conn->loop, &conn->timer, conn->received_us + conn->config->ping_after_us);
     settle(conn, NULL);
     if (conn->handlers.opened != NULL) {
@@ -635,7 +638,7 @@ RpcConnection *rpc_connection_start(RpcLoop *loop, int fd, bool server, bool con
     conn->data = data;
     conn->server = server;
     conn->fd = fd;
-    conn->stream = rpc_stream_new(fd, config->tls, server, config->server_name);
+    conn->stream = rpc_stream_new(fd, config->tls, server, config->server_name, config->ticket);
     conn->frames = rpc_frames_new(config->max_frame_bytes);
     conn->member = (RpcMember){.owner = conn, .end = loop_ended};
     conn->watch = (RpcWatch){.owner = conn, .ready = ready};
@@ -754,6 +757,11 @@ void rpc_connection_set_data(RpcConnection *conn, void *data)
 void *rpc_connection_data(const RpcConnection *conn)
 {
     return conn->data;
+}
+
+bool rpc_connection_is_resumed(const RpcConnection *conn)
+{
+    return conn->resumed;
 }
 
 bool rpc_connection_is_open(const RpcConnection *conn)

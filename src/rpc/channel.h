@@ -78,6 +78,8 @@ const RpcHello *rpc_connection_peer(const RpcConnection *connection);
 /* Common name and SHA-256 (hex) of the certificate that the peer has proved; NULL without TLS. */
 const char *rpc_connection_peer_name(const RpcConnection *connection);
 const char *rpc_connection_peer_fingerprint(const RpcConnection *connection);
+/* By a ticket (rpc/tls.h); name and fingerprint are those of the certificate shown at first. */
+bool rpc_connection_is_resumed(const RpcConnection *connection);
 /* "10.0.0.7:43210", for logs; NULL if unknown. */
 const char *rpc_connection_peer_address(RpcConnection *connection);
 

@@ -2,12 +2,14 @@
 #pragma once
 
 #include "rpc/channel.h"
+#include "rpc/tls_private.h"
 
 /* RpcOptions with defaults filled in, shared by the connections of a listener. */
 typedef struct {
     grefcount references;
     RpcHello *hello;
     RpcTls *tls;
+    RpcTicket *ticket; /* of the server that is dialled */
     char *server_name;
     size_t max_frame_bytes, max_queued_bytes;
     unsigned max_unanswered;

@@ -28,7 +28,7 @@ struct RpcConnection {
     void *data;
     RpcSponsor sponsor; /* settled: NULL once it is */
     RpcPlace place;
-    bool server, was_open, orderly;
+    bool server, was_open, orderly, resumed;
     bool admitted, parked; /* by the sponsor */
     GError *reason;
 

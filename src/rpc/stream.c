@@ -19,6 +19,8 @@ struct RpcStream {
     bool resend;      /* GnuTLS holds a record that the socket did not take */
     bool ended;       /* the peer has closed its side */
     RpcTls *tls;
+    RpcTicket *ticket;        /* NULL: a server, or no interest */
+    bool kept;                /* this session's ticket */
     gnutls_session_t session; /* made when the peer's first byte comes, or to dial */
     char *server_name;
     unsigned refused_status; /* GNUTLS_CERT_… of a certificate that we refuse, */
@@ -27,13 +29,15 @@ struct RpcStream {
     size_t raw_size;
 };
 
-RpcStream *rpc_stream_new(int fd, RpcTls *tls, bool server, const char *server_name)
+RpcStream *rpc_stream_new(int fd, RpcTls *tls, bool server, const char *server_name,
+                          RpcTicket *ticket)
 {
     RpcStream *stream = g_new0(RpcStream, 1);
     stream->fd = fd;
     stream->server = server;
     stream->ready = tls == NULL;
     stream->tls = tls != NULL ? rpc_tls_ref(tls) : NULL;
+    stream->ticket = ticket != NULL && !server ? rpc_ticket_ref(ticket) : NULL;
     stream->server_name = g_strdup(server_name);
     return stream;
 }
@@ -43,6 +47,7 @@ void rpc_stream_free(RpcStream *stream)
     if (stream != NULL) {
         g_clear_pointer(&stream->session, gnutls_deinit);
         rpc_tls_unref(stream->tls);
+        rpc_ticket_unref(stream->ticket);
         g_free(stream->server_name);
         g_free(stream->refused_name);
         g_free(stream);
@@ -118,7 +123,8 @@ static ssize_t push(gnutls_transport_ptr_t transport, const giovec_t *vector, in
     return n;
 }
 
-/* Called from inside the handshake, when the peer has shown its certificate. */
+/* Called from inside the handshake, when the peer has shown its certificate, and after one that was
+ * resumed, for the certificate that was shown at first: it may have expired since. */
 static int verify(gnutls_session_t session)
 {
     RpcStream *stream = gnutls_session_get_ptr(session);
@@ -152,6 +158,11 @@ static bool make_session(RpcStream *stream, GError **error)
     gnutls_transport_set_pull_function(stream->session, pull);
     gnutls_transport_set_vec_push_function(stream->session, push);
     gnutls_session_set_verify_function(stream->session, verify);
+    if (stream->ticket != NULL && stream->ticket->data.data != NULL) {
+        /* One that is of no more use costs nothing: the handshake is then a full one. */
+        gnutls_session_set_data(stream->session, stream->ticket->data.data,
+                                stream->ticket->data.size);
+    }
     return true;
 }
 
@@ -245,11 +256,43 @@ RpcStreamResult rpc_stream_handshake(RpcStream *stream, GError **error)
     if (rc == GNUTLS_E_AGAIN) {
         return RPC_STREAM_AGAIN;
     }
+    if (rc >= 0 && rpc_stream_is_resumed(stream)) {
+        rc = verify(stream->session);
+    }
     if (rc < 0) {
         return tls_failed(stream, rc, "the TLS handshake failed", error);
     }
     stream->ready = true;
     return RPC_STREAM_OK;
+}
+
+bool rpc_stream_is_resumed(const RpcStream *stream)
+{
+    return stream->session != NULL && gnutls_session_is_resumed(stream->session) != 0;
+}
+
+/* Tickets come some time after the handshake, between other records. */
+static void keep_ticket(RpcStream *stream)
+{
+    if (stream->ticket != NULL && !stream->kept &&
+        (gnutls_session_get_flags(stream->session) & GNUTLS_SFLAGS_SESSION_TICKET) != 0) {
+        rpc_ticket_keep(stream->ticket, stream->session);
+        stream->kept = true;
+    }
+}
+
+/* GnuTLS answers AGAIN after a ticket too, however much else has come. */
+static ssize_t receive_record(RpcStream *stream, char *data, size_t size)
+{
+    for (;;) {
+        size_t before = stream->raw_size;
+        ssize_t n = gnutls_record_recv(stream->session, data, size);
+        keep_ticket(stream);
+        bool more = stream->raw_size > 0 && stream->raw_size < before;
+        if (n == GNUTLS_E_AGAIN ? !more : n >= 0 || gnutls_error_is_fatal((int)n)) {
+            return n;
+        }
+    }
 }
 
 RpcStreamResult rpc_stream_read(RpcStream *stream, char *data, size_t size, size_t *ret_size,
@@ -262,9 +305,7 @@ RpcStreamResult rpc_stream_read(RpcStream *stream, char *data, size_t size, size
             return RPC_STREAM_AGAIN;
         }
     } else {
-        do {
-            n = gnutls_record_recv(stream->session, data, size);
-        } while (n < 0 && n != GNUTLS_E_AGAIN && !gnutls_error_is_fatal((int)n));
+        n = receive_record(stream, data, size);
         if (n == GNUTLS_E_AGAIN) {
             return RPC_STREAM_AGAIN;
         }

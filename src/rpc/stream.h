@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "rpc/tls.h"
+#include "rpc/tls_private.h"
 
 typedef struct RpcStream RpcStream;
 
@@ -26,8 +26,10 @@ typedef enum {
 } RpcStreamResult;
 
 /* Does not own `fd`. `tls` NULL: plain. A client accepts only a server whose certificate has
- * `server_name` (DNS name or IP address). */
-RpcStream *rpc_stream_new(int fd, RpcTls *tls, bool server, const char *server_name);
+ * `server_name` (DNS name or IP address). `ticket`, of a client, may be NULL: it is shown, and the
+ * next one is kept there. */
+RpcStream *rpc_stream_new(int fd, RpcTls *tls, bool server, const char *server_name,
+                          RpcTicket *ticket);
 void rpc_stream_free(RpcStream *stream); /* takes NULL */
 
 RpcStreamResult rpc_stream_fill(RpcStream *stream, char *buffer, size_t size, GError **error);
@@ -48,6 +50,9 @@ bool rpc_stream_wants_write(const RpcStream *stream);
 
 /* Says goodbye and sends no more. */
 void rpc_stream_shut(RpcStream *stream);
+
+/* The peer proved itself by a ticket. */
+bool rpc_stream_is_resumed(const RpcStream *stream);
 
 /* From the peer's certificate, after the handshake; NULL for plain streams. */
 char *rpc_stream_peer_name(const RpcStream *stream);

@@ -11,6 +11,7 @@ struct RpcTls {
     gatomicrefcount references;
     gnutls_certificate_credentials_t credentials;
     gnutls_priority_t priority;
+    gnutls_datum_t ticket_secret; /* NULL: no tickets */
 };
 
 static gnutls_datum_t datum(const char *text)
@@ -73,6 +74,69 @@ RpcTls *rpc_tls_new_from_files(const char *ca_path, const char *certificate_path
     return tls;
 }
 
+GBytes *rpc_ticket_secret_new(void)
+{
+    gnutls_datum_t key = {NULL, 0};
+    if (gnutls_session_ticket_key_generate(&key) < 0) {
+        g_error("no random bytes for a secret");
+    }
+    return g_bytes_new_with_free_func(key.data, key.size, gnutls_free, key.data);
+}
+
+bool rpc_tls_give_tickets(RpcTls *tls, GBytes *secret, GError **error)
+{
+    g_autoptr(GBytes) sample = rpc_ticket_secret_new();
+    gsize size = 0;
+    const void *data = g_bytes_get_data(secret, &size);
+    if (size != g_bytes_get_size(sample)) {
+        return berth_error_set(error, BERTH_ERROR_INVALID, "secret", NULL, "make a new one",
+                               "a secret for tickets has %zu bytes, not %zu",
+                               g_bytes_get_size(sample), size);
+    }
+    tls->ticket_secret = (gnutls_datum_t){g_memdup2(data, size), (unsigned)size};
+    return true;
+}
+
+RpcTicket *rpc_ticket_new(void)
+{
+    RpcTicket *ticket = g_new0(RpcTicket, 1);
+    g_ref_count_init(&ticket->references);
+    return ticket;
+}
+
+RpcTicket *rpc_ticket_ref(RpcTicket *ticket)
+{
+    g_ref_count_inc(&ticket->references);
+    return ticket;
+}
+
+static void wipe(gnutls_datum_t *datum)
+{
+    if (datum->data != NULL) {
+        gnutls_memset(datum->data, 0, datum->size);
+        gnutls_free(datum->data);
+        datum->data = NULL;
+        datum->size = 0;
+    }
+}
+
+void rpc_ticket_unref(RpcTicket *ticket)
+{
+    if (ticket != NULL && g_ref_count_dec(&ticket->references)) {
+        wipe(&ticket->data);
+        g_free(ticket);
+    }
+}
+
+void rpc_ticket_keep(RpcTicket *ticket, gnutls_session_t session)
+{
+    gnutls_datum_t data = {NULL, 0};
+    if (gnutls_session_get_data2(session, &data) >= 0) {
+        wipe(&ticket->data);
+        ticket->data = data;
+    }
+}
+
 RpcTls *rpc_tls_ref(RpcTls *tls)
 {
     g_atomic_ref_count_inc(&tls->references);
@@ -88,6 +152,10 @@ void rpc_tls_unref(RpcTls *tls)
         if (tls->priority != NULL) {
             gnutls_priority_deinit(tls->priority);
         }
+        if (tls->ticket_secret.data != NULL) {
+            gnutls_memset(tls->ticket_secret.data, 0, tls->ticket_secret.size);
+            g_free(tls->ticket_secret.data);
+        }
         g_free(tls);
     }
 }
@@ -95,14 +163,19 @@ void rpc_tls_unref(RpcTls *tls)
 gnutls_session_t rpc_tls_session(RpcTls *tls, bool server, GError **error)
 {
     gnutls_session_t session = NULL;
+    bool tickets = !server || tls->ticket_secret.data != NULL;
     unsigned flags = (server ? GNUTLS_SERVER : GNUTLS_CLIENT) | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL |
-                     GNUTLS_NO_TICKETS;
+                     (tickets ? 0 : GNUTLS_NO_TICKETS);
     int rc = gnutls_init(&session, flags);
     if (rc >= 0) {
         rc = gnutls_priority_set(session, tls->priority);
     }
     if (rc >= 0) {
         rc = gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, tls->credentials);
+    }
+    if (rc >= 0 && server && tickets) {
+        gnutls_db_set_cache_expiration(session, RPC_TICKET_DAYS * 86400);
+        rc = gnutls_session_ticket_enable_server(session, &tls->ticket_secret);
     }
     if (rc < 0) {
         g_clear_pointer(&session, gnutls_deinit);

@@ -123,6 +123,107 @@ static void test_comes_back_after_the_peer(void)
     world_stop(&world);
 }
 
+static RpcTls *server_with_tickets(GBytes *secret)
+{
+    g_autoptr(GError) error = NULL;
+    RpcTls *tls = tls_server();
+    g_assert_true(rpc_tls_give_tickets(tls, secret, &error));
+    return tls;
+}
+
+/* The server ends the connection and goes on as `tls` (taken), as after a restart. */
+static void restart(World *world, RpcTls *tls)
+{
+    rpc_listener_set_tls(world->listener, tls);
+    rpc_tls_unref(tls);
+    rpc_connection_close(world->server.connection, NULL);
+}
+
+static void test_comes_back_by_ticket(void)
+{
+    World world;
+    Seen seen;
+    g_autoptr(GBytes) secret = rpc_ticket_secret_new(), other = rpc_ticket_secret_new();
+    world_start(&world, server_with_tickets(secret), NULL, NULL);
+    g_autofree char *address = address_of(&world);
+    start(&seen, world.loop, address, tls_client("h"));
+    RUN_UNTIL(seen.n_up == 1 && world.server.opened == 1);
+    g_assert_false(rpc_connection_is_resumed(world.server.connection));
+    g_autofree char *fingerprint =
+        g_strdup(rpc_connection_peer_fingerprint(world.server.connection));
+    for (int round = 2; round <= 4; round++) {
+        restart(&world, server_with_tickets(secret));
+        RUN_UNTIL(seen.n_up == round && world.server.opened == round);
+        g_assert_true(rpc_connection_is_resumed(world.server.connection));
+        g_assert_cmpstr(rpc_connection_peer_name(world.server.connection), ==, "h");
+        g_assert_cmpstr(rpc_connection_peer_fingerprint(world.server.connection), ==, fingerprint);
+        g_assert_cmpstr(rpc_connection_peer_name(rpc_client_connection(seen.client)), ==,
+                        "manager.test");
+    }
+    restart(&world, server_with_tickets(other));
+    RUN_UNTIL(seen.n_up == 5 && world.server.opened == 5);
+    g_assert_false(rpc_connection_is_resumed(world.server.connection));
+    g_assert_cmpstr(rpc_connection_peer_name(world.server.connection), ==, "h");
+    stop(&seen);
+    world_stop(&world);
+}
+
+/* A ticket is no way around what has become of the certificate since. */
+static void test_ticket_of_an_expired_certificate(void)
+{
+    World world;
+    Seen seen;
+    gint64 now = g_get_real_time() / G_USEC_PER_SEC, until = now + 8;
+    g_autoptr(RpcIdentity) identity = rpc_ca_issue_client(test_ca(), "h", until - 86400, 1, NULL);
+    g_autoptr(GBytes) secret = rpc_ticket_secret_new();
+    world_start(&world, server_with_tickets(secret), NULL, NULL);
+    g_autofree char *address = address_of(&world);
+    start(&seen, world.loop, address, tls_of(test_ca_pem(), identity));
+    RUN_UNTIL(seen.n_up == 1 && world.server.opened == 1);
+    RUN_UNTIL(g_get_real_time() / G_USEC_PER_SEC > until + 1);
+    restart(&world, server_with_tickets(secret));
+    RUN_UNTIL(world.n_refused > 0);
+    g_assert_error(world.refusal, BERTH_ERROR, BERTH_ERROR_UNAUTHENTICATED);
+    g_assert_nonnull(strstr(world.refusal->message, "expired"));
+    g_assert_cmpint(world.server.opened, ==, 1);
+    stop(&seen);
+    world_stop(&world);
+}
+
+static void test_ticket_of_another_ca(void)
+{
+    World world;
+    Seen seen;
+    const char *const names[] = {"manager.test", "127.0.0.1", NULL};
+    gint64 now = g_get_real_time() / G_USEC_PER_SEC;
+    g_autoptr(RpcIdentity) made = rpc_ca_make("other", now, NULL);
+    g_autoptr(RpcCa) ca = rpc_ca_new(made, NULL);
+    g_autoptr(RpcIdentity) server = rpc_ca_issue_server(ca, names, now, 1, NULL);
+    g_autoptr(GBytes) secret = rpc_ticket_secret_new();
+    world_start(&world, server_with_tickets(secret), NULL, NULL);
+    g_autofree char *address = address_of(&world);
+    start(&seen, world.loop, address, tls_client("h"));
+    RUN_UNTIL(seen.n_up == 1 && world.server.opened == 1);
+    RpcTls *next = tls_of(made->certificate, server);
+    g_assert_true(rpc_tls_give_tickets(next, secret, NULL));
+    restart(&world, next);
+    RUN_UNTIL(world.n_refused > 0);
+    g_assert_error(world.refusal, BERTH_ERROR, BERTH_ERROR_UNAUTHENTICATED);
+    g_assert_cmpstr(berth_error_value(world.refusal), ==, "h");
+    g_assert_cmpint(world.server.opened, ==, 1);
+    stop(&seen);
+    world_stop(&world);
+}
+
+static void test_a_secret_that_is_none(void)
+{
+    g_autoptr(RpcTls) tls = tls_server();
+    g_autoptr(GBytes) secret = g_bytes_new_static("short", 5);
+    g_autoptr(GError) error = NULL;
+    g_assert_false(rpc_tls_give_tickets(tls, secret, &error));
+    g_assert_error(error, BERTH_ERROR, BERTH_ERROR_INVALID);
+}
+
 static void test_calls_while_away_fail_later_not_inside(void)
 {
     World world;
@@ -322,6 +423,11 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/rpc/client/up-over-tls", test_up_over_tls_and_calls_both_ways);
     g_test_add_func("/rpc/client/comes-back-after-the-peer", test_comes_back_after_the_peer);
+    g_test_add_func("/rpc/client/comes-back-by-ticket", test_comes_back_by_ticket);
+    g_test_add_func("/rpc/client/ticket-of-an-expired-certificate",
+                    test_ticket_of_an_expired_certificate);
+    g_test_add_func("/rpc/client/ticket-of-another-ca", test_ticket_of_another_ca);
+    g_test_add_func("/rpc/client/a-secret-that-is-none", test_a_secret_that_is_none);
     g_test_add_func("/rpc/client/calls-while-away-fail-later",
                     test_calls_while_away_fail_later_not_inside);
     g_test_add_func("/rpc/client/waits-for-a-peer-that-starts-late",
