@@ -48,7 +48,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     data = pathlib.Path(os.environ.get("BERTH_DATA", "/nonexistent")) / "reassignment"
     if not data.is_dir():
         print("skipped: BERTH_DATA names no folder with reassignment/")

@@ -375,78 +375,107 @@ bool reassign_shift_delta(const ReassignState *state, uint32_t process, uint32_t
     return true;
 }
 
-/* One of the two after an exchange, which the tables count already. */
-static bool one_stays_near(const ReassignState *state, uint32_t service, uint32_t here,
-                           uint32_t there)
+/* One of two moves, both of which the tables count already. */
+static bool one_stays_near(const ReassignState *state, uint32_t service, uint32_t from, uint32_t to)
 {
-    return state->problem->near_row[service] == BERTH_PLACE_NONE ||
+    const BerthReassign *problem = state->problem;
+    uint32_t here = problem->neighbourhood[from], there = problem->neighbourhood[to];
+
+    return here == there || problem->near_row[service] == BERTH_PLACE_NONE ||
            is_near(state, service, here, there, near(state, service, here));
 }
 
-static bool swap_stays_near(ReassignState *state, uint32_t s, uint32_t on_a, uint32_t t,
-                            uint32_t on_b)
+static void count_move(ReassignState *state, uint32_t service, uint32_t from, uint32_t to)
+{
+    count_near(state, service, from, UINT32_MAX);
+    count_near(state, service, to, 1);
+}
+
+/* Whether conflict, spread and dependency hold after `a` goes to the machine of `b`, of another
+ * service, and `b` to `to`. */
+static bool two_keep_rules(ReassignState *state, uint32_t a, uint32_t b, uint32_t to)
 {
     const BerthReassign *problem = state->problem;
-    uint32_t at_a = problem->neighbourhood[on_a], at_b = problem->neighbourhood[on_b];
+    uint32_t from = state->machine_of[a], place = state->machine_of[b];
+    uint32_t s = problem->service[a], t = problem->service[b];
 
-    if (at_a == at_b ||
-        (problem->near_row[s] == BERTH_PLACE_NONE && problem->near_row[t] == BERTH_PLACE_NONE)) {
+    if (!keeps_spread(state, s, from, place) || !keeps_spread(state, t, place, to)) {
+        return false;
+    }
+    if (problem->near_row[s] == BERTH_PLACE_NONE && problem->near_row[t] == BERTH_PLACE_NONE) {
         return true;
     }
-    count_near(state, s, on_a, UINT32_MAX);
-    count_near(state, s, on_b, 1);
-    count_near(state, t, on_b, UINT32_MAX);
-    count_near(state, t, on_a, 1);
-    bool holds = one_stays_near(state, s, at_a, at_b) && one_stays_near(state, t, at_b, at_a);
-    count_near(state, s, on_a, 1);
-    count_near(state, s, on_b, UINT32_MAX);
-    count_near(state, t, on_b, 1);
-    count_near(state, t, on_a, UINT32_MAX);
+    count_move(state, s, from, place);
+    count_move(state, t, place, to);
+    bool holds = one_stays_near(state, s, from, place) && one_stays_near(state, t, place, to);
+    count_move(state, t, to, place);
+    count_move(state, s, place, from);
     return holds;
 }
 
-static int64_t swap_service_delta(ReassignState *state, uint32_t a, uint32_t b)
+/* Two processes of one service: to the rules it is a move from the first place to the last. */
+static bool twins_keep_rules(const ReassignState *state, uint32_t a, uint32_t to)
 {
-    uint32_t on_a = state->machine_of[a], on_b = state->machine_of[b];
-    uint32_t before = state->most_moved;
+    uint32_t from = state->machine_of[a], service = state->problem->service[a];
 
-    note_moved(state, a, on_a, on_b);
-    note_moved(state, b, on_b, on_a);
-    int64_t more = (int64_t)state->most_moved - (int64_t)before;
-    note_moved(state, b, on_a, on_b);
-    note_moved(state, a, on_b, on_a);
-    return state->problem->service_move_weight * more;
+    return from == to ||
+           (keeps_spread(state, service, from, to) && shift_stays_near(state, service, from, to));
 }
 
-bool reassign_swap_delta(ReassignState *state, uint32_t a, uint32_t b, int64_t limit,
-                         int64_t *ret_delta)
+static int64_t two_moves_delta(ReassignState *state, uint32_t a, uint32_t b, uint32_t to)
 {
     const BerthReassign *problem = state->problem;
-    uint32_t on_a = state->machine_of[a], on_b = state->machine_of[b];
+    uint32_t from = state->machine_of[a], place = state->machine_of[b];
+    uint32_t before = state->most_moved;
+
+    note_moved(state, a, from, place);
+    note_moved(state, b, place, to);
+    int64_t more = (int64_t)state->most_moved - (int64_t)before;
+    note_moved(state, b, to, place);
+    note_moved(state, a, place, from);
+    return problem->service_move_weight * more + move_delta(problem, a, from, place) +
+           move_delta(problem, b, place, to);
+}
+
+/* Adds the loads' part to `delta`; stops early, above `limit`, once the sum cannot be at most that. */
+static int64_t add_two_loads(const ReassignState *state, uint32_t a, uint32_t b, uint32_t to,
+                             int64_t limit, int64_t delta)
+{
+    const BerthReassign *problem = state->problem;
+    uint32_t from = state->machine_of[a], place = state->machine_of[b];
+    const Vectors none = {state->nothing, state->nothing};
+    Vectors a_goes = {need_of(problem, a), hold_of(problem, a, from)};
+    Vectors a_comes = {need_of(problem, a), hold_of(problem, a, place)};
+    Vectors b_goes = {need_of(problem, b), hold_of(problem, b, place)};
+    Vectors b_comes = {need_of(problem, b), hold_of(problem, b, to)};
+
+    delta -= state->machine_cost[place] + state->machine_cost[from];
+    delta -= to != from ? state->machine_cost[to] : 0;
+    delta += load_after(state, place, a_comes, b_goes);
+    if (delta > limit) {
+        return delta;
+    }
+    delta += load_after(state, to, b_comes, to == from ? a_goes : none);
+    if (to == from || delta > limit) {
+        return delta;
+    }
+    return delta + load_after(state, from, none, a_goes);
+}
+
+bool reassign_replace_delta(ReassignState *state, uint32_t a, uint32_t b, uint32_t to,
+                            int64_t limit, int64_t *ret_delta)
+{
+    const BerthReassign *problem = state->problem;
+    uint32_t from = state->machine_of[a], place = state->machine_of[b];
     uint32_t s = problem->service[a], t = problem->service[b];
 
-    if (s != t && (has_service(state, s, on_b) || has_service(state, t, on_a))) {
+    if ((s != t && has_service(state, s, place)) ||
+        (!(s == t && to == from) && has_service(state, t, to))) {
         return false;
     }
-    const int64_t *need_a = need_of(problem, a), *need_b = need_of(problem, b);
-    int64_t delta = move_delta(problem, a, on_a, on_b) + move_delta(problem, b, on_b, on_a) -
-                    state->machine_cost[on_a] - state->machine_cost[on_b];
-    delta += load_after(state, on_b, (Vectors){need_a, hold_of(problem, a, on_b)},
-                        (Vectors){need_b, hold_of(problem, b, on_b)});
-    if (delta > limit && delta - 2 * problem->service_move_weight > limit) {
-        return false;
-    }
-    delta += load_after(state, on_a, (Vectors){need_b, hold_of(problem, b, on_a)},
-                        (Vectors){need_a, hold_of(problem, a, on_a)});
-    if (delta > limit && delta - 2 * problem->service_move_weight > limit) {
-        return false;
-    }
-    delta += swap_service_delta(state, a, b);
-    if (delta > limit) {
-        return false;
-    }
-    if (s != t && (!keeps_spread(state, s, on_a, on_b) || !keeps_spread(state, t, on_b, on_a) ||
-                   !swap_stays_near(state, s, on_a, t, on_b))) {
+    int64_t delta = add_two_loads(state, a, b, to, limit, two_moves_delta(state, a, b, to));
+    if (delta > limit ||
+        !(s == t ? twins_keep_rules(state, a, to) : two_keep_rules(state, a, b, to))) {
         return false;
     }
     *ret_delta = delta;
@@ -526,16 +555,19 @@ void reassign_shift(ReassignState *state, uint32_t process, uint32_t to)
     recount(state, to);
 }
 
-void reassign_swap(ReassignState *state, uint32_t a, uint32_t b)
+void reassign_replace(ReassignState *state, uint32_t a, uint32_t b, uint32_t to)
 {
-    uint32_t on_a = state->machine_of[a], on_b = state->machine_of[b];
+    uint32_t from = state->machine_of[a], place = state->machine_of[b];
 
     take(state, a);
     take(state, b);
-    put(state, a, on_b);
-    put(state, b, on_a);
-    exchange(state, a, on_a, on_b);
-    exchange(state, b, on_b, on_a);
-    recount(state, on_a);
-    recount(state, on_b);
+    put(state, a, place);
+    put(state, b, to);
+    exchange(state, a, from, place);
+    exchange(state, b, place, to);
+    recount(state, from);
+    recount(state, place);
+    if (to != from) {
+        recount(state, to);
+    }
 }

@@ -7,8 +7,9 @@
  * that the search sets: on full machines the way from one good assignment to another leads through
  * such that do not fit. Only a state with `overdraft` 0 is an answer.
  *
- * A shift takes one process to another machine, a swap exchanges the machines of two. Both are
- * looked at without changing anything and then done.
+ * A shift takes one process to another machine. A replacement takes one to the machine of another,
+ * which goes elsewhere; in a swap, to where the first came from. Both are looked at without changing
+ * anything and then done.
  *
  * Ownership: one thread; the problem is only read and outlives the state.
  */
@@ -53,10 +54,10 @@ void reassign_state_free(ReassignState *state);
 bool reassign_shift_delta(const ReassignState *state, uint32_t process, uint32_t to, int64_t limit,
                           int64_t *ret_delta);
 
-/* The same for an exchange of two processes that are on different machines. It writes to the tables
- * of the state, but leaves them as they were. */
-bool reassign_swap_delta(ReassignState *state, uint32_t a, uint32_t b, int64_t limit,
-                         int64_t *ret_delta);
+/* The same for `a` taking the place of `b`, which is on another machine and goes to `to`: the
+ * machine of `a` (a swap) or a third one. It writes to the tables, but leaves them as they were. */
+bool reassign_replace_delta(ReassignState *state, uint32_t a, uint32_t b, uint32_t to,
+                            int64_t limit, int64_t *ret_delta);
 
 /* The largest penalty with which no cost leaves an int64; at least 1. */
 int64_t reassign_state_max_penalty(const BerthReassign *problem);
@@ -66,4 +67,4 @@ void reassign_state_set_penalty(ReassignState *state, int64_t penalty);
 
 /* Does it, without a check: a sequence may break constraints on its way if its end does not. */
 void reassign_shift(ReassignState *state, uint32_t process, uint32_t to);
-void reassign_swap(ReassignState *state, uint32_t a, uint32_t b);
+void reassign_replace(ReassignState *state, uint32_t a, uint32_t b, uint32_t to);

@@ -178,18 +178,32 @@ static void try_shift(ReassignWalk *walk)
     }
 }
 
-static void try_swap(ReassignWalk *walk)
+/* Where a process goes that another replaces: that one's machine, its own home (where nothing is
+ * taken twice), or anywhere. */
+static uint32_t pick_way_out(ReassignWalk *walk, uint32_t from, uint32_t replaced)
+{
+    const BerthReassign *problem = walk->state->problem;
+    uint32_t dice = below(&walk->random, 4);
+
+    if (dice == 0) {
+        return problem->initial[replaced];
+    }
+    return dice == 1 ? below(&walk->random, problem->n_machines) : from;
+}
+
+static void try_replace(ReassignWalk *walk)
 {
     const BerthReassign *problem = walk->state->problem;
     uint32_t rank = pick_rank(walk);
-    uint32_t a = problem->by_size[rank];
-    uint32_t b = problem->by_size[pick_partner(walk, rank)];
+    uint32_t a = problem->by_size[rank], b = problem->by_size[pick_partner(walk, rank)];
+    uint32_t from = walk->state->machine_of[a], place = walk->state->machine_of[b];
+    uint32_t to = pick_way_out(walk, from, b);
     int64_t delta;
 
-    if (walk->state->machine_of[a] != walk->state->machine_of[b] &&
-        reassign_swap_delta(walk->state, a, b, draw_limit(walk), &delta)) {
+    if (from != place && to != place &&
+        reassign_replace_delta(walk->state, a, b, to, draw_limit(walk), &delta)) {
         before_move(walk, delta);
-        reassign_swap(walk->state, a, b);
+        reassign_replace(walk->state, a, b, to);
         note_change(walk, a);
         note_change(walk, b);
     }
@@ -201,7 +215,7 @@ void reassign_walk_steps(ReassignWalk *walk, uint32_t steps)
         if (next_random(&walk->random) >> 63) {
             try_shift(walk);
         } else {
-            try_swap(walk);
+            try_replace(walk);
         }
     }
 }

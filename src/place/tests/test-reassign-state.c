@@ -179,10 +179,10 @@ static BerthReassign *roomy_problem(const Random *random)
     return problem_of(&model);
 }
 
-/* Every possible shift and swap of a state: allowed exactly if the rules hold afterwards, and with
+/* Every possible shift of a state: allowed exactly if the rules hold afterwards, and with
  * the difference of two full costs. */
-static void assert_moves(const Random *random, const BerthReassign *problem,
-                         const BerthReassign *roomy, ReassignState *state)
+static void assert_shifts(const Random *random, const BerthReassign *problem,
+                          const BerthReassign *roomy, ReassignState *state)
 {
     uint32_t after[PROCESSES];
     int64_t before = full_cost(random, problem, state->machine_of, state->penalty);
@@ -207,23 +207,37 @@ static void assert_moves(const Random *random, const BerthReassign *problem,
             }
             after[p] = state->machine_of[p];
         }
+    }
+}
+
+static void assert_replacements(const Random *random, const BerthReassign *problem,
+                                const BerthReassign *roomy, ReassignState *state, GRand *rand)
+{
+    uint32_t after[PROCESSES];
+    int64_t before = full_cost(random, problem, state->machine_of, state->penalty);
+
+    memcpy(after, state->machine_of, sizeof after);
+    for (uint32_t p = 0; p < PROCESSES; p++) {
         for (uint32_t q = 0; q < PROCESSES; q++) {
             int64_t delta = 0;
-            if (state->machine_of[q] == state->machine_of[p]) {
+            uint32_t from = state->machine_of[p], place = state->machine_of[q];
+            uint32_t to =
+                g_rand_boolean(rand) ? from : (uint32_t)g_rand_int_range(rand, 0, MACHINES);
+            if (from == place || to == place) {
                 continue;
             }
-            bool may = reassign_swap_delta(state, p, q, INT64_MAX, &delta);
-            after[p] = state->machine_of[q];
-            after[q] = state->machine_of[p];
+            bool may = reassign_replace_delta(state, p, q, to, INT64_MAX, &delta);
+            after[p] = place;
+            after[q] = to;
             g_assert_true(may == keeps_rules(roomy, after));
             if (may) {
                 int64_t full = full_cost(random, problem, after, state->penalty) - before;
                 g_assert_cmpint(delta, ==, full);
-                g_assert_true(reassign_swap_delta(state, p, q, full, &delta));
-                g_assert_false(reassign_swap_delta(state, p, q, full - 1, &delta));
+                g_assert_true(reassign_replace_delta(state, p, q, to, full, &delta));
+                g_assert_false(reassign_replace_delta(state, p, q, to, full - 1, &delta));
             }
-            after[p] = state->machine_of[p];
-            after[q] = state->machine_of[q];
+            after[p] = from;
+            after[q] = place;
         }
     }
 }
@@ -239,9 +253,10 @@ static void wander(ReassignState *state, GRand *rand)
         if (state->machine_of[p] != m && reassign_shift_delta(state, p, m, INT64_MAX, &delta)) {
             reassign_shift(state, p, m);
         }
-        if (state->machine_of[p] != state->machine_of[q] &&
-            reassign_swap_delta(state, p, q, INT64_MAX, &delta)) {
-            reassign_swap(state, p, q);
+        m = g_rand_boolean(rand) ? state->machine_of[p] : m;
+        if (state->machine_of[p] != state->machine_of[q] && m != state->machine_of[q] &&
+            reassign_replace_delta(state, p, q, m, INT64_MAX, &delta)) {
+            reassign_replace(state, p, q, m);
         }
     }
 }
@@ -259,7 +274,8 @@ static void test_deltas_are_differences(void)
         g_assert_true(keeps_rules(roomy, random.initial));
         for (int64_t penalty = 0; penalty < 100; penalty = penalty * 5 + 2) {
             reassign_state_set_penalty(state, penalty);
-            assert_moves(&random, problem, roomy, state);
+            assert_shifts(&random, problem, roomy, state);
+            assert_replacements(&random, problem, roomy, state, rand);
             wander(state, rand);
         }
     }
@@ -277,7 +293,8 @@ static void test_begins_anywhere(void)
     wander(first, rand);
     g_autoptr(ReassignState) second = reassign_state_new(problem, first->machine_of);
     reassign_state_set_penalty(second, 3);
-    assert_moves(&random, problem, roomy, second);
+    assert_shifts(&random, problem, roomy, second);
+    assert_replacements(&random, problem, roomy, second, rand);
 }
 
 int main(int argc, char **argv)
