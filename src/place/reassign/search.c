@@ -1,7 +1,7 @@
 /*
  * The search: a portfolio of annealing walks, one a thread, that meet after each round and share
- * the best. The first rounds go through all temperatures, some with capacities that may be
- * overdrawn for a growing penalty and some without; the later ones heat the best up again.
+ * the best. The first round is one slow cooling with capacities that may be overdrawn for a growing
+ * penalty; the later ones heat the best up again.
  */
 #include <math.h>
 #include <pthread.h>
@@ -14,6 +14,13 @@
 
 #define STEPS_AT_ONCE 512
 #define PROGRESS_SECONDS 0.1
+
+#define FIRST_SHARE 0.8 /* of the budget is the first round's */
+#define LATER_ROUNDS 12
+
+/* Temperatures of the first round, in units of the median loss. */
+#define FIRST_HOT 1.
+#define FIRST_COLD 0.01
 
 /* Penalties a unit, in units of the largest weight of a resource. */
 #define SOFT_PENALTY 10.
@@ -49,7 +56,6 @@ struct Search {
     uint32_t n_walkers;
     uint32_t *best;
     int64_t best_cost;
-    bool soft_is_better;
     ReassignLosses losses;
 };
 
@@ -124,7 +130,7 @@ static void *walk_round(void *data)
 
     for (double share; (share = used_share(walker)) < round->end;) {
         double at = fmax(0, (share - round->begin) / (round->end - round->begin));
-        double penalty = round->penalty * pow(round->last_penalty / round->penalty, at);
+        double penalty = round->penalty * pow(round->last_penalty / round->penalty, at * at);
         reassign_state_set_penalty(walk->state, (int64_t)fmax(1, fmin(penalty, most)));
         walk->temperature = round->hot * pow(round->cold / round->hot, at);
         uint32_t steps = steps_left(walker);
@@ -135,30 +141,44 @@ static void *walk_round(void *data)
     return NULL;
 }
 
-static Round plan_round(const Search *search, uint32_t number, uint32_t walker)
+/* The first round cools slowly, from where most losses are taken to where few are, while the
+ * penalty rises ever faster: until half of the way a unit beyond a capacity costs no more than a
+ * unit of load in every resource, at its end nothing that is beyond is left. The other rounds look
+ * around the best, by turns nearer and farther. */
+static Round plan_round(const Search *search, uint32_t number)
 {
     double weight = 1;
     for (uint32_t r = 0; r < search->problem->n_resources; r++) {
         weight = fmax(weight, (double)search->problem->resource_weight[r]);
     }
-    bool first = number < 2;
-    bool soft = first ? (number + walker) % 2 == 0 : search->soft_is_better;
-    Round round = {
-        .begin = first ? number * 0.25 : 0.5 + (number - 2) * 0.05,
-        .hot = search->losses.median * (first ? 2 : 0.05),
+    if (number == 0) {
+        return (Round){
+            .begin = 0,
+            .end = FIRST_SHARE,
+            .hot = search->losses.median * FIRST_HOT,
+            .cold = search->losses.median * FIRST_COLD,
+            .penalty = weight * SOFT_PENALTY,
+            .last_penalty = weight * HARD_PENALTY,
+        };
+    }
+    static const double heats[] = {0.01, 0.001, 0.03};
+    double share = (1 - FIRST_SHARE) / LATER_ROUNDS;
+    double hot = search->losses.median * heats[(number - 1) % 3];
+    return (Round){
+        .begin = FIRST_SHARE + (number - 1) * share,
+        .end = number >= LATER_ROUNDS ? 1 : FIRST_SHARE + number * share,
+        .hot = fmax(hot, 1),
+        .cold = fmax(0.5, fmin(search->losses.small, hot * 1e-3)),
+        .penalty = weight * HARD_PENALTY,
         .last_penalty = weight * HARD_PENALTY,
-        .penalty = weight * (soft ? SOFT_PENALTY : HARD_PENALTY),
     };
-    round.end = number >= 11 ? 1 : round.begin + (first ? 0.25 : 0.05);
-    round.cold = fmax(0.5, fmin(search->losses.small, round.hot * 1e-3));
-    return round;
 }
 
 static void run_round(Search *search, uint32_t number)
 {
     for (uint32_t i = 0; i < search->n_walkers; i++) {
         Walker *walker = &search->walkers[i];
-        walker->round = plan_round(search, number, i);
+        walker->round = plan_round(search, number);
         walker->has_thread =
             i > 0 && pthread_create(&walker->thread, NULL, walk_round, walker) == 0;
     }
@@ -178,8 +198,6 @@ static void share_best(Search *search)
         if (walk->best_cost < search->best_cost) {
             search->best_cost = walk->best_cost;
             memcpy(search->best, walk->best, search->problem->n_processes * sizeof *walk->best);
-            search->soft_is_better =
-                search->walkers[i].round.penalty < search->walkers[i].round.last_penalty;
         }
     }
     for (uint32_t i = 0; i < search->n_walkers; i++) {
