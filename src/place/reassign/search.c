@@ -23,7 +23,7 @@
 #define FIRST_COLD 0.01
 
 /* Penalties a unit, in units of the largest weight of a resource. */
-#define SOFT_PENALTY 10.
+#define SOFT_PENALTY 20.
 #define HARD_PENALTY 1e6
 
 /* What a walk does from a share of the budget until another. */

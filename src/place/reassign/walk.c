@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define NEAR_SIZE_DIVISOR 32
+#define HOME_DIVISOR 4 /* one in so many shifts goes home: what comes back frees room elsewhere */
 #define MAX_TEMPERATURE 1e17 /* times the largest of the logs it fits an int64 */
 
 static uint64_t rotate(uint64_t x, int by)
@@ -167,7 +168,8 @@ static void try_shift(ReassignWalk *walk)
 {
     const BerthReassign *problem = walk->state->problem;
     uint32_t process = problem->by_size[pick_rank(walk)];
-    uint32_t to = below(&walk->random, problem->n_machines);
+    bool home = below(&walk->random, HOME_DIVISOR) == 0;
+    uint32_t to = home ? problem->initial[process] : below(&walk->random, problem->n_machines);
     int64_t delta;
 
     if (to != walk->state->machine_of[process] &&
@@ -183,7 +185,7 @@ static void try_shift(ReassignWalk *walk)
 static uint32_t pick_way_out(ReassignWalk *walk, uint32_t from, uint32_t replaced)
 {
     const BerthReassign *problem = walk->state->problem;
-    uint32_t dice = below(&walk->random, 4);
+    uint32_t dice = below(&walk->random, 3);
 
     if (dice == 0) {
         return problem->initial[replaced];
