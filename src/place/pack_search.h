@@ -98,6 +98,9 @@ bool pack_eject(PackSearch *search, const uint32_t *items, uint32_t n, uint32_t 
 /* The same for the best packing of all, and offers what it finds. */
 bool pack_eject_best(PackSearch *search, double end_us, PackSeen *seen);
 
+/* pack_columns.c: column generation with dives, and its bound. Not for sizes below 0. */
+void pack_columns(PackSearch *search, double end_us, PackSeen *seen);
+
 /* pack_improve.c: BERTH_PACK_IMPROVE. */
 BerthPlaceResult pack_improve(PackSearch *search);
 
