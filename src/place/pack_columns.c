@@ -12,13 +12,17 @@
 #include <math.h>
 #include <string.h>
 
-#define FIRST_LIMIT 200 /* nodes of pricing a row; five times more with each dive */
+#define FIRST_LIMIT 200 /* nodes of pricing a row; five times more when nothing is found */
+#define LAST_LIMIT 5000 /* of the first dive, five times more with each */
+#define MOST_LIMIT UINT64_C(100000000)
+#define ROOT_SHARE 0.5  /* of the time, for the root before a dive */
+#define NOISE 0.2       /* in the amounts of columns, for all dives but the first */
+#define MAX_SEEDS 40000 /* columns of the root */
 #define CARRY_COST 0.15 /* columns of a reduced cost below this go on to the next round */
 #define FIX_SHARE 0.15  /* of the bins left, fixed at most in a round below NEARLY */
 #define NEARLY 0.98
 #define FIX_ABOVE 0.6 /* in the first dive; later ones draw it */
 #define MIN_COLUMNS 4000
-#define MAX_SEED_ENTRIES 400000
 
 typedef struct {
     PackColumns columns;
@@ -28,8 +32,9 @@ typedef struct {
     uint32_t *bins;   /* of each copy */
     uint32_t n_bins;
     PackSeen *seen, next; /* seeds; those of the next round */
-    double fix_above;
-    uint64_t limit;
+    double fix_above, noise;
+    bool hopeless;  /* no packing has a bin less than the best */
+    uint64_t limit; /* nodes of pricing a row, at most */
     PackZone zone;
 } Dive;
 
@@ -87,9 +92,9 @@ static void set_rows(Dive *dive)
 }
 
 /* Columns from bins seen before, less what is packed by now. */
-static void seed(const Dive *dive, PackMaster *master, const PackSeen *seen)
+static void seed(const Dive *dive, PackMaster *master, const PackSeen *seen, uint32_t from)
 {
-    for (uint32_t b = 0; b < seen->n; b++) {
+    for (uint32_t b = from; b < seen->n; b++) {
         uint32_t rows[PACK_BIN_MOST], n = 0;
 
         for (uint32_t i = seen->bins[b]; i < seen->bins[b + 1] && n < PACK_BIN_MOST; i++) {
@@ -105,25 +110,27 @@ static void seed(const Dive *dive, PackMaster *master, const PackSeen *seen)
     }
 }
 
-/* Solves with pricing; the bound of the linear program, or 0 if no pricing came to its end. */
-static double solve(Dive *dive, PackMaster *master, double end_us)
+/* Solves with pricing, which searches further each time that it finds nothing; answers a bound. */
+static double solve(Dive *dive, PackMaster *master, bool *ret_exact, double end_us)
 {
     PackSearch *search = dive->columns.search;
+    uint64_t limit = FIRST_LIMIT;
     double bound = 0;
 
     while (true) {
-        bool exact;
         double most;
 
         pack_master_solve(master, end_us);
         if (!pack_goes_on(search, end_us)) {
             return bound;
         }
-        uint32_t added = pack_price(&dive->columns, master, dive->limit, end_us, &exact, &most);
+        uint32_t added = pack_price(&dive->columns, master, limit, end_us, ret_exact, &most);
         bound = master->value / most > bound ? master->value / most : bound;
-        if (added == 0 || ceil(bound - 1e-6) >= master->value - 1e-9) {
+        if (ceil(bound - 1e-6) >= master->value - 1e-9 ||
+            (added == 0 && (*ret_exact || limit >= dive->limit))) {
             return bound;
         }
+        limit *= added == 0 ? 5 : 1;
     }
 }
 
@@ -180,7 +187,9 @@ static bool fix(Dive *dive, const PackMaster *master)
 
     for (uint32_t r = 0; taken != NULL && r < master->n_rows; r++) {
         if (master->basis[r] >= 0 && master->amount[r] > 1e-6) {
-            taken[n++] = (Taken){master->amount[r], (uint32_t)master->basis[r]};
+            double noise = dive->noise * pack_uniform(dive->columns.search);
+
+            taken[n++] = (Taken){master->amount[r] - noise, (uint32_t)master->basis[r]};
         }
     }
     if (n > 0) {
@@ -202,7 +211,7 @@ static bool fix(Dive *dive, const PackMaster *master)
 }
 
 /* Good columns, for the next round and for the dives after this. */
-static void carry(Dive *dive, const PackMaster *master, bool first)
+static void carry(Dive *dive, const PackMaster *master, bool root)
 {
     PackSeen *next = &dive->next;
 
@@ -216,14 +225,40 @@ static void carry(Dive *dive, const PackMaster *master, bool first)
             kinds[i] = dive->columns.kind[master->entries[master->begin[c] + i]];
         }
         pack_seen_add(next, kinds, n);
-        if (first) {
+        if (!root) {
             pack_seen_add(dive->seen, kinds, n);
         }
     }
 }
 
-/* One round: solve, fix, and carry columns on. False: nothing more is to be had. */
-static bool round_of(Dive *dive, bool first, double end_us)
+/* Solves what is left, until `solve_us` at most, fixes some of it and carries columns on. False:
+ * it cannot end with a bin less than the best, or the end came. */
+static bool descend(Dive *dive, PackMaster *master, bool root, double solve_us, double end_us)
+{
+    PackSearch *search = dive->columns.search;
+    bool exact = false;
+    double bound = solve(dive, master, &exact, solve_us);
+
+    if (root) {
+        pack_raise_bound(search, bound);
+    }
+    if (!pack_goes_on(search, end_us)) {
+        return false;
+    }
+    if (dive->n_bins + ceil(master->value - 1e-6) >= search->n_best &&
+        pack_now(search) < solve_us) {
+        dive->hopeless = exact;
+        return false;
+    }
+    if (!fix(dive, master)) {
+        return false;
+    }
+    carry(dive, master, root);
+    return true;
+}
+
+/* A round below the root, with a linear program of its own. */
+static bool descend_further(Dive *dive, double end_us)
 {
     PackSearch *search = dive->columns.search;
     PackMaster master;
@@ -231,18 +266,14 @@ static bool round_of(Dive *dive, bool first, double end_us)
     bool goes_on = false;
 
     set_rows(dive);
-    uint32_t most = MIN_COLUMNS + 12 * dive->columns.n_rows + (first ? dive->seen->n : old.n);
+    if (dive->columns.n_rows == 0) {
+        return false;
+    }
+    uint32_t most = MIN_COLUMNS + 12 * dive->columns.n_rows + old.n;
     if (pack_master_init(&master, search, dive->columns.demand, dive->columns.n_rows, most) &&
         pack_seen_init(&dive->next, most, most * 16)) {
-        seed(dive, &master, first ? dive->seen : &old);
-        double bound = solve(dive, &master, end_us);
-        if (first) {
-            pack_raise_bound(search, bound);
-        }
-        goes_on = pack_goes_on(search, end_us) && fix(dive, &master);
-        if (goes_on) {
-            carry(dive, &master, first);
-        }
+        seed(dive, &master, &old, 0);
+        goes_on = descend(dive, &master, false, end_us, end_us);
     }
     search->no_memory |= master.zone.failed || dive->next.zone.failed;
     pack_master_free(&master);
@@ -281,27 +312,24 @@ static bool finish(Dive *dive)
     return true;
 }
 
-static void dive_once(PackSearch *search, PackSeen *seen, double fix_above, uint64_t limit,
-                      double end_us)
+/* One dive from the root, which is kept from dive to dive and learns the columns of each. */
+static void dive_once(Dive *dive, PackMaster *root, uint32_t *seeded, double end_us)
 {
-    Dive dive = {.fix_above = fix_above, .limit = limit};
-    bool first = true;
+    PackSearch *search = dive->columns.search;
+    double now = pack_now(search);
 
-    if (dive_init(&dive, search, seen)) {
-        while (round_of(&dive, first, end_us)) {
-            first = false;
-            set_rows(&dive);
-            if (dive.columns.n_rows == 0) {
-                break;
-            }
+    seed(dive, root, dive->seen, *seeded);
+    *seeded = dive->seen->n;
+    if (pack_seen_init(&dive->next, root->most_columns, root->most_columns * 8) &&
+        descend(dive, root, true, now + ROOT_SHARE * (end_us - now), end_us)) {
+        while (descend_further(dive, end_us)) {
         }
-        if (search->n_best > search->lower_bound && dive.n_bins > 0) {
-            finish(&dive);
+        if (search->n_best > search->lower_bound) {
+            finish(dive);
         }
     }
-    search->no_memory |= dive.zone.failed;
-    pack_seen_free(&dive.next);
-    pack_zone_free(&dive.zone);
+    search->no_memory |= dive->next.zone.failed;
+    pack_seen_free(&dive->next);
 }
 
 static void add_best(const PackSearch *search, PackSeen *seen)
@@ -324,23 +352,52 @@ static void add_best(const PackSearch *search, PackSeen *seen)
     pack_zone_free(&zone);
 }
 
-void pack_columns(PackSearch *search, double end_us, PackSeen *seen)
+/* A dive with all copies; false if it fixed nothing. */
+static bool dive_from(Dive *dive, PackSearch *search, PackMaster *root, uint32_t *seeded,
+                      PackSeen *seen, double end_us)
 {
-    double fix_above = FIX_ABOVE;
-    uint64_t limit = FIRST_LIMIT;
+    if (dive_init(dive, search, seen)) {
+        set_rows(dive);
+        dive_once(dive, root, seeded, end_us);
+    }
+    search->no_memory |= dive->zone.failed;
+    pack_zone_free(&dive->zone);
+    return dive->n_bins > 0;
+}
 
-    add_best(search, seen);
+/* Dives as long as there is time for another one. */
+static void dive_again(PackSearch *search, PackMaster *root, PackSeen *seen, double end_us)
+{
+    Dive dive = {.fix_above = FIX_ABOVE, .limit = LAST_LIMIT};
+    uint32_t seeded = 0;
+
     while (pack_goes_on(search, end_us)) {
         double begun = pack_now(search);
-
-        dive_once(search, seen, fix_above, limit, end_us);
+        bool dived = dive_from(&dive, search, root, &seeded, seen, end_us);
         double took = pack_now(search) - begun;
+        uint64_t limit = dive.limit * 5;
 
-        if (pack_now(search) + took * 1.6 > end_us) {
+        if (dive.hopeless || (dived && dive.noise > 0 && pack_now(search) + took > end_us)) {
             return;
         }
-        limit *= 5;
-        fix_above = 0.55 + 0.35 * pack_uniform(search);
-        pack_eject_best(search, pack_now(search) + 0.3 * took, seen);
+        if (dived) {
+            pack_eject_best(search, pack_now(search) + 0.3 * took, seen);
+        }
+        dive = (Dive){.fix_above = 0.55 + 0.35 * pack_uniform(search),
+                      .noise = NOISE,
+                      .limit = limit < MOST_LIMIT ? limit : MOST_LIMIT};
     }
+}
+
+void pack_columns(PackSearch *search, double end_us, PackSeen *seen)
+{
+    const PackProblem *problem = search->problem;
+    PackMaster root;
+
+    add_best(search, seen);
+    if (pack_master_init(&root, search, problem->demand, problem->n_kinds,
+                         problem->n_kinds + MAX_SEEDS)) {
+        dive_again(search, &root, seen, end_us);
+    }
+    pack_master_free(&root);
 }
