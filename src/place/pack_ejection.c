@@ -13,6 +13,7 @@
 #include "place/pack_search.h"
 
 #define SHAKES 100        /* exchanges tried after each placement */
+#define LEVEL_SHARE 0.3   /* of the exchanges that make loads more even, those that are done */
 #define CHECK_EVERY 16    /* placements between two looks at the clock */
 #define RECORD_EVERY 2048 /* placements between two records of all bins */
 #define MAX_SLOTS (UINT32_C(1) << 26)
@@ -231,6 +232,12 @@ static inline __attribute__((always_inline)) void push_in(Eject *e, uint32_t ite
     insert(e, item, choice.bin, w);
 }
 
+/* Uneven loads leave room for large items: what evens them out is done only at times. */
+static bool declines(Eject *e, float change_of_squares)
+{
+    return change_of_squares < 0 && pack_uniform(e->search) >= LEVEL_SHARE;
+}
+
 /* Moves an item to another bin where it fits. */
 static inline __attribute__((always_inline)) void shift(Eject *e, uint32_t item, uint64_t random,
                                                         uint32_t w)
@@ -245,7 +252,7 @@ static inline __attribute__((always_inline)) void shift(Eject *e, uint32_t item,
     for (uint32_t k = 0; k < w; k++) {
         left[k] = e->rooms[(size_t)b * w + k] + e->words[(size_t)item * w + k];
     }
-    if (holds(left, e->guard, w)) {
+    if (holds(left, e->guard, w) && !declines(e, e->load[c] + e->weight[item] - e->load[b])) {
         take_out(e, item, w);
         insert(e, item, c, w);
     }
@@ -275,20 +282,22 @@ static inline __attribute__((always_inline)) void exchange(Eject *e, uint32_t x,
         return;
     }
     for (uint32_t k = 0; k < w; k++) {
-        uint64_t more = e->words[(size_t)x * w + k] - e->words[(size_t)y * w + k];
+        uint64_t size = e->words[(size_t)x * w + k] - e->words[(size_t)y * w + k];
 
-        of_b[k] = e->rooms[(size_t)b * w + k] + more;
-        of_c[k] = e->rooms[(size_t)c * w + k] - more;
+        of_b[k] = e->rooms[(size_t)b * w + k] + size;
+        of_c[k] = e->rooms[(size_t)c * w + k] - size;
     }
-    if (!holds(of_b, e->guard, w) || !holds(of_c, e->guard, w)) {
+    float more = e->weight[x] - e->weight[y];
+    if (!holds(of_b, e->guard, w) || !holds(of_c, e->guard, w) ||
+        declines(e, more * (e->load[c] - e->load[b] + more))) {
         return;
     }
     for (uint32_t k = 0; k < w; k++) {
         e->rooms[(size_t)b * w + k] = of_b[k];
         e->rooms[(size_t)c * w + k] = of_c[k];
     }
-    e->load[b] += e->weight[y] - e->weight[x];
-    e->load[c] += e->weight[x] - e->weight[y];
+    e->load[b] -= more;
+    e->load[c] += more;
     replace(e, b, x, y);
     replace(e, c, y, x);
 }

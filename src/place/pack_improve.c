@@ -8,7 +8,8 @@
 
 #define EJECT_FIRST 0.1 /* of the budget before column generation */
 #define COLUMNS_UNTIL 0.95
-#define SEEN_BINS 4000
+#define SEEN_BINS 20000
+#define MOST_ROWS 2000
 #define FILL_MAX_ITEMS 20000 /* filling bins takes the square of it */
 
 static BerthPlaceResult construct_all(PackSearch *search)
@@ -28,15 +29,22 @@ static BerthPlaceResult construct_all(PackSearch *search)
     return result;
 }
 
-/* Whether column generation is likely to come to its end. */
+/* Whether column generation is likely to come to its end in time. The first linear program takes
+ * some 3 ns for each third power of its rows where bins hold two or three items, and much longer
+ * where they hold more. */
 static bool columns_pay(const PackSearch *search)
 {
     const PackProblem *problem = search->problem;
-    double per_bin = (double)problem->n_items / search->n_best;
+    double per_bin = (double)problem->n_items / search->n_best, rows = problem->n_kinds;
+    double root_us = 0.003 * rows * rows * rows;
 
-    return !problem->has_negative && problem->n_kinds <= 1500 &&
-           (per_bin <= 3.2 || problem->n_kinds <= 130 ||
-            (problem->n_kinds <= 250 && per_bin <= 4.6));
+    if (problem->has_negative || problem->n_kinds > MOST_ROWS) {
+        return false;
+    }
+    if (per_bin <= 2.6) {
+        return root_us <= search->total_us;
+    }
+    return (per_bin <= 4.6 || rows <= 130) && 8 * root_us <= search->total_us;
 }
 
 static void eject_until(PackSearch *search, double end_us, PackSeen *seen)
@@ -54,7 +62,7 @@ BerthPlaceResult pack_improve(PackSearch *search)
         return result;
     }
     pack_simple_bounds(search);
-    if (!pack_seen_init(&seen, 5 * SEEN_BINS, 80 * SEEN_BINS)) {
+    if (!pack_seen_init(&seen, SEEN_BINS, 16 * SEEN_BINS)) {
         result = BERTH_PLACE_ERROR_NO_MEMORY;
     } else if (search->n_best > search->lower_bound) {
         eject_until(search, EJECT_FIRST * search->total_us, &seen);
