@@ -32,15 +32,13 @@ demo:
 check:
 	tools/install-deps --all
 	$(MAKE) build
-	tools/check-floors
+	tools/lint
 	tools/run-tests $(BUILD)
 
 check-long:
 	tools/install-deps --all
 	$(MAKE) build
-	tools/run-tests $(BUILD) long
-	tools/run-sanitized
-	tools/fuzz 30
+	tools/run-long $(BUILD)
 
 check-recovery:
 	tools/install-deps --build --run
