@@ -7,20 +7,24 @@
 #include <string.h>
 
 #include "place/find.h"
+#include "place/rules.h"
 #include "place/scan.h"
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BerthPlace, berth_place_free)
 
-#define FLEETS 250
+#define FLEETS 500
 #define STEPS 300
 #define MAX_VMS 4096
 #define MAX_HOSTS 700
 #define N_SHAPES 6
 #define N_SIZES 10
+#define RACK 8
+#define LABEL 3
 
 typedef struct {
     uint32_t host;
     int64_t vector[BERTH_PLACE_MAX_DIMS];
+    uint32_t n_groups, groups[2];
 } Vm;
 
 typedef struct {
@@ -33,6 +37,7 @@ typedef struct {
     bool has_own_order; /* orders are not the hosts' numbers */
     bool is_diverse;    /* requests and hosts are all unlike */
     bool is_one_shape;
+    bool has_rules; /* levels, labels, groups and rules */
     uint32_t found, missed;
     uint64_t allowed[MAX_HOSTS / 64 + 1];
     uint32_t banned[MAX_HOSTS];
@@ -116,14 +121,28 @@ static void add_host(World *world, uint32_t host)
 
     pick_capacity(world, capacity);
     pick_available(world, capacity, available);
-    berth_place_add(world->place, host, order, capacity,
-                    one_in(world, 2) && !world->is_diverse ? NULL : available);
+    BerthPlaceResult result =
+        berth_place_add(world->place, host, order, capacity,
+                        one_in(world, 2) && !world->is_diverse ? NULL : available);
+    if (result == BERTH_PLACE_OK && world->has_rules) {
+        berth_place_set_domains(world->place, host, (uint32_t[]){host / RACK});
+        berth_place_set_label(world->place, host, LABEL, one_in(world, 2));
+    }
+}
+
+static void leave(World *world, const Vm *vm)
+{
+    if (world->has_rules) {
+        g_assert_cmpint(berth_place_leave(world->place, vm->host, vm->groups, vm->n_groups), ==,
+                        BERTH_PLACE_OK);
+    }
 }
 
 static void drop_vms_of(World *world, uint32_t host)
 {
     for (uint32_t i = 0; i < world->n_vms; i++) {
         if (world->vms[i].host == host) {
+            leave(world, &world->vms[i]);
             world->vms[i--] = world->vms[--world->n_vms];
         }
     }
@@ -135,8 +154,8 @@ static void change_host(World *world, uint32_t host)
 
     switch (below(world, 5)) {
     case 0:
-        berth_place_remove(world->place, host);
         drop_vms_of(world, host);
+        berth_place_remove(world->place, host);
         break;
     case 1:
         add_host(world, host);
@@ -165,17 +184,28 @@ static void give_back(World *world)
         uint32_t i = below(world, world->n_vms);
         g_assert_cmpint(berth_place_give(world->place, world->vms[i].host, world->vms[i].vector),
                         ==, BERTH_PLACE_OK);
+        leave(world, &world->vms[i]);
         world->vms[i] = world->vms[--world->n_vms];
     }
 }
 
-static void take(World *world, uint32_t host, const int64_t *vector)
+static void take(World *world, uint32_t host, const BerthPlaceRequest *request)
 {
+    const int64_t *vector = request->vector;
+
     if (world->n_vms < MAX_VMS) {
         Vm *vm = &world->vms[world->n_vms++];
         vm->host = host;
         memcpy(vm->vector, vector, world->n_dims * sizeof *vector);
+        vm->n_groups = request->n_groups;
+        for (uint32_t i = 0; i < request->n_groups; i++) {
+            vm->groups[i] = request->groups[i];
+        }
         g_assert_cmpint(berth_place_take(world->place, host, vector), ==, BERTH_PLACE_OK);
+        if (world->has_rules) {
+            g_assert_cmpint(berth_place_enter(world->place, host, vm->groups, vm->n_groups), ==,
+                            BERTH_PLACE_OK);
+        }
     }
 }
 
@@ -200,6 +230,20 @@ static void restrict_request(World *world, BerthPlaceRequest *request)
     }
 }
 
+static void join_groups(World *world, BerthPlaceRequest *request)
+{
+    static const uint32_t label = LABEL, groups[] = {0, 1, 2, 3, 4, 0};
+
+    if (world->has_rules && one_in(world, 2)) {
+        request->groups = groups + below(world, 5);
+        request->n_groups = 1 + below(world, 2);
+    }
+    if (world->has_rules && one_in(world, 8)) {
+        request->labels = &label;
+        request->n_labels = 1;
+    }
+}
+
 /* One question to both. */
 static void ask(World *world)
 {
@@ -215,6 +259,7 @@ static void ask(World *world)
 
     request.mix = request.policy == BERTH_PLACE_MIX ? mix : NULL;
     restrict_request(world, &request);
+    join_groups(world, &request);
     g_assert_cmpint(find_begin(&filter, world->place, &request), ==, BERTH_PLACE_OK);
     BerthPlaceVerdict expected = scan_find(&filter);
     BerthPlaceResult result = berth_place_find(world->place, &request, &decision);
@@ -225,13 +270,32 @@ static void ask(World *world)
                        decision.host, expected.host);
     }
     g_assert_cmpuint(decision.host, ==, expected.host);
+    g_assert_cmpuint(decision.penalty, ==, expected.penalty);
     world->found += result == BERTH_PLACE_OK;
     world->missed += result != BERTH_PLACE_OK;
     if (result == BERTH_PLACE_OK) {
         g_assert_cmpint(memcmp(&decision.score, &expected.score, sizeof decision.score), ==, 0);
         if (!one_in(world, 4)) {
-            take(world, decision.host, request.vector);
+            take(world, decision.host, &request);
         }
+    }
+}
+
+static void make_rules(World *world)
+{
+    static const BerthPlaceRule rules[] = {
+        {.kind = BERTH_PLACE_APART, .level = 0, .a = 0, .b = 0},
+        {.kind = BERTH_PLACE_APART, .level = 1, .a = 1, .b = 1, .weight = 5},
+        {.kind = BERTH_PLACE_SPREAD, .level = 1, .a = 2, .skew = 2},
+        {.kind = BERTH_PLACE_APART, .level = 0, .a = 3, .b = 0, .weight = 2},
+        {.kind = BERTH_PLACE_NEAR, .a = 4, .b = 0, .weight = 1},
+    };
+
+    g_assert_cmpint(berth_place_set_levels(world->place, 2), ==, BERTH_PLACE_OK);
+    for (uint32_t i = 0; i < G_N_ELEMENTS(rules); i++) {
+        BerthPlaceRule rule = rules[i];
+        rule.struct_size = sizeof rule;
+        g_assert_cmpint(berth_place_rule_add(world->place, i, &rule, NULL), ==, BERTH_PLACE_OK);
     }
 }
 
@@ -247,8 +311,12 @@ static void make_world(World *world)
     world->has_own_order = one_in(world, 3);
     world->is_diverse = one_in(world, 2);
     world->is_one_shape = one_in(world, 3);
+    world->has_rules = one_in(world, 3);
     world->n_vms = 0;
     g_assert_cmpint(berth_place_new(&options, &world->place), ==, BERTH_PLACE_OK);
+    if (world->has_rules) {
+        make_rules(world);
+    }
     for (uint32_t i = 0; i < N_SHAPES; i++) {
         make_capacity(world, world->shapes[i]);
     }
