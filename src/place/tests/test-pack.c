@@ -137,6 +137,79 @@ static void test_bounds_see_what_volume_does_not(void)
     g_assert_cmpuint(pairs->answer.lower_bound, ==, 3);
 }
 
+/* Random items of a third to a half: volume says little, columns prove the optimum. */
+static void test_columns_prove_what_volume_cannot(void)
+{
+    GRand *rand = g_rand_new_with_seed(5);
+    g_autofree Case *c = new_case(4, 60);
+    uint32_t proven = 0;
+
+    for (unsigned round = 0; round < 5; round++) {
+        for (uint32_t k = 0; k < 4; k++) {
+            c->capacity[k] = 150;
+        }
+        for (uint32_t i = 0; i < 60 * 4; i++) {
+            c->sizes[i] = g_rand_int_range(rand, 20, 101);
+        }
+        g_assert_cmpint(pack(c, BERTH_PACK_FFD_SUM, 0, 0), ==, BERTH_PLACE_OK);
+        uint32_t simple = c->answer.lower_bound;
+        g_assert_cmpint(pack(c, BERTH_PACK_IMPROVE, 3000000, round), ==, BERTH_PLACE_OK);
+        g_assert_cmpstr(berth_pack_check(&c->problem, c->bins, c->answer.n_bins), ==, NULL);
+        proven += c->answer.lower_bound == c->answer.n_bins && c->answer.lower_bound > simple;
+    }
+    g_assert_cmpuint(proven, >=, 4);
+    g_rand_free(rand);
+}
+
+/* Small enough to try all packings: what the bound says must hold, and the improver reach it. */
+static uint32_t optimum_of(const Case *c, uint32_t item, int64_t (*loads)[3], uint32_t n_bins,
+                           uint32_t best)
+{
+    if (n_bins >= best) {
+        return best;
+    }
+    if (item == c->problem.n_kinds) {
+        return n_bins;
+    }
+    for (uint32_t b = 0; b <= n_bins; b++) {
+        bool fits = true;
+
+        for (uint32_t k = 0; k < 3; k++) {
+            loads[b][k] += c->sizes[item * 3 + k];
+            fits &= loads[b][k] <= c->capacity[k];
+        }
+        if (fits) {
+            best = optimum_of(c, item + 1, loads, b == n_bins ? n_bins + 1 : n_bins, best);
+        }
+        for (uint32_t k = 0; k < 3; k++) {
+            loads[b][k] -= c->sizes[item * 3 + k];
+        }
+    }
+    return best;
+}
+
+static void test_agrees_with_trying_everything(void)
+{
+    GRand *rand = g_rand_new_with_seed(9);
+
+    for (unsigned round = 0; round < 40; round++) {
+        g_autofree Case *c = new_case(3, 9);
+        int64_t loads[10][3] = {{0}};
+
+        for (uint32_t k = 0; k < 3; k++) {
+            c->capacity[k] = 20;
+        }
+        for (uint32_t i = 0; i < 9 * 3; i++) {
+            c->sizes[i] = g_rand_int_range(rand, 0, 13);
+        }
+        uint32_t optimum = optimum_of(c, 0, loads, 0, 10);
+        g_assert_cmpint(pack(c, BERTH_PACK_IMPROVE, 200000, round), ==, BERTH_PLACE_OK);
+        g_assert_cmpuint(c->answer.lower_bound, <=, optimum);
+        g_assert_cmpuint(c->answer.n_bins, ==, optimum);
+    }
+    g_rand_free(rand);
+}
+
 static void test_same_seed_same_answer(void)
 {
     GRand *rand = g_rand_new_with_seed(3);
@@ -246,6 +319,10 @@ int main(int argc, char **argv)
     g_test_add_func("/place/pack/improver-finds-known-optima", test_improver_finds_known_optima);
     g_test_add_func("/place/pack/bounds-see-what-volume-does-not",
                     test_bounds_see_what_volume_does_not);
+    g_test_add_func("/place/pack/columns-prove-what-volume-cannot",
+                    test_columns_prove_what_volume_cannot);
+    g_test_add_func("/place/pack/agrees-with-trying-everything",
+                    test_agrees_with_trying_everything);
     g_test_add_func("/place/pack/same-seed-same-answer", test_same_seed_same_answer);
     g_test_add_func("/place/pack/policies-choose-as-place-does",
                     test_policies_choose_as_place_does);
