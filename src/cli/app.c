@@ -41,6 +41,7 @@ static bool app_details(Cli *cli, const json_t *json, GError **error)
     g_autoptr(Table) details = cli_details_new();
     cli_detail(details, "Name", app->name);
     cli_detail(details, "Id", app->id);
+    cli_detail(details, "Tenant", cli_other_tenant(app->tenant));
     cli_detail(details, "Description", spec->description);
     cli_detail_take(details, "VMs",
                     g_strdup_printf("%" G_GINT64_FORMAT " wanted, %" G_GINT64_FORMAT
@@ -61,7 +62,7 @@ static bool app_details(Cli *cli, const json_t *json, GError **error)
 
 static const char *const app_headings[] = {"NAME",   ">RUNNING", "SIZE",        "IMAGE",
                                            "POLICY", ">AGE",     "DESCRIPTION", NULL};
-static const CliView app_view = {app_headings, app_row, app_details};
+static const CliView app_view = {app_headings, app_row, app_details, true};
 
 static bool list(Cli *cli, GError **error)
 {

@@ -21,6 +21,7 @@ static const struct {
     ApiOperation get, create, update; /* update: none for those that do not change */
     const char *changeable[4];        /* fields that an update takes */
 } operations[] = {
+    [MANIFEST_TENANT] = {API_OP_GET_TENANT, API_OP_CREATE_TENANT, API_OP_UPDATE_TENANT, {NULL}},
     [MANIFEST_SIZE] = {API_OP_GET_SIZE, API_OP_CREATE_SIZE, API_N_OPERATIONS, {NULL}},
     [MANIFEST_NETWORK] = {API_OP_GET_NETWORK, API_OP_CREATE_NETWORK, API_N_OPERATIONS, {NULL}},
     [MANIFEST_IMAGE] = {API_OP_GET_IMAGE, API_OP_CREATE_IMAGE, API_N_OPERATIONS, {NULL}},
@@ -42,6 +43,18 @@ static void step_free(Step *step)
 }
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Step, step_free)
+
+/* What is asked from now on is asked for the item's tenant, or the one of --tenant. */
+static bool speak_for(Cli *cli, const ManifestItem *item, GError **error)
+{
+    const char *all = cli_args_get(cli->args, "tenant");
+    if (cli_connect(cli, error) == NULL) {
+        return false;
+    }
+    api_client_set_tenant(cli->client, item->tenant != NULL ? item->tenant : all);
+    g_clear_pointer(&cli->names, g_hash_table_unref); /* of another tenant, perhaps */
+    return true;
+}
 
 /* The object, or NULL; without an error when there is none of this name. */
 static json_t *find_object(Cli *cli, const ManifestItem *item, GError **error)
@@ -97,6 +110,35 @@ static bool refuse_change(const ManifestItem *item, const Difference *difference
                            item->where, kind, item->name, difference->before, kind);
 }
 
+/* A quota is changed as a whole; limits that are not named stay. */
+static json_t *merged_quota(const json_t *before, const json_t *wanted)
+{
+    json_t *quota = before != NULL ? json_deep_copy(before) : json_object();
+    json_t *slices = json_object_get(quota, "accelerators");
+    const char *name;
+    json_t *limit;
+    json_object_foreach ((json_t *)wanted, name, limit) {
+        if (slices != NULL && strcmp(name, "accelerators") == 0) {
+            json_object_update(slices, limit);
+        } else {
+            json_object_set(quota, name, limit);
+        }
+    }
+    return quota;
+}
+
+static void plan_tenant(Step *step, const json_t *object)
+{
+    const json_t *before = json_object_get(json_object_get(object, "spec"), "quota");
+    const json_t *wanted = json_object_get(step->item->body, "quota");
+    step->change = json_copy(step->item->body);
+    json_object_del(step->change, "name");
+    if (wanted != NULL) {
+        json_object_set_new(step->change, "quota", merged_quota(before, wanted));
+    }
+    step->deed = step->differences->len > 0 ? CHANGE : KEEP;
+}
+
 static bool plan_change(Step *step, GError **error)
 {
     step->change = json_object();
@@ -117,7 +159,7 @@ static Step *plan_item(Cli *cli, ManifestItem *item, GError **error)
     step->item = item;
     step->deed = CREATE;
     GError *problem = NULL;
-    if (!add_files(cli, item, error)) {
+    if (!speak_for(cli, item, error) || !add_files(cli, item, error)) {
         return NULL;
     }
     json_auto_t *object = find_object(cli, item, &problem);
@@ -130,7 +172,12 @@ static Step *plan_item(Cli *cli, ManifestItem *item, GError **error)
     }
     step->revision = json_integer_value(json_object_get(object, "revision"));
     step->differences = difference_find(cli, item, object, error);
-    if (step->differences == NULL || !plan_change(step, error)) {
+    if (step->differences == NULL) {
+        return NULL;
+    }
+    if (item->kind == MANIFEST_TENANT) {
+        plan_tenant(step, object);
+    } else if (!plan_change(step, error)) {
         return NULL;
     }
     const char *state = json_string_value(json_object_get(object, "state"));
@@ -206,13 +253,12 @@ static bool say_operation(Cli *cli, const ApiCall *call, GError **error)
     return operation != NULL && (cli->format != CLI_TABLE || change_print(cli, operation, error));
 }
 
-static bool create_plain(Cli *cli, const Step *step, GError **error)
+static bool take_plain(Cli *cli, const Step *step, const ApiCall *call, GError **error)
 {
-    const ManifestItem *item = step->item;
-    ApiCall call = {.operation = operations[item->kind].create, .body = item->body};
-    json_auto_t *answer = cli_call(cli, &call, error);
+    json_auto_t *answer = cli_call(cli, call, error);
     if (answer != NULL) {
-        cli_say(cli, "%s %s: created", manifest_kind_name(item->kind), item->name);
+        cli_say(cli, "%s %s: %s", manifest_kind_name(step->item->kind), step->item->name,
+                step->deed == CHANGE ? "changed" : "created");
     }
     return answer != NULL;
 }
@@ -237,8 +283,8 @@ static bool take_step(Cli *cli, const Step *step, GError **error)
     if (item->kind == MANIFEST_IMAGE) {
         return create_image(cli, step, error);
     }
-    if (!async) {
-        return create_plain(cli, step, error);
+    if (!speak_for(cli, item, error)) {
+        return false;
     }
     ApiCall call = {.operation = operations[item->kind].create, .body = item->body};
     if (step->deed == CHANGE) {
@@ -247,7 +293,7 @@ static bool take_step(Cli *cli, const Step *step, GError **error)
                          .body = step->change,
                          .if_match = step->revision};
     }
-    return say_operation(cli, &call, error);
+    return async ? say_operation(cli, &call, error) : take_plain(cli, step, &call, error);
 }
 
 /* In a dry run the manager is asked whether apps and VMs would find room, as far as what they are

@@ -62,6 +62,9 @@ ApiClient *cli_connect(Cli *cli, GError **error)
     if (cli->client == NULL) {
         g_autoptr(Context) context = context_load(cli_args_get(cli->args, "context"), error);
         cli->client = context != NULL ? api_client_new(context, error) : NULL;
+        if (cli->client != NULL) {
+            api_client_set_tenant(cli->client, cli_args_get(cli->args, "tenant"));
+        }
     }
     return cli->client;
 }
@@ -118,14 +121,53 @@ Progress *cli_progress(const Cli *cli)
     return progress_new(stderr, cli->terminal, g_get_monotonic_time());
 }
 
+const char *cli_other_tenant(const char *tenant)
+{
+    return g_strcmp0(tenant, "default") != 0 ? tenant : NULL;
+}
+
+static const char *tenant_of(const json_t *item)
+{
+    return json_string_value(json_object_get(item, "tenant"));
+}
+
+/* Is any of them another's than the one that is there from the start? */
+static bool have_tenants(const json_t *items)
+{
+    bool have = false;
+    for (size_t i = 0; i < json_array_size(items); i++) {
+        const char *tenant = tenant_of(json_array_get(items, i));
+        have = have || cli_other_tenant(tenant) != NULL;
+    }
+    return have;
+}
+
+/* The headings, and one for the tenant in the end; borrows the texts. */
+static const char **with_tenant(const char *const *headings)
+{
+    guint count = 0;
+    while (headings[count] != NULL) {
+        count++;
+    }
+    const char **all = g_new0(const char *, count + 2);
+    memcpy(all, headings, count * sizeof *all);
+    all[count] = "TENANT";
+    return all;
+}
+
 static bool print_list(Cli *cli, json_t *items, const CliView *view, GError **error)
 {
-    g_autoptr(Table) table = table_new(view->headings);
+    bool tenants = view->tenants && have_tenants(items);
+    g_autofree const char **headings = with_tenant(view->headings);
+    g_autoptr(Table) table = table_new(tenants ? headings : view->headings);
     size_t i;
     json_t *item;
     json_array_foreach (items, i, item) {
         if (!view->row(cli, table, item, error)) {
             return false;
+        }
+        if (tenants) {
+            table_add(table, tenant_of(item));
         }
     }
     cli_print_table(cli, table);

@@ -66,6 +66,7 @@ typedef struct {
     const char *const *headings;
     bool (*row)(Cli *cli, Table *table, const json_t *object, GError **error);
     bool (*show)(Cli *cli, const json_t *object, GError **error);
+    bool tenants; /* a list has a column TENANT when not all are the default one's */
 } CliView;
 
 /* The commands `list` and `show` of most objects. */
@@ -84,6 +85,9 @@ Table *cli_details_new(void);
 void cli_detail(Table *details, const char *label, const char *value);
 void cli_detail_take(Table *details, const char *label, char *value);
 void cli_detail_age(Table *details, const char *label, int64_t time_ms);
+
+/* NULL for the tenant that is there from the start, who is not worth a line. */
+const char *cli_other_tenant(const char *tenant);
 
 /* Wall clock, ms since 1970. */
 int64_t cli_now_ms(void);

@@ -14,7 +14,7 @@
 
 struct ApiClient {
     SoupSession *session;
-    char *url, *token, *context_path;
+    char *url, *token, *context_path, *tenant;
     int ca_fd; /* libsoup's TLS reads the CA from it whenever it connects */
     json_t *explanation;
 };
@@ -88,8 +88,15 @@ void api_client_free(ApiClient *client)
         g_free(client->url);
         g_free(client->token);
         g_free(client->context_path);
+        g_free(client->tenant);
         g_free(client);
     }
+}
+
+void api_client_set_tenant(ApiClient *client, const char *tenant)
+{
+    g_autofree char *before = client->tenant;
+    client->tenant = g_strdup(tenant);
 }
 
 void api_client_set_timeout(ApiClient *client, unsigned seconds)
@@ -138,12 +145,34 @@ static void append_query(GString *uri, json_t *query)
     }
 }
 
+static bool takes_tenant(const CodecType *query)
+{
+    for (size_t i = 0; i < query->n_fields; i++) {
+        if (strcmp(query->fields[i].name, "tenant") == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The call's query, and the client's tenant where it may stand. */
+static json_t *whole_query(const ApiClient *client, const ApiCall *call)
+{
+    json_t *query = call->query != NULL ? json_copy(call->query) : json_object();
+    if (client->tenant != NULL && takes_tenant(api_routes[call->operation].query) &&
+        json_object_get(query, "tenant") == NULL) {
+        json_object_set_new(query, "tenant", json_string(client->tenant));
+    }
+    return query;
+}
+
 SoupMessage *api_client_message(ApiClient *client, const ApiCall *call)
 {
     const ApiRoute *route = &api_routes[call->operation];
     GString *uri = g_string_new(client->url);
     append_path(uri, route->path, call->params);
-    append_query(uri, call->query);
+    json_auto_t *query = whole_query(client, call);
+    append_query(uri, query);
     SoupMessage *message = soup_message_new(route->method, uri->str);
     g_string_free(uri, TRUE);
     soup_message_add_flags(message, SOUP_MESSAGE_NO_REDIRECT);

@@ -38,6 +38,10 @@ ApiClient *api_client_new(const Context *context, GError **error);
 void api_client_free(ApiClient *client); /* takes NULL */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ApiClient, api_client_free)
 
+/* Whose objects are asked for, by every call whose route lets one say so; NULL (at first): what the
+ * token sees. A call's own query has the last word. Copied. */
+void api_client_set_tenant(ApiClient *client, const char *tenant);
+
 /* How long the manager may be silent; 60 s at first. 0: for ever. */
 void api_client_set_timeout(ApiClient *client, unsigned seconds);
 

@@ -11,6 +11,7 @@
 const CliOption cli_global_options[] = {
     {"output", 'o', "FORMAT", "table (the default), json or yaml"},
     {"context", 0, "FILE", "where the manager is (BERTH_CONTEXT)"},
+    {"tenant", 0, "NAME", "whose VMs, apps, networks and so on; for those who may see them"},
     {"help", 'h', NULL, "this help"},
     {"version", 0, NULL, "the version of this program"},
     {NULL},

@@ -52,7 +52,7 @@ typedef struct {
     const CliCommand *commands;
 } CliGroup;
 
-/* -o, --context, --help, --version. */
+/* -o, --context, --tenant, --help, --version. */
 extern const CliOption cli_global_options[];
 
 /* What a command line says: values by the option's name, and the arguments in order. */

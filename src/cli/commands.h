@@ -13,9 +13,12 @@ extern const CliGroup image_group;
 extern const CliGroup network_group;
 extern const CliGroup operation_group;
 extern const CliGroup plan_group;
+extern const CliGroup quota_group;
 extern const CliGroup rule_group;
 extern const CliGroup size_group;
 extern const CliGroup support_group;
+extern const CliGroup tenant_group;
+extern const CliGroup token_group;
 extern const CliGroup vm_group;
 extern const CliGroup general_group; /* apply, top, version: without an object */
 

@@ -157,7 +157,8 @@ static void compare_files(const json_t *before, const json_t *after, GPtrArray *
 
 GPtrArray *difference_find(Cli *cli, const ManifestItem *item, const json_t *object, GError **error)
 {
-    bool has_spec = item->kind == MANIFEST_APP || item->kind == MANIFEST_VM;
+    bool has_spec =
+        item->kind == MANIFEST_APP || item->kind == MANIFEST_VM || item->kind == MANIFEST_TENANT;
     const json_t *before = has_spec ? json_object_get(object, "spec") : object;
     if (!json_is_object(before)) {
         berth_error_set(error, BERTH_ERROR_INTERNAL, NULL, NULL, NULL,

@@ -10,13 +10,16 @@
 #include "schema/objects.h"
 
 #define MAX_BYTES (8 << 20)
+#define KINDS "tenant, size, network, image, rule, app or vm"
 
-static const char *const kind_names[] = {"size", "network", "image", "rule", "app", "vm", NULL};
+static const char *const kind_names[] = {"tenant", "size", "network", "image",
+                                         "rule",   "app",  "vm",      NULL};
 
 static const CodecType *const body_types[] = {
-    [MANIFEST_SIZE] = &size_create_type,   [MANIFEST_NETWORK] = &network_create_type,
-    [MANIFEST_IMAGE] = &image_create_type, [MANIFEST_RULE] = &rule_create_type,
-    [MANIFEST_APP] = &app_create_type,     [MANIFEST_VM] = &vm_create_type,
+    [MANIFEST_TENANT] = &tenant_create_type,   [MANIFEST_SIZE] = &size_create_type,
+    [MANIFEST_NETWORK] = &network_create_type, [MANIFEST_IMAGE] = &image_create_type,
+    [MANIFEST_RULE] = &rule_create_type,       [MANIFEST_APP] = &app_create_type,
+    [MANIFEST_VM] = &vm_create_type,
 };
 
 const char *manifest_kind_name(ManifestKind kind)
@@ -28,6 +31,7 @@ void manifest_item_free(ManifestItem *item)
 {
     if (item != NULL) {
         g_free(item->name);
+        g_free(item->tenant);
         g_free(item->where);
         json_decref(item->body);
         for (size_t i = 0; i < G_N_ELEMENTS(item->paths); i++) {
@@ -91,8 +95,7 @@ static bool read_kind(const Source *source, ManifestKind *ret_kind, GError **err
 {
     const char *kind = json_string_value(json_object_get(source->document->root, "kind"));
     if (kind == NULL) {
-        return refuse(source, "kind", NULL, "size, network, image, rule, app or vm",
-                      "the document does not say what it is", error);
+        return refuse(source, "kind", NULL, KINDS, "the document does not say what it is", error);
     }
     for (int i = 0; kind_names[i] != NULL; i++) {
         if (strcmp(kind, kind_names[i]) == 0) {
@@ -101,8 +104,8 @@ static bool read_kind(const Source *source, ManifestKind *ret_kind, GError **err
         }
     }
     const char *near = berth_nearest_name(kind, kind_names);
-    g_autofree char *remedy = near != NULL ? g_strdup_printf("did you mean %s?", near)
-                                           : g_strdup("size, network, image, rule, app or vm");
+    g_autofree char *remedy =
+        near != NULL ? g_strdup_printf("did you mean %s?", near) : g_strdup(KINDS);
     return refuse(source, "kind", kind, remedy, "not a kind of manifest", error);
 }
 
@@ -170,7 +173,7 @@ static bool take_image(const Source *source, ManifestItem *item, json_t *spec, G
     return true;
 }
 
-/* `resources` and `total` come with units. */
+/* `resources`, `total` and `quota` come with units. */
 static bool convert_vector(const Source *source, json_t *body, const char *key, GError **error)
 {
     const json_t *vector = json_object_get(body, key);
@@ -193,10 +196,15 @@ static bool take_spec(const Source *source, ManifestItem *item, json_t *spec, GE
         return refuse(source, "spec.name", NULL, "write it beside kind",
                       "the name stands elsewhere", error);
     }
+    if (json_object_get(spec, "tenant") != NULL) {
+        return refuse(source, "spec.tenant", NULL, "write it beside kind",
+                      "the tenant stands elsewhere", error);
+    }
     item->body = json_pack("{s:s}", "name", item->name);
     json_object_update(item->body, spec);
     if (!convert_vector(source, item->body, "resources", error) ||
-        !convert_vector(source, item->body, "total", error)) {
+        !convert_vector(source, item->body, "total", error) ||
+        !convert_vector(source, item->body, "quota", error)) {
         return false;
     }
     const CodecType *type = body_types[item->kind];
@@ -209,16 +217,33 @@ static bool take_spec(const Source *source, ManifestItem *item, json_t *spec, GE
     return true;
 }
 
+static bool read_tenant(const Source *source, ManifestItem *item, GError **error)
+{
+    const json_t *tenant = json_object_get(source->document->root, "tenant");
+    bool owned = item->kind == MANIFEST_NETWORK || item->kind == MANIFEST_RULE ||
+                 item->kind == MANIFEST_APP || item->kind == MANIFEST_VM;
+    if (tenant != NULL && !owned) {
+        return refuse(source, "tenant", json_string_value(tenant), "leave it out",
+                      "objects of this kind belong to no tenant", error);
+    }
+    if (tenant != NULL && !json_is_string(tenant)) {
+        return refuse(source, "tenant", NULL, "write its name", "not the name of a tenant", error);
+    }
+    item->tenant = g_strdup(json_string_value(tenant));
+    return true;
+}
+
 static bool read_item(const Source *source, GPtrArray *items, GError **error)
 {
-    static const char *const known[] = {"kind", "name", "spec", NULL};
+    static const char *const known[] = {"kind", "name", "tenant", "spec", NULL};
     const YamlDocument *document = source->document;
     g_autoptr(ManifestItem) item = g_new0(ManifestItem, 1);
     if (!json_is_object(document->root)) {
         return refuse(source, NULL, NULL, "write kind, name and spec", "not a mapping", error);
     }
     if (!read_kind(source, &item->kind, error) ||
-        !check_fields(source, NULL, document->root, known, error)) {
+        !check_fields(source, NULL, document->root, known, error) ||
+        !read_tenant(source, item, error)) {
         return false;
     }
     item->name = g_strdup(json_string_value(json_object_get(document->root, "name")));
@@ -247,7 +272,8 @@ static bool check_twice(const GPtrArray *items, GError **error)
         const ManifestItem *a = items->pdata[i];
         for (guint k = 0; k < i; k++) {
             const ManifestItem *b = items->pdata[k];
-            if (a->kind == b->kind && strcmp(a->name, b->name) == 0) {
+            if (a->kind == b->kind && strcmp(a->name, b->name) == 0 &&
+                g_strcmp0(a->tenant, b->tenant) == 0) {
                 return berth_error_set(error, BERTH_ERROR_INVALID, "name", a->name,
                                        "keep one of them", "%s: %s %s stands in %s already",
                                        a->where, kind_names[a->kind], a->name, b->where);

@@ -11,8 +11,9 @@
  *     name: demo
  *     spec: {kernel: vmlinuz, initrd: demo.cpio.gz}
  *
- * Kinds are size, network, image, app and vm. A spec has the fields of the API's create request but
- * the name; amounts of resources are written as on the command line. An image names its files
+ * Kinds are tenant, size, network, image, rule, app and vm. A spec has the fields of the API's create
+ * request but the name; networks, rules, apps and VMs may say whose they are, with `tenant` beside
+ * the name. Amounts of resources are written as on the command line. An image names its files
  * instead (kernel, initrd, disk, format), by paths that begin at the manifest's folder.
  *
  * Everything is checked against the schema while it is read; an error says `FILE:LINE: `, and the
@@ -27,6 +28,7 @@
 
 /* In the order in which they are made: later ones refer to earlier ones. */
 typedef enum {
+    MANIFEST_TENANT,
     MANIFEST_SIZE,
     MANIFEST_NETWORK,
     MANIFEST_IMAGE,
@@ -38,6 +40,7 @@ typedef enum {
 typedef struct {
     ManifestKind kind;
     char *name;
+    char *tenant; /* NULL: not said */
     char *where;  /* FILE:LINE */
     json_t *body; /* of the create request; of an image without its files */
     char *paths[3];

@@ -64,6 +64,7 @@ static void detail_spec(Cli *cli, Table *details, const Vm *vm)
     const VmSpec *spec = vm->spec;
     cli_detail(details, "Name", vm->name);
     cli_detail(details, "Id", vm->id);
+    cli_detail(details, "Tenant", cli_other_tenant(vm->tenant));
     cli_detail(details, "Description", spec->description);
     cli_detail(details, "App", name_of(cli, API_OP_LIST_APPS, spec->app));
     cli_detail(details, "Size", spec->size);
@@ -133,7 +134,7 @@ static bool vm_details(Cli *cli, const json_t *json, GError **error)
 
 static const char *const vm_headings[] = {"NAME",    "POWER", "HOST", ">CPU", ">MEMORY",
                                           "ADDRESS", "APP",   ">AGE", NULL};
-static const CliView vm_view = {vm_headings, vm_row, vm_details};
+static const CliView vm_view = {vm_headings, vm_row, vm_details, true};
 
 static bool list(Cli *cli, GError **error)
 {

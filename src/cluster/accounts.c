@@ -2,8 +2,8 @@
 
 #include <string.h>
 
+#include "base/credits.h"
 #include "base/error.h"
-#include "base/units.h"
 #include "cluster/journal.h"
 #include "cluster/keys.h"
 #include "cluster/txn.h"
@@ -64,18 +64,6 @@ bool account_is_charged(const ClusterCore *core, const ClusterTenant *tenant)
 int64_t account_hourly(const ClusterCore *core, const Vector *usage)
 {
     return add_within(0, (cost_of_ms(core, usage) + PARTS - 1) / PARTS);
-}
-
-char *credits_format(int64_t micro)
-{
-    char fraction[8];
-    uint64_t size = micro < 0 ? -(uint64_t)micro : (uint64_t)micro;
-    g_snprintf(fraction, sizeof fraction, "%06u", (unsigned)(size % 1000000));
-    for (int i = 5; i >= 0 && fraction[i] == '0'; i--) {
-        fraction[i] = '\0';
-    }
-    return g_strdup_printf("%s%" G_GUINT64_FORMAT "%s%s", micro < 0 ? "-" : "", size / 1000000,
-                           fraction[0] != '\0' ? "." : "", fraction);
 }
 
 static Subject subject_of_tenant(const ClusterTenant *tenant)
@@ -214,10 +202,10 @@ bool account_affords(const ClusterCore *core, const ClusterTenant *tenant, const
     if (balance >= hour) {
         return true;
     }
-    g_autofree char *has = credits_format(balance);
-    g_autofree char *needs = credits_format(hour);
-    g_autofree char *request = credits_format(account_hourly(core, more));
-    g_autofree char *missing = credits_format(add_within(hour, -(Wide)balance));
+    g_autofree char *has = berth_credits_format(balance);
+    g_autofree char *needs = berth_credits_format(hour);
+    g_autofree char *request = berth_credits_format(account_hourly(core, more));
+    g_autofree char *missing = berth_credits_format(add_within(hour, -(Wide)balance));
     g_autofree char *remedy = g_strdup_printf(
         "have some added ('berth tenant credit %s %s'), or ask for less", tenant->name, missing);
     return berth_error_set(error, BERTH_ERROR_NO_CAPACITY, "credits", request, remedy,
@@ -231,7 +219,7 @@ bool account_may_run(const ClusterTenant *tenant, GError **error)
     if (!tenant->account->stopped) {
         return true;
     }
-    g_autofree char *has = credits_format(tenant->account->balance);
+    g_autofree char *has = berth_credits_format(tenant->account->balance);
     g_autofree char *remedy =
         g_strdup_printf("have some added: 'berth tenant credit %s AMOUNT'", tenant->name);
     return berth_error_set(error, BERTH_ERROR_CONFLICT, "credits", has, remedy,
@@ -246,7 +234,7 @@ static void tell_empty(ClusterCore *core, ClusterTenant *tenant)
     tenant->account->empty_since_ms = core->now_ms;
     save_account(core, tenant);
     Subject subject = subject_of_tenant(tenant);
-    g_autofree char *balance = credits_format(tenant->account->balance);
+    g_autofree char *balance = berth_credits_format(tenant->account->balance);
     if (tenant->spec->on_empty == ON_EMPTY_STOP) {
         event_add(core, "tenant.empty", &subject, NULL, NULL,
                   "the credits of tenant %s have ended (%s): no new VMs; those that run are "
@@ -335,10 +323,11 @@ Credit *account_credit(ClusterCore *core, ClusterTenant *tenant, int64_t amount,
     }
     save_account(core, tenant);
     Subject subject = subject_of_tenant(tenant);
-    g_autofree char *text = credits_format(amount);
-    g_autofree char *balance = credits_format(account->balance);
+    g_autofree char *text = berth_credits_format(ABS(amount));
+    g_autofree char *balance = berth_credits_format(account->balance);
     event_add(core, "tenant.credited", &subject, NULL, NULL,
-              "tenant %s got %s credits and has %s now", tenant->name, text, balance);
+              "%s credits were %s the account of tenant %s, which has %s now", text,
+              amount < 0 ? "taken off" : "added to", tenant->name, balance);
     accounts_due(core);
     return credit;
 }

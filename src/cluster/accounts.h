@@ -55,6 +55,3 @@ void account_load_charge(ClusterCore *core, const char *tenant, Charge *charge);
 void accounts_load_finish(ClusterCore *core);
 /* Out of the store, before a tenant goes. */
 void account_remove(ClusterCore *core, ClusterTenant *tenant);
-
-/* "12.5", "-0.000001": micro-credits as credits. */
-char *credits_format(int64_t micro);
