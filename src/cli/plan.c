@@ -16,11 +16,13 @@ static void print_fit(Cli *cli, const PlanFit *plan, const char *size)
     cli_detail_take(details, "Fits",
                     g_strdup_printf("%s%" G_GINT64_FORMAT " more of %s",
                                     plan->at_least ? "at least " : "", plan->count, size));
+    g_autoptr(GString) where = g_string_new(NULL);
     for (guint i = 0; i < plan->hosts->len; i++) {
         const HostCount *row = plan->hosts->pdata[i];
-        cli_detail_take(details, i == 0 ? "Where" : "",
-                        g_strdup_printf("%" G_GINT64_FORMAT " on %s", row->count, row->host));
+        g_string_append_printf(where, "%s%" G_GINT64_FORMAT " on %s", i > 0 ? ", " : "", row->count,
+                               row->host);
     }
+    cli_detail(details, "Where", where->len > 0 ? where->str : NULL);
     cli_detail(details, "Not one more", plan->refusal);
     cli_print_table(cli, details);
 }

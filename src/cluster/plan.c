@@ -139,7 +139,7 @@ static bool can_lose(ClusterCore *core, ClusterHost *host, const GArray *pieces,
         } else if (ok) {
             ok = false;
             fleet_refuse(core, &request, NULL, error);
-            g_prefix_error(error, "without host %s, %s would have no place: ", host->spec->name,
+            g_prefix_error(error, "without %s, %s would have no place: ", host->spec->name,
                            piece->vm != NULL ? piece->vm->spec->name : "a new VM");
         }
         fleet_request_clear(&request);
