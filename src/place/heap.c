@@ -1,6 +1,6 @@
 #include "place/heap.h"
 
-#define FEW 64
+#define MOST_OPEN 4096
 
 static void sift_up(const Heap *heap, uint32_t at, uint32_t host)
 {
@@ -51,46 +51,74 @@ void heap_pull(const Heap *heap, uint32_t count, uint32_t host)
     }
 }
 
-/* The next host after `last` in the order, by looking at all: for where many are refused. */
-static uint32_t next_host(const BerthPlace *place, const uint32_t *hosts, uint32_t count,
-                          uint32_t last)
-{
-    uint32_t next = BERTH_PLACE_NONE;
+/* Places in a heap of hosts whose parents have been offered: a heap of its own, of two children. */
+typedef struct {
+    const BerthPlace *place;
+    const uint32_t *hosts;
+    uint32_t at[MOST_OPEN], n;
+} Frontier;
 
-    for (uint32_t i = 0; i < count; i++) {
-        if (fleet_before(place, last, hosts[i]) &&
-            (next == BERTH_PLACE_NONE || fleet_before(place, hosts[i], next))) {
-            next = hosts[i];
-        }
+static bool is_before(const Frontier *open, uint32_t a, uint32_t b)
+{
+    return fleet_before(open->place, open->hosts[a], open->hosts[b]);
+}
+
+static void open_place(Frontier *open, uint32_t place)
+{
+    uint32_t i = open->n++;
+
+    while (i > 0 && is_before(open, place, open->at[(i - 1) / 2])) {
+        open->at[i] = open->at[(i - 1) / 2];
+        i = (i - 1) / 2;
     }
-    return next;
+    open->at[i] = place;
+}
+
+static uint32_t first_place(Frontier *open)
+{
+    uint32_t first = open->at[0], last = open->at[--open->n], i = 0;
+
+    for (uint32_t child = 1; child < open->n; child = 2 * i + 1) {
+        child += child + 1 < open->n && is_before(open, open->at[child + 1], open->at[child]);
+        if (!is_before(open, open->at[child], last)) {
+            break;
+        }
+        open->at[i] = open->at[child];
+        i = child;
+    }
+    open->at[i] = last;
+    return first;
+}
+
+/* Those behind the top, which was refused. */
+static void offer_rest(const BerthPlace *place, const uint32_t *hosts, uint32_t count, double score,
+                       Search *search)
+{
+    Frontier open;
+    uint32_t at = 0;
+
+    open.place = place;
+    open.hosts = hosts;
+    open.n = 0;
+    do {
+        if (open.n + 4 > MOST_OPEN) {
+            search_give_up(search);
+            return;
+        }
+        for (uint32_t i = 4 * at + 1; i <= 4 * at + 4 && i < count; i++) {
+            open_place(&open, i);
+        }
+        if (open.n == 0) {
+            return;
+        }
+        at = first_place(&open);
+    } while (!search_take(search, hosts[at], score) && !search_is_over(search));
 }
 
 void heap_offer(const BerthPlace *place, const uint32_t *hosts, uint32_t count, double score,
                 Search *search)
 {
-    uint32_t open[FEW], n = 1; /* places whose parents have been offered */
-
-    open[0] = 0;
-    while (n > 0 && !search_is_over(search)) {
-        uint32_t least = 0;
-        for (uint32_t i = 1; i < n; i++) {
-            least = fleet_before(place, hosts[open[i]], hosts[open[least]]) ? i : least;
-        }
-        uint32_t at = open[least], host = hosts[at];
-        if (search_take(search, host, score)) {
-            return;
-        }
-        open[least] = open[--n];
-        if (n + 4 > FEW) {
-            do {
-                host = next_host(place, hosts, count, host);
-            } while (host != BERTH_PLACE_NONE && !search_is_over(search) &&
-                     !search_take(search, host, score));
-            return;
-        }
-        for (uint32_t i = 4 * at + 1; i <= 4 * at + 4 && i < count; i++) {
-            open[n++] = i;
-        }
+    if (!search_take(search, hosts[0], score) && count > 1) {
+        offer_rest(place, hosts, count, score, search);
     }
 }

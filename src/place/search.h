@@ -31,6 +31,12 @@ bool search_take(Search *search, uint32_t host, double score);
 /* Both of the above. */
 void search_try(Search *search, uint32_t host);
 
+/* Leaves the answer to the scan. */
+static inline void search_give_up(Search *search)
+{
+    search->refused = SEARCH_PATIENCE + 1;
+}
+
 static inline bool search_is_over(const Search *search)
 {
     return search->refused > SEARCH_PATIENCE;
