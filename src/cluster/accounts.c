@@ -304,6 +304,7 @@ Credit *account_credit(ClusterCore *core, ClusterTenant *tenant, int64_t amount,
 {
     Account *account = tenant->account;
     Credit *credit = credit_new();
+    core->room_made = core->room_made || amount > 0; /* for apps that lack VMs */
     credit->id = model_new_id(core);
     credit->at_ms = core->now_ms;
     credit->amount = amount;

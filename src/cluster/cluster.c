@@ -303,7 +303,10 @@ ClusterActions *cluster_step(ClusterCore *core, const ClusterEvent *event, int64
 
 int64_t cluster_next_deadline(const ClusterCore *core)
 {
-    int64_t next = MIN(agents_next_deadline(core), core->charge_due_ms);
+    int64_t next = agents_next_deadline(core);
+    if (core->resumed && core->writable) {
+        next = MIN(next, core->charge_due_ms);
+    }
     if (core->room_made && core->apps_short > 0 && core->writable) {
         next = MIN(next, core->fill_due_ms);
     }

@@ -31,6 +31,11 @@ static json_t *size_json(ClusterCore *core, const void *object)
     return json;
 }
 
+static json_t *tenant_json(ClusterCore *core, const void *object)
+{
+    return render_tenant(core, object);
+}
+
 static json_t *image_json(ClusterCore *core, const void *object)
 {
     return image_encode(((const ClusterImage *)object)->object);
@@ -167,6 +172,7 @@ bool get_snapshot(ClusterCore *core, const ClusterRequest *request, GError **err
     g_autoptr(GHashTable) names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     Snapshot snapshot = {.core = core, .mask = query->mask, .names = names};
     json_t *state = json_object();
+    json_object_set_new(state, "tenants", collect(&snapshot, core->tenants, "tenant", tenant_json));
     json_object_set_new(state, "hosts", collect(&snapshot, core->hosts, "host", host_json));
     json_object_set_new(state, "sizes", collect(&snapshot, core->sizes, "size", size_json));
     json_object_set_new(state, "images", collect(&snapshot, core->images, "image", image_json));

@@ -92,8 +92,10 @@ bool create_tenant(ClusterCore *core, const ClusterRequest *request, GError **er
     return true;
 }
 
-static void set_quota(ClusterTenant *tenant, const Quota *quota)
+/* Apps that lack VMs may find room in it. */
+static void set_quota(ClusterCore *core, ClusterTenant *tenant, const Quota *quota)
 {
+    core->room_made = true;
     quota_free(tenant->spec->quota);
     tenant->spec->quota = quota_copy(quota);
     tenant->usage_allowed = tenant->usage;
@@ -125,7 +127,7 @@ bool update_tenant(ClusterCore *core, const ClusterRequest *request, GError **er
         set_charged(core, tenant, body->charged);
     }
     if (body->quota != NULL) {
-        set_quota(tenant, body->quota);
+        set_quota(core, tenant, body->quota);
     }
     if (body->on_empty != ON_EMPTY_UNSET) {
         spec->on_empty = body->on_empty;

@@ -269,6 +269,11 @@ static bool check_tenant(ClusterCore *core, const ClusterTenant *tenant, GError 
         return berth_error_set(error, BERTH_ERROR_INTERNAL, "tenant", tenant->name, NULL,
                                "the tenant's usage is not the sum of its placements");
     }
+    const Account *account = tenant->account;
+    if (account->balance != account->credited - account->charged) {
+        return berth_error_set(error, BERTH_ERROR_INTERNAL, "account", tenant->name, NULL,
+                               "the balance is not what was credited less what was charged");
+    }
     const Quota *quota = tenant->spec->quota;
     for (int d = 0; d < (int)core->dimensions->len; d++) {
         int64_t limit = 0;

@@ -44,6 +44,27 @@ void sim_client_free(SimClient *client)
     }
 }
 
+/* Quotas that refuse now and then, and an account that is charged all the time. */
+static bool prepare_tenant(SimClient *client, GError **error)
+{
+    g_autofree char *tenant = g_strdup_printf("{'charged':true,'quota':{'vms':%u,'cpu':%u}}",
+                                              client->vms_wanted * 3 / 4, client->vms_wanted * 800);
+    const struct {
+        const char *method, *path, *body;
+    } rows[] = {{"PATCH", "/v1/tenants/default", tenant},
+                {"PUT", "/v1/rates", "{'cpu':20011,'memory':5003,'net-bw':7}"},
+                {"POST", "/v1/tenants/default/credits", "{'amount':1000000000000000}"}};
+    for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
+        json_t *answer =
+            sim_ask_text(client->sim, rows[i].method, rows[i].path, rows[i].body, error);
+        if (answer == NULL) {
+            return false;
+        }
+        json_decref(answer);
+    }
+    return true;
+}
+
 bool sim_client_prepare(SimClient *client, GError **error)
 {
     static const char *const sizes[] = {
@@ -67,7 +88,7 @@ bool sim_client_prepare(SimClient *client, GError **error)
         lan != NULL ? sim_ask_text(sim, "POST", "/v1/networks", "{'name':'dmz'}", error) : NULL;
     json_decref(lan);
     json_decref(dmz);
-    return dmz != NULL;
+    return dmz != NULL && prepare_tenant(client, error);
 }
 
 static void forget_name(GPtrArray *names, const char *name)

@@ -102,6 +102,20 @@ static SimVisit *read_request(const char *method, const char *target, const json
                : NULL;
 }
 
+/* As the manager's door reads it; the simulator is bound to none. */
+static const char *tenant_asked(const SimVisit *visit)
+{
+    const CodecType *type = visit->route->query;
+    for (size_t i = 0; i < type->n_fields; i++) {
+        if (strcmp(type->fields[i].name, "tenant") == 0) {
+            const char *member = (const char *)visit->query + type->fields[i].offset;
+            const char *tenant = *(char *const *)(const void *)member;
+            return tenant != NULL ? tenant : "default";
+        }
+    }
+    return "default";
+}
+
 SimVisit *sim_door_enter(SimDoor *door, const char *method, const char *path, const json_t *body,
                          SimReplyFunc reply, void *owner, ClusterRequest *request)
 {
@@ -124,7 +138,7 @@ SimVisit *sim_door_enter(SimDoor *door, const char *method, const char *path, co
     request->params = (const char *const *)visit->params;
     request->query = visit->query;
     request->body = visit->body;
-    request->principal = (ClusterPrincipal){.subject = "simulator", .tenant = "default"};
+    request->principal = (ClusterPrincipal){.subject = "simulator", .tenant = tenant_asked(visit)};
     request->secret = "5ec7e75ec7e75ec7e75ec7e75ec7e75ec7e75ec7e75ec7e75ec7e75ec7e75ec7";
     return g_steal_pointer(&visit);
 }

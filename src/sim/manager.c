@@ -87,12 +87,31 @@ static void check_barrier(SimManager *manager, int64_t barrier, const char *what
     }
 }
 
-static json_t *durable_json(const SimManager *manager, const char *key)
+typedef struct {
+    char *end; /* of the key */
+    GBytes *value;
+} Search;
+
+static void match_end(const char *key, GBytes *value, void *data)
 {
-    GBytes *bytes = sim_disk_get(manager->disk, key);
-    return bytes != NULL
-               ? json_loadb(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), 0, NULL)
-               : NULL;
+    Search *search = data;
+    if (g_str_has_suffix(key, search->end)) {
+        search->value = value;
+    }
+}
+
+/* vm/TENANT/ID/spec as the store has it; borrowed; NULL: in no tenant. */
+static GBytes *durable_spec(const SimManager *manager, const char *vm)
+{
+    g_autofree char *usual = g_strdup_printf("vm/default/%s/spec", vm);
+    GBytes *value = sim_disk_get(manager->disk, usual);
+    if (value != NULL) {
+        return value;
+    }
+    g_autofree char *end = g_strdup_printf("/%s/spec", vm);
+    Search search = {.end = end};
+    sim_disk_each(manager->disk, "vm/", match_end, &search);
+    return search.value;
 }
 
 /* An agent is told only of what the store has: this generation of the VM, or its tombstone. */
@@ -100,9 +119,11 @@ static void check_apply(SimManager *manager, const json_t *params)
 {
     const char *vm = json_string_value(json_object_get(params, "id"));
     int64_t generation = json_integer_value(json_object_get(params, "generation"));
-    g_autofree char *key = g_strdup_printf("vm/default/%s/spec", vm);
     g_autofree char *grave = g_strdup_printf("tombstone/%s", vm);
-    json_t *spec = durable_json(manager, key);
+    GBytes *value = durable_spec(manager, vm);
+    json_t *spec = value != NULL
+                       ? json_loadb(g_bytes_get_data(value, NULL), g_bytes_get_size(value), 0, NULL)
+                       : NULL;
     int64_t durable = json_integer_value(json_object_get(spec, "generation"));
     bool known = spec != NULL || sim_disk_get(manager->disk, grave) != NULL;
     json_decref(spec);
@@ -118,8 +139,7 @@ static void check_remove(SimManager *manager, const json_t *params)
 {
     const char *vm = json_string_value(json_object_get(params, "id"));
     g_autofree char *grave = g_strdup_printf("tombstone/%s", vm);
-    g_autofree char *key = g_strdup_printf("vm/default/%s/spec", vm);
-    if (sim_disk_get(manager->disk, key) != NULL && sim_disk_get(manager->disk, grave) == NULL) {
+    if (durable_spec(manager, vm) != NULL && sim_disk_get(manager->disk, grave) == NULL) {
         sim_broken(manager->world, "an agent is told to end VM %s, which nobody has deleted", vm);
     }
 }

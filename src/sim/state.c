@@ -15,13 +15,10 @@ typedef struct {
 } Kind;
 
 static const Kind kinds[] = {
-    {"sizes", "size", "/v1/sizes"},
-    {"images", "image", "/v1/images"},
-    {"networks", "network", "/v1/networks"},
-    {"rules", "rule", "/v1/rules"},
-    {"vms", "vm", "/v1/vms"},
-    {"apps", "app", "/v1/apps"},
-    {"hosts", "host", NULL},
+    {"tenants", "tenant", "/v1/tenants"}, {"sizes", "size", "/v1/sizes"},
+    {"images", "image", "/v1/images"},    {"networks", "network", "/v1/networks"},
+    {"rules", "rule", "/v1/rules"},       {"vms", "vm", "/v1/vms"},
+    {"apps", "app", "/v1/apps"},          {"hosts", "host", NULL},
 };
 
 static const char *text(const json_t *object, const char *member)
@@ -69,6 +66,17 @@ static void put_host(Sim *sim, const json_t *host)
     const json_t *facts = json_object_get(json_object_get(host, "status"), "facts");
     if (facts != NULL) {
         put(sim, g_strdup_printf("host/%s/facts", id), facts);
+    }
+}
+
+/* What it has is in what it owns. */
+static void put_tenant(Sim *sim, const json_t *tenant)
+{
+    const json_t *account = json_object_get(json_object_get(tenant, "status"), "account");
+    const char *name = text(tenant, "name");
+    put(sim, g_strconcat("tenant/", name, NULL), json_object_get(tenant, "spec"));
+    if (account != NULL) {
+        put(sim, g_strconcat("account/", name, NULL), account);
     }
 }
 
@@ -181,7 +189,9 @@ typedef bool (*Use)(Sim *sim, const Kind *kind, const json_t *object, GError **e
 
 static bool use_stored(Sim *sim, const Kind *kind, const json_t *object, GError **error)
 {
-    if (text(object, "id") != NULL) {
+    if (strcmp(kind->kind, "tenant") == 0 && json_object_get(object, "spec") != NULL) {
+        put_tenant(sim, object);
+    } else if (text(object, "id") != NULL) {
         put_object(sim, kind, object);
     }
     return true;
@@ -194,7 +204,7 @@ static bool use_host(Sim *sim, const Kind *kind, const json_t *object, GError **
 
 static bool use_asked(Sim *sim, const Kind *kind, const json_t *object, GError **error)
 {
-    bool stored = text(object, "id") != NULL;
+    bool stored = text(object, "id") != NULL || json_object_get(object, "spec") != NULL;
     bool size = strcmp(kind->kind, "size") == 0;
     return kind->path == NULL || (stored && !size) || ask_for(sim, kind, object, error);
 }
@@ -224,9 +234,10 @@ static bool check_names(const json_t *state, GError **error)
             known = known || strcmp(kinds[k].name, key) == 0;
         }
         if (!known || !json_is_array(value)) {
-            return berth_error_set(error, BERTH_ERROR_INVALID, key, NULL,
-                                   "lists of hosts, sizes, images, networks, rules, vms and apps",
-                                   "a state has no such list");
+            return berth_error_set(
+                error, BERTH_ERROR_INVALID, key, NULL,
+                "lists of tenants, hosts, sizes, images, networks, rules, vms and apps",
+                "a state has no such list");
         }
     }
     return true;
