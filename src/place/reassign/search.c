@@ -18,8 +18,9 @@
 #define FIRST_SHARE 0.8 /* of the budget is the first round's */
 #define LATER_ROUNDS 12
 
-/* Temperatures of the first round, in units of the median loss. */
-#define FIRST_HOT 1.
+/* Temperatures of the first round: of the large losses, where sizes differ widely far above the
+ * median; of the median loss. */
+#define FIRST_HOT 0.4
 #define FIRST_COLD 0.01
 
 /* Penalties a unit, in units of the largest weight of a resource. */
@@ -155,7 +156,7 @@ static Round plan_round(const Search *search, uint32_t number)
         return (Round){
             .begin = 0,
             .end = FIRST_SHARE,
-            .hot = search->losses.median * FIRST_HOT,
+            .hot = search->losses.large * FIRST_HOT,
             .cold = search->losses.median * FIRST_COLD,
             .penalty = weight * SOFT_PENALTY,
             .last_penalty = weight * HARD_PENALTY,

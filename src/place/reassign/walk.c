@@ -244,8 +244,12 @@ ReassignLosses reassign_walk_losses(ReassignWalk *walk)
         }
     }
     if (n == 0) {
-        return (ReassignLosses){1, 1};
+        return (ReassignLosses){1, 1, 1};
     }
     qsort(losses, n, sizeof *losses, compare_losses);
-    return (ReassignLosses){.median = (double)losses[n / 2], .small = (double)losses[n / 100]};
+    return (ReassignLosses){
+        .median = (double)losses[n / 2],
+        .small = (double)losses[n / 100],
+        .large = (double)losses[n * 3 / 4],
+    };
 }

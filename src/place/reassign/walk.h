@@ -53,6 +53,7 @@ void reassign_walk_go_back(ReassignWalk *walk);
 typedef struct {
     double median;
     double small; /* one in a hundred is smaller */
+    double large; /* one in four is larger */
 } ReassignLosses;
 
 ReassignLosses reassign_walk_losses(ReassignWalk *walk);
