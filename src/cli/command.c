@@ -77,6 +77,11 @@ static void args_add(CliArgs *args, const char *name, const char *value)
     g_ptr_array_add(values, g_strdup(value != NULL ? value : ""));
 }
 
+void cli_args_switch_on(CliArgs *args, const char *name)
+{
+    args_add(args, name, NULL);
+}
+
 static void add_options(GPtrArray *all, const CliOption *options)
 {
     for (const CliOption *o = options; o != NULL && o->name != NULL; o++) {

@@ -71,6 +71,9 @@ const char *cli_args_get(const CliArgs *args, const char *name);
 /* All values in order; NULL: none. Borrowed. */
 const GPtrArray *cli_args_all(const CliArgs *args, const char *name);
 
+/* As if the flag had been given. */
+void cli_args_switch_on(CliArgs *args, const char *name);
+
 /* Every option that a command takes, the global ones last; CliOption * of the tables. */
 GPtrArray *cli_command_options(const CliCommand *command);
 

@@ -1,5 +1,6 @@
 #include "cli/cli.h"
 #include "cli/commands.h"
+#include "cli/general.h"
 #include "schema/objects.h"
 
 static json_t *ask(Cli *cli, ApiOperation operation, json_t *query, GError **error)
@@ -98,6 +99,18 @@ static bool drain(Cli *cli, GError **error)
     return moves(cli, API_OP_GET_PLAN_DRAIN, error);
 }
 
+static bool app(Cli *cli, GError **error)
+{
+    cli_args_switch_on(cli->args, "dry-run");
+    cli_args_switch_on(cli->args, "explain");
+    return general_apply(cli, error);
+}
+
+static const CliOption app_options[] = {
+    {"file", 'f', "FILE", "a manifest; - is standard input; may be repeated"},
+    {NULL},
+};
+
 static const CliOption fit_options[] = {
     {"size", 's', "NAME", "of the VMs"},
     {"app", 0, "NAME", "as VMs of this app, so that its rules hold"},
@@ -127,6 +140,14 @@ static const CliCommand commands[] = {
      .summary = "Where VMs would go if hosts were emptied one VM after another",
      .run = drain,
      .details = "A VM counts on both hosts until it has gone, so each step is checked."},
+    {.verb = "app",
+     .arguments = "-f FILE…",
+     .max_arguments = -1,
+     .summary = "Where the apps and VMs of manifests would go, and why",
+     .options = app_options,
+     .run = app,
+     .details =
+         "What berth apply would do, without doing it.\n\nExample: berth plan app -f app.yaml"},
     {NULL},
 };
 

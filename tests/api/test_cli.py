@@ -39,6 +39,23 @@ def test_app_explain(manager):
     run(manager, 0, "app", "delete", "web", "--wait=20")
 
 
+def test_plans_and_rules(manager, tmp_path):
+    manifest = tmp_path / "app.yaml"
+    manifest.write_text("kind: app\nname: planned\nspec: {size: small, image: demo, count: 2}\n")
+    text = run(manager, 0, "plan", "app", "-f", str(manifest))
+    assert "planned-1 would go to" in text and "of 2 VMs" in text, text
+    run(manager, 3, "app", "show", "planned")
+    assert "more of small" in run(manager, 0, "plan", "fit", "--size", "small", "--survive", "1")
+    run(manager, 0, "rule", "create", "both-apart", "apart", "app/planned")
+    assert "both-apart" in run(manager, 0, "rule", "list")
+    manifest.write_text("kind: app\nname: planned\nspec: {size: small, image: demo, count: 3}\n")
+    assert "rule 'both-apart'" in run(manager, 5, "plan", "app", "-f", str(manifest))
+    assert "apart" in run(manager, 4, "rule", "create", "both", "together", "app/planned")
+    run(manager, 0, "rule", "delete", "both-apart")
+    run(manager, 0, "plan", "lose", "beta")
+    run(manager, 3, "plan", "drain", "rack=none")
+
+
 def test_events_are_listed_once(manager):
     events = json.loads(run(manager, 0, "event", "list", "-o", "json"))
     ids = [event["id"] for event in events]
