@@ -118,6 +118,13 @@ static char *gateway_with_prefix(const NetworkAssignment *a)
     return a->gateway != NULL && slash != NULL ? g_strconcat(a->gateway, slash, NULL) : NULL;
 }
 
+/* The host's own address in the /64, "fd00:1::1"; NULL: there is none. */
+static char *gateway6_of(const NetworkAssignment *a)
+{
+    const char *end = a->subnet6 != NULL ? strstr(a->subnet6, "::/64") : NULL;
+    return end != NULL ? g_strdup_printf("%.*s::1", (int)(end - a->subnet6), a->subnet6) : NULL;
+}
+
 static bool sync_tunnel(const Job *job, const char *vxlan, GError **error)
 {
     const NetworkAssignment *a = job->assignment;
@@ -146,10 +153,13 @@ static bool make_overlay(const Job *job, GError **error)
     names_vxlan(a->id, vxlan);
     g_autofree char *mac = gateway_mac(a->id);
     g_autofree char *gateway = gateway_with_prefix(a);
-    SpoofOverlay guard = {.gateway_ipv4 = a->gateway, .gateway_mac = mac};
+    g_autofree char *gateway6 = gateway6_of(a);
+    g_autofree char *address6 = gateway6 != NULL ? g_strconcat(gateway6, "/64", NULL) : NULL;
+    SpoofOverlay guard = {.gateway_ipv4 = a->gateway, .gateway_ipv6 = gateway6, .gateway_mac = mac};
     return net_ensure_bridge(net, bridge, mac, error) &&
            net_set_link(net, bridge, job->mtu, true, error) &&
            (gateway == NULL || net_ensure_address(net, bridge, gateway, error)) &&
+           (address6 == NULL || net_ensure_address(net, bridge, address6, error)) &&
            spoof_ensure_overlay(job->networks->agent->spoof, vxlan, &guard, error) &&
            net_ensure_vxlan(net, vxlan, (uint32_t)a->vni, job->local, error) &&
            net_ensure_port(net, vxlan, bridge, 0, error) &&
@@ -160,8 +170,8 @@ static bool make_overlay(const Job *job, GError **error)
 static char *frame_of(const Job *job)
 {
     const NetworkAssignment *a = job->assignment;
-    return g_strdup_printf("%" G_GINT64_FORMAT " %s %s %s %u", a->vni, a->subnet, a->gateway,
-                           job->local, job->mtu);
+    return g_strdup_printf("%" G_GINT64_FORMAT " %s %s %s %s %u", a->vni, a->subnet, a->gateway,
+                           a->subnet6, job->local, job->mtu);
 }
 
 /* Interfaces that somebody has removed are made again. */
@@ -234,6 +244,7 @@ static Dhcp *make_dhcp(Network *network, GError **error)
                          .interface = bridge,
                          .subnet = a->subnet,
                          .gateway = a->gateway,
+                         .subnet6 = a->subnet6,
                          .mtu = networks_mtu(network->networks, a)};
     return dhcp_new(&config, dhcp_ended, network, error);
 }
@@ -247,7 +258,8 @@ static bool apply_dhcp(Network *network, GError **error)
     for (guint i = 0; i < a->ports->len; i++) {
         const NetworkPort *port = a->ports->pdata[i];
         if (port->ipv4 != NULL && strcmp(port->host, local) == 0) {
-            hosts[n++] = (DhcpHost){.mac = port->mac, .ipv4 = port->ipv4, .name = port->name};
+            hosts[n++] = (DhcpHost){
+                .mac = port->mac, .ipv4 = port->ipv4, .ipv6 = port->ipv6, .name = port->name};
         }
     }
     if (network->dhcp == NULL) {

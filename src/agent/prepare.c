@@ -90,8 +90,10 @@ static bool make_nic(const Prepare *prepare, guint index, GError **error)
     char tap[NAMES_SIZE];
     names_tap(prepare->assignment->id, index, tap);
     const char *addresses[] = {nic->ipv4, NULL};
+    const char *addresses6[] = {nic->ipv6, NULL};
     SpoofRules rules = {.mac = nic->mac,
                         .ipv4 = nic->ipv4 != NULL ? addresses : NULL,
+                        .ipv6 = nic->ipv6 != NULL ? addresses6 : NULL,
                         .any_address = nic->ipv4 == NULL};
     const char *bridge = prepare->bridges->pdata[index];
     unsigned mtu = g_array_index(prepare->mtus, unsigned, index);

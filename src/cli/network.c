@@ -38,6 +38,7 @@ static bool network_details(Cli *cli, const json_t *json, GError **error)
     cli_detail(details, "Kind", network_kind_to_string(network->kind));
     cli_detail(details, "Subnet", network->subnet);
     cli_detail(details, "Gateway", network->gateway);
+    cli_detail(details, "IPv6 subnet", network->subnet6);
     cli_detail(details, "Bridge", network->bridge);
     detail_number(details, "VXLAN id", network->vni);
     detail_number(details, "VLAN", network->vlan);

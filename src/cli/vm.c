@@ -94,9 +94,11 @@ static void detail_placement(Cli *cli, Table *details, const VmPlacement *placem
     for (guint i = 0; i < placement->nics->len; i++) {
         const Nic *nic = placement->nics->pdata[i];
         cli_detail_take(details, "Network",
-                        g_strdup_printf("%s: %s, %s",
+                        g_strdup_printf("%s: %s%s%s, %s",
                                         name_of(cli, API_OP_LIST_NETWORKS, nic->network),
-                                        nic->ipv4 != NULL ? nic->ipv4 : "no address", nic->mac));
+                                        nic->ipv4 != NULL ? nic->ipv4 : "no address",
+                                        nic->ipv6 != NULL ? ", " : "",
+                                        nic->ipv6 != NULL ? nic->ipv6 : "", nic->mac));
     }
 }
 

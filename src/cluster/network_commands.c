@@ -67,6 +67,7 @@ bool create_network(ClusterCore *core, const ClusterRequest *request, GError **e
         return false;
     }
     object->id = model_new_id(core);
+    network_choose_subnet6(object);
     if (query->dry_run) {
         reply_json(core, request->id, 200, network_encode(object), -1);
         return true;

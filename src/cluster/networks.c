@@ -1,5 +1,6 @@
 #include "cluster/networks.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -112,6 +113,43 @@ static bool choose_subnet(ClusterCore *core, Network *object, GError **error)
     return true;
 }
 
+/* A unique local prefix (RFC 4193): its 56 random bits, global id and subnet, are a hash of the
+ * network's id, so that nothing has to be chosen or kept apart. */
+void network_choose_subnet6(Network *object)
+{
+    if (object->kind != NETWORK_KIND_OVERLAY || object->subnet6 != NULL) {
+        return;
+    }
+    g_autoptr(GChecksum) checksum = g_checksum_new(G_CHECKSUM_SHA256);
+    uint8_t digest[32], address[16] = {0xfd};
+    gsize size = sizeof digest;
+    char text[INET6_ADDRSTRLEN];
+    g_checksum_update(checksum, (const guchar *)object->id, -1);
+    g_checksum_get_digest(checksum, digest, &size);
+    memcpy(address + 1, digest, 7);
+    inet_ntop(AF_INET6, address, text, sizeof text);
+    object->subnet6 = g_strdup_printf("%s/64", text);
+}
+
+/* The address that the guest's kernel makes of the prefix and the MAC by itself (EUI-64, RFC 4291),
+ * so that a guest with DHCPv6 and one without have the same. NULL: no prefix. */
+static char *ipv6_of(const Network *object, const char *mac)
+{
+    g_autofree char *prefix =
+        object->subnet6 != NULL ? g_strndup(object->subnet6, strcspn(object->subnet6, "/")) : NULL;
+    unsigned m[6];
+    uint8_t address[16];
+    char text[INET6_ADDRSTRLEN];
+    if (prefix == NULL || inet_pton(AF_INET6, prefix, address) != 1 ||
+        sscanf(mac, "%2x:%2x:%2x:%2x:%2x:%2x", &m[0], &m[1], &m[2], &m[3], &m[4], &m[5]) != 6) {
+        return NULL;
+    }
+    const uint8_t id[] = {(uint8_t)(m[0] ^ 2), (uint8_t)m[1], (uint8_t)m[2], 0xff, 0xfe,
+                          (uint8_t)m[3],       (uint8_t)m[4], (uint8_t)m[5]};
+    memcpy(address + 8, id, sizeof id);
+    return g_strdup(inet_ntop(AF_INET6, address, text, sizeof text));
+}
+
 static bool vni_is_used(ClusterCore *core, int64_t vni)
 {
     for (GTreeNode *n = g_tree_node_first(core->networks); n != NULL; n = g_tree_node_next(n)) {
@@ -191,6 +229,7 @@ Nic *network_new_nic(ClusterCore *core, ClusterNetwork *network, const char *vm,
         mac = hardware_mac(vm, index, attempt++);
     } while (mac_is_used(network, mac));
     nic->mac = g_steal_pointer(&mac);
+    nic->ipv6 = ipv6_of(network->object, nic->mac);
     if (network->object->subnet != NULL) {
         Subnet subnet;
         uint32_t address;
@@ -290,6 +329,7 @@ static NetworkPort *port_of(ClusterCore *core, const char *key, const Nic *nic)
     NetworkPort *port = network_port_new();
     port->mac = g_strdup(nic->mac);
     port->ipv4 = g_strdup(nic->ipv4);
+    port->ipv6 = g_strdup(nic->ipv6);
     port->host = g_strdup(vm->host->facts->address);
     port->name = g_strdup(vm->spec->name);
     return port;
@@ -308,6 +348,7 @@ static json_t *assignment_of(ClusterCore *core, const ClusterNetwork *network)
     assignment->vlan = network->object->vlan;
     assignment->subnet = g_strdup(network->object->subnet);
     assignment->gateway = g_strdup(network->object->gateway);
+    assignment->subnet6 = g_strdup(network->object->subnet6);
     for (GTreeNode *n = g_tree_node_first(network->ports); n != NULL; n = g_tree_node_next(n)) {
         NetworkPort *port = port_of(core, g_tree_node_key(n), g_tree_node_value(n));
         if (port != NULL) {

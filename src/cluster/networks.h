@@ -16,6 +16,9 @@
 /* Checks and completes a new network: subnet (parsed, or the next free one), gateway, VNI. */
 bool network_complete(ClusterCore *core, Network *object, GError **error);
 
+/* The IPv6 prefix of an overlay, which its id gives; nothing for a bridge. */
+void network_choose_subnet6(Network *object);
+
 /* A card in this network for a VM's `index`-th interface: MAC and a free address. NO_CAPACITY when
  * the subnet is full. Nothing is entered yet: network_link_vm does that, from the placement. */
 Nic *network_new_nic(ClusterCore *core, ClusterNetwork *network, const char *vm, guint index,

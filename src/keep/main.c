@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -44,6 +45,17 @@ static void answer(const Keeper *keeper)
     free(text);
 }
 
+/* What a launch ran through once is not needed for the years that follow: the pages of code are given
+ * back, and come again from the file, one by one, when they are executed. */
+static void forget_code(void)
+{
+    extern const char __executable_start, etext;
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t begin = (uintptr_t)&__executable_start & ~(page - 1);
+    uintptr_t end = (uintptr_t)&etext & ~(page - 1);
+    (void)madvise((void *)begin, end - begin, MADV_DONTNEED);
+}
+
 /* In a session of its own; `started` is written when the launch has worked, if there is one. */
 static int serve(const KeeperLaunch *launch, int started)
 {
@@ -60,6 +72,7 @@ static int serve(const KeeperLaunch *launch, int started)
         (void)write(started, "", 1);
         close(started);
     }
+    forget_code();
     keeper_run(keeper);
     return EXIT_SUCCESS;
 }

@@ -4,7 +4,8 @@
  * Each host answers its own guests only: the configuration has static hosts alone and ignores every
  * other MAC, so a request that crosses an overlay is answered once (spoof.h keeps it from crossing
  * as well). The manager chooses all addresses; dnsmasq only hands them out: DNS off, no pool, IPv6
- * by router advertisement and DHCPv6 where the network has a prefix.
+ * by router advertisement and DHCPv6 where the network has a prefix. Guests without DHCPv6 make
+ * their address of the prefix and their MAC (EUI-64), which is the one that the manager assigns.
  *
  * Leases carry no information (every address is static), so each start begins without any, and they
  * go by MAC alone (`dhcp-ignore-clid`): a guest that changes its client id keeps its address. When

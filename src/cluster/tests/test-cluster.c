@@ -21,6 +21,38 @@ static void test_a_vm_lives_and_goes(void)
     world_free(w);
 }
 
+/* The address that the guest's kernel would make by itself, in a prefix that is the network's only. */
+static void test_an_overlay_has_ipv6(void)
+{
+    World *w = world_new();
+    g_autofree char *host = add_host(w, "h1", 4000, 4096);
+    add_image_and_size(w);
+    ask(w, API_OP_CREATE_VM, NULL, VM("web"));
+    g_autofree char *subnet = text_of(ask(w, API_OP_GET_NETWORK, "lan", NULL), "subnet6");
+    g_assert_true(g_str_has_prefix(subnet, "fd") && g_str_has_suffix(subnet, "::/64"));
+    g_autofree char *prefix = g_strndup(subnet, strlen(subnet) - strlen(":/64"));
+    const char *vm = ask(w, API_OP_GET_VM, "web", NULL);
+    const char *mac = strstr(vm, "\"mac\":\"") + strlen("\"mac\":\"");
+    g_autofree char *found = g_strdup_printf("\"ipv6\":\"%s", prefix);
+    const char *ipv6 = strstr(vm, found);
+    g_assert_nonnull(ipv6);
+    unsigned m[6], g[4];
+    g_assert_cmpint(sscanf(mac, "%x:%x:%x:%x:%x:%x", &m[0], &m[1], &m[2], &m[3], &m[4], &m[5]), ==,
+                    6);
+    g_assert_cmpint(sscanf(ipv6 + strlen(found), "%x:%x:%x:%x", &g[0], &g[1], &g[2], &g[3]), ==, 4);
+    g_assert_cmphex(g[0], ==, (m[0] ^ 2) << 8 | m[1]);
+    g_assert_cmphex(g[1], ==, m[2] << 8 | 0xff);
+    g_assert_cmphex(g[2], ==, 0xfe00 | m[3]);
+    g_assert_cmphex(g[3], ==, m[4] << 8 | m[5]);
+    ask(w, API_OP_CREATE_NETWORK, NULL, "{\"name\":\"other\"}");
+    g_autofree char *other = text_of(ask(w, API_OP_GET_NETWORK, "other", NULL), "subnet6");
+    g_assert_cmpstr(other, !=, subnet);
+    ask(w, API_OP_CREATE_NETWORK, NULL,
+        "{\"name\":\"office\",\"kind\":\"bridge\",\"bridge\":\"br0\"}");
+    g_assert_null(strstr(ask(w, API_OP_GET_NETWORK, "office", NULL), "subnet6"));
+    world_free(w);
+}
+
 static void test_a_vm_is_shown_as_it_was_last_changed(void)
 {
     World *w = world_new();
@@ -154,6 +186,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/cluster/a-vm-lives-and-goes", test_a_vm_lives_and_goes);
+    g_test_add_func("/cluster/an-overlay-has-ipv6", test_an_overlay_has_ipv6);
     g_test_add_func("/cluster/a-vm-is-shown-as-it-was-last-changed",
                     test_a_vm_is_shown_as_it_was_last_changed);
     g_test_add_func("/cluster/nothing-leaves-before-it-is-durable",

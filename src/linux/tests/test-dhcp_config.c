@@ -48,7 +48,7 @@ static void test_config(void)
                     "dhcp-option=option:dns-server,9.9.9.9,1.1.1.1\n"
                     "dhcp-option=option:mtu,1450\n"
                     "enable-ra\n"
-                    "dhcp-range=fd00:1::,static,64,600s\n"
+                    "dhcp-range=fd00:1::,static,slaac,64,600s\n"
                     "ra-param=bbx2c7dqrstv5w6,mtu:1450,0,1800\n");
 }
 
