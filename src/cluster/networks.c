@@ -1,6 +1,5 @@
 #include "cluster/networks.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -120,34 +119,27 @@ void network_choose_subnet6(Network *object)
     if (object->kind != NETWORK_KIND_OVERLAY || object->subnet6 != NULL) {
         return;
     }
-    g_autoptr(GChecksum) checksum = g_checksum_new(G_CHECKSUM_SHA256);
-    uint8_t digest[32], address[16] = {0xfd};
-    gsize size = sizeof digest;
-    char text[INET6_ADDRSTRLEN];
-    g_checksum_update(checksum, (const guchar *)object->id, -1);
-    g_checksum_get_digest(checksum, digest, &size);
-    memcpy(address + 1, digest, 7);
-    inet_ntop(AF_INET6, address, text, sizeof text);
-    object->subnet6 = g_strdup_printf("%s/64", text);
+    g_autofree char *h = g_compute_checksum_for_string(G_CHECKSUM_SHA256, object->id, -1);
+    h[14] = '\0'; /* 56 bits */
+    guint64 bits = g_ascii_strtoull(h, NULL, 16);
+    object->subnet6 = g_strdup_printf("fd%02x:%x:%x:%x::/64", (unsigned)(bits >> 48 & 0xff),
+                                      (unsigned)(bits >> 32 & 0xffff),
+                                      (unsigned)(bits >> 16 & 0xffff), (unsigned)(bits & 0xffff));
 }
 
 /* The address that the guest's kernel makes of the prefix and the MAC by itself (EUI-64, RFC 4291),
  * so that a guest with DHCPv6 and one without have the same. NULL: no prefix. */
 static char *ipv6_of(const Network *object, const char *mac)
 {
-    g_autofree char *prefix =
-        object->subnet6 != NULL ? g_strndup(object->subnet6, strcspn(object->subnet6, "/")) : NULL;
+    const char *end = object->subnet6 != NULL ? strstr(object->subnet6, "::/64") : NULL;
     unsigned m[6];
-    uint8_t address[16];
-    char text[INET6_ADDRSTRLEN];
-    if (prefix == NULL || inet_pton(AF_INET6, prefix, address) != 1 ||
+    if (end == NULL ||
         sscanf(mac, "%2x:%2x:%2x:%2x:%2x:%2x", &m[0], &m[1], &m[2], &m[3], &m[4], &m[5]) != 6) {
         return NULL;
     }
-    const uint8_t id[] = {(uint8_t)(m[0] ^ 2), (uint8_t)m[1], (uint8_t)m[2], 0xff, 0xfe,
-                          (uint8_t)m[3],       (uint8_t)m[4], (uint8_t)m[5]};
-    memcpy(address + 8, id, sizeof id);
-    return g_strdup(inet_ntop(AF_INET6, address, text, sizeof text));
+    return g_strdup_printf("%.*s:%x:%x:%x:%x", (int)(end - object->subnet6), object->subnet6,
+                           (m[0] ^ 2) << 8 | m[1], m[2] << 8 | 0xff, 0xfe00 | m[3],
+                           m[4] << 8 | m[5]);
 }
 
 static bool vni_is_used(ClusterCore *core, int64_t vni)
