@@ -67,11 +67,14 @@ static GIOStream *dial(const Bench *bench, int port)
     g_autoptr(GSocketClient) client = g_socket_client_new();
     g_autoptr(GSocketConnection) plain = g_socket_client_connect(client, to, NULL, &error);
     GIOStream *tls =
-        plain != NULL ? g_tls_client_connection_new(G_IO_STREAM(plain), to, &error) : NULL;
+        plain != NULL
+            ? g_initable_new(g_tls_backend_get_client_connection_type(g_tls_backend_get_default()),
+                             NULL, &error, "base-io-stream", plain, "server-identity", to,
+                             "database", bench->trust, NULL)
+            : NULL;
     if (tls == NULL) {
         fail("dial", error);
     }
-    g_tls_connection_set_database(G_TLS_CONNECTION(tls), bench->trust);
     if (!g_tls_connection_handshake(G_TLS_CONNECTION(tls), NULL, &error)) {
         fail("handshake", error);
     }
