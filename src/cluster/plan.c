@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "cluster/fleet.h"
+#include "cluster/tenants.h"
 #include "place/rules.h"
 
 /* More of one size than anybody asks for; the count then says "at least". */
@@ -197,6 +198,30 @@ static void cut_to_survivable(ClusterCore *core, GArray *made, const char *tenan
     g_array_set_size(made, good);
 }
 
+/* The most of the new ones that the tenant's quota and credits allow, by bisection. */
+static bool cut_to_quota(ClusterCore *core, GArray *made, const char *tenant, const VmSpec *spec,
+                         GError **error)
+{
+    guint good = 0, bad = made->len + 1;
+    while (bad - good > 1) {
+        guint n = good + (bad - good) / 2;
+        if (tenant_allows(core, tenant, spec->resources, n, NULL)) {
+            good = n;
+        } else {
+            bad = n;
+        }
+    }
+    if (good == made->len) {
+        return true;
+    }
+    for (guint i = made->len; i > good; i--) {
+        lift(core, &g_array_index(made, Piece, i - 1));
+    }
+    g_array_set_size(made, good);
+    tenant_allows(core, tenant, spec->resources, good + 1, error);
+    return false;
+}
+
 static GPtrArray *count_by_host(const ClusterCore *core, const GArray *made)
 {
     g_autofree int64_t *counts = g_new0(int64_t, core->by_handle->len);
@@ -237,6 +262,12 @@ PlanFit *plan_fit(ClusterCore *core, const char *tenant, const VmSpec *spec, int
     plan->at_least = made->len == MOST_COUNTED;
     if (!plan->at_least) {
         fleet_refuse(core, &request, only_host(core, spec), &refusal);
+    }
+    g_autoptr(GError) quota = NULL;
+    if (!cut_to_quota(core, made, tenant, spec, &quota)) {
+        g_clear_error(&refusal);
+        refusal = g_steal_pointer(&quota);
+        plan->at_least = false;
     }
     if (survive > 0) {
         g_autoptr(GError) bound = NULL;

@@ -99,6 +99,11 @@ bool create_rule(ClusterCore *core, const ClusterRequest *request, GError **erro
         !name_is_free(core, "rule", tenant, body->name, error)) {
         return false;
     }
+    if (request->principal.bound && body->kind == RULE_KIND_ALONE && body->weight == 0) {
+        return berth_error_set(error, BERTH_ERROR_FORBIDDEN, "kind", "alone",
+                               "give it a weight, or ask an operator for the rule",
+                               "it would keep others off hosts, which no quota counts");
+    }
     ClusterRule *rule = model_add_rule(core, rule_from_create(core, tenant, body));
     if (!rules_enlist(core, rule, error)) {
         g_tree_remove(core->rules, rule->object->id);

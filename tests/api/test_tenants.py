@@ -60,6 +60,11 @@ def test_tenants_are_nothing_to_each_other(manager, agents, catalog, tokens):
         assert mine not in listed and "cyan" not in listed, (kind, listed)
     top = manager.get("/v1/top", token=pink).json
     assert top["hosts"] == [] and [row["id"] for row in top["vms"]] == [other]
+    alone = {"name": "mine", "kind": "alone", "subject": "vm/web"}
+    answer = manager.post("/v1/rules", alone, token=pink)
+    assert answer.status == 403 and answer.error["field"] == "kind"
+    assert manager.post("/v1/rules", alone | {"weight": 1}, token=pink).status == 201
+    assert manager.delete("/v1/rules/mine", token=pink).status == 200
     answer = manager.get("/v1/vms", token=pink, tenant="cyan")
     assert answer.status == 403 and answer.error["field"] == "tenant"
     assert manager.get(f"/v1/tenants/cyan/statement", token=pink).status == 404
