@@ -96,7 +96,8 @@ static bool put_ipv6(GString *text, const DhcpConfig *config, unsigned lease_s, 
     }
     memset(subnet.bytes + 8, 0, 8);
     network = address_text(&subnet);
-    g_string_append_printf(text, "enable-ra\ndhcp-range=%s,static,slaac,64,%us\n", network, lease_s);
+    g_string_append_printf(text, "enable-ra\ndhcp-range=%s,static,slaac,64,%us\n", network,
+                           lease_s);
     if (config->mtu != 0) {
         g_string_append_printf(text, "ra-param=%s,mtu:%u,0,1800\n", config->interface, config->mtu);
     }
