@@ -236,11 +236,9 @@ class Model:
         for d in range(2):
             if vector[d] > 0 and vector[d] > host["available"][d]:
                 found.add((LACKS if host["capacity"][d] == 0 else SHORT, d))
-        loners = False
         for n, rule in self.rules.items():
             if rule["weight"] == 0 and self.broken(rule, groups, number):
                 if rule["kind"] == ALONE and rule["a"] not in groups:
-                    loners = True
                     found.add((RULE, ("alone", rule["level"])))
                 else:
                     found.add((RULE, n))
