@@ -87,8 +87,9 @@ void bank_set(Bank *bank, uint32_t class, const float *row, uint32_t width)
     extend(bank, class);
     memcpy(before, keys, width * sizeof *before);
     memcpy(keys, row, width * sizeof *keys);
-    lower(bank, class, before, width);
+    /* In this order: what lower computes anew on one level is then known on all above it. */
     raise(bank, class, row, width);
+    lower(bank, class, before, width);
 }
 
 void bank_unset(Bank *bank, uint32_t class, uint32_t width)
@@ -104,4 +105,19 @@ void bank_unset(Bank *bank, uint32_t class, uint32_t width)
         keys[i] = -INFINITY;
     }
     lower(bank, class, before, width);
+}
+
+bool bank_check(const Bank *bank, uint32_t width)
+{
+    float most[ROW];
+
+    for (uint32_t level = 1; level < bank->n_levels; level++) {
+        for (uint32_t row = 0; row * 16 < bank->rows[level - 1]; row++) {
+            bank->kernels->maximum(bank_row(bank, level - 1, row * 16), most, width);
+            if (memcmp(most, bank_row(bank, level, row), width * sizeof *most) != 0) {
+                return false;
+            }
+        }
+    }
+    return true;
 }

@@ -26,6 +26,9 @@ void bank_set(Bank *bank, uint32_t class, const float *row, uint32_t width);
 /* Sets every key of a class to -INFINITY. */
 void bank_unset(Bank *bank, uint32_t class, uint32_t width);
 
+/* Whether each row above others is their maximum. */
+bool bank_check(const Bank *bank, uint32_t width);
+
 static inline const float *bank_row(const Bank *bank, uint32_t level, uint32_t row)
 {
     return bank->levels[level] + (size_t)row * ROW;

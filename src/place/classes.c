@@ -380,5 +380,11 @@ const char *classes_check(const Classes *classes)
     for (uint32_t i = 0; i < classes->n; i++) {
         members += classes->classes[i].count;
     }
+    for (uint32_t i = 0; i < BERTH_PLACE_N_POLICIES; i++) {
+        if (classes->banks[i] != NULL &&
+            !bank_check(classes->banks[i], sizes_width(classes->sizes))) {
+            return "each row of a bank is the maximum of those below it";
+        }
+    }
     return hosts == members ? NULL : "every member of a class is a host";
 }
