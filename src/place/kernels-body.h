@@ -145,6 +145,38 @@ TARGET static uint32_t NAME(fits)(const float (*needs)[ROW], uint32_t n_dims, ui
     return mask;
 }
 
+TARGET static uint32_t NAME(reach)(const int32_t *rows, uint32_t n_dims, const int32_t *least)
+{
+    uint32_t mask = 0;
+
+    for (uint32_t i = 0; i < 16; i++) {
+        const int32_t *row = rows + (size_t)i * n_dims;
+        V8i below = *(const V8i *)row < *(const V8i *)least;
+        if (n_dims > 8) {
+            below |= *(const V8i *)(row + 8) < *(const V8i *)(least + 8);
+        }
+        mask |= (uint32_t)(ANY(below) == 0) << i;
+    }
+    return mask;
+}
+
+TARGET static uint32_t NAME(reach_columns)(const int16_t *rows, uint32_t n_dims,
+                                           const int16_t *least)
+{
+    V16s below = {0};
+    uint32_t mask = 0;
+
+    for (uint32_t d = 0; d < n_dims; d++) {
+        below |= *(const V16s *)(rows + (size_t)d * 16) < least[d];
+    }
+    for (uint32_t half = 0; half < 2; half++) {
+        V8s lanes = *((const V8s *)&below + half);
+        V8i wide = __builtin_convertvector(lanes, V8i);
+        mask |= (~MASK(wide) & 0xff) << 8 * half;
+    }
+    return mask;
+}
+
 TARGET static inline V8 NAME(at_most)(V8 a, V8 b)
 {
     V8i mask = a < b;
@@ -300,4 +332,6 @@ static const Kernels NAME(kernels) = {.score = NAME(score),
                                       .meet = NAME(meet),
                                       .maximum = NAME(maximum),
                                       .fits = NAME(fits),
+                                      .reach = NAME(reach),
+                                      .reach_columns = NAME(reach_columns),
                                       .bound = NAME(bound)};

@@ -8,6 +8,7 @@
 typedef float V8 __attribute__((vector_size(32), aligned(4)));
 typedef int32_t V8i __attribute__((vector_size(32), aligned(4)));
 typedef int16_t V8s __attribute__((vector_size(16), aligned(2)));
+typedef int16_t V16s __attribute__((vector_size(32), aligned(2)));
 typedef int64_t V4l __attribute__((vector_size(32), aligned(4)));
 
 #define ANY(mask) (((V4l)(mask))[0] | ((V4l)(mask))[1] | ((V4l)(mask))[2] | ((V4l)(mask))[3])

@@ -79,6 +79,14 @@ typedef struct {
     uint32_t (*fits)(const float (*needs)[ROW], uint32_t n_dims, uint32_t width,
                      const float *available);
 
+    /* Of 16 rows of amounts, one behind the other, those in which none is below `least`, bit by bit.
+     * `least` has a multiple of 8 lanes, INT32_MIN in those that do not count. Reads on to the end of
+     * the last register. */
+    uint32_t (*reach)(const int32_t *rows, uint32_t n_dims, const int32_t *least);
+
+    /* The same of 16 columns, of which each row holds a dimension. */
+    uint32_t (*reach_columns)(const int16_t *rows, uint32_t n_dims, const int16_t *least);
+
     /* For each box an upper bound on the key of what fits in it; -INFINITY if nothing does. */
     void (*bound)(const BoundInput *input, const Boxes *boxes, float *ret_bounds);
 } Kernels;

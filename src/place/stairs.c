@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "place/kernels.h"
+
 #define STEPS STAIRS_STEPS
 #define FAN STAIRS_FAN
 #define NOTHING (-1)
@@ -187,52 +189,91 @@ void stairs_refresh(Stairs *stairs, uint32_t position)
 
 typedef struct {
     const Stairs *stairs;
+    const Kernels *kernels;
     Search *search;
     uint32_t step;
     int16_t needs[BERTH_PLACE_MAX_DIMS];
+    int32_t least[BERTH_PLACE_MAX_DIMS]; /* the request's amounts; INT32_MIN where it asks for none */
+    bool is_in_rows; /* a block's hosts have their amounts one behind the other, in 32 bits */
 } Climb;
+
+static bool fits_host(const Climb *climb, uint32_t host)
+{
+    const BerthPlace *place = climb->stairs->place;
+    const int64_t *vector = climb->search->filter->request->vector;
+
+    for (uint32_t d = 0; d < place->n_dims; d++) {
+        if (vector[d] > 0 && vector[d] > amounts_at(&place->available, host, place->n_dims, d)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static const int32_t *block_amounts(const Climb *climb, uint32_t block)
+{
+    const BerthPlace *place = climb->stairs->place;
+
+    return place->available.narrow + (size_t)block * FAN * place->n_dims;
+}
 
 /* Without a look at the score, which is 0 for all. */
 static bool try_block(const Climb *climb, uint32_t block)
 {
     const BerthPlace *place = climb->stairs->place;
-    const int64_t *vector = climb->search->filter->request->vector;
+    bool is_whole = climb->is_in_rows && (block + 1) * FAN <= place->slots;
+    uint32_t open = is_whole ? climb->kernels->reach(block_amounts(climb, block), place->n_dims,
+                                                     climb->least)
+                             : (UINT32_C(1) << FAN) - 1;
 
-    for (uint32_t i = 0; i < FAN; i++) {
-        uint32_t host = host_at(climb->stairs, block * FAN + i);
-        if (host == BERTH_PLACE_NONE) {
-            continue;
-        }
-        bool fits = true;
-        for (uint32_t d = 0; d < place->n_dims && fits; d++) {
-            fits = vector[d] == 0 ||
-                   vector[d] <= amounts_at(&place->available, host, place->n_dims, d);
-        }
-        if (fits && search_take(climb->search, host, 0)) {
+    for (; open != 0; open &= open - 1) {
+        uint32_t host = host_at(climb->stairs, block * FAN + (uint32_t)__builtin_ctz(open));
+        if (host != BERTH_PLACE_NONE && (is_whole || fits_host(climb, host)) &&
+            search_take(climb->search, host, 0)) {
             return true;
         }
     }
     return false;
 }
 
-static bool climb_node(const Climb *climb, uint32_t level, uint32_t number)
+static const int16_t *node_row(const Climb *climb, uint32_t level, uint32_t number)
 {
     const Stairs *stairs = climb->stairs;
-    uint32_t n_dims = stairs->place->n_dims;
-    const int16_t *node =
-        stairs->levels[level] + number * node_size(stairs) + (size_t)climb->step * n_dims * FAN;
-    int16_t fits[FAN];
 
-    memset(fits, 0xff, sizeof fits);
-    for (uint32_t d = 0; d < n_dims; d++) {
-        for (uint32_t i = 0; i < FAN; i++) {
-            fits[i] &= (int16_t) - (node[d * FAN + i] >= climb->needs[d]);
-        }
+    return stairs->levels[level] + number * node_size(stairs) +
+           (size_t)climb->step * stairs->place->n_dims * FAN;
+}
+
+/* Has memory brought that will be looked at soon. */
+static void fetch(const Climb *climb, uint32_t level, uint32_t child)
+{
+    uint32_t n_dims = climb->stairs->place->n_dims;
+    const char *start = NULL;
+    size_t size = 0;
+
+    if (level > 0) {
+        start = (const char *)node_row(climb, level - 1, child);
+        size = n_dims * FAN * sizeof(int16_t);
+    } else if (climb->is_in_rows && child * FAN < climb->stairs->place->slots) {
+        start = (const char *)block_amounts(climb, child);
+        size = n_dims * FAN * sizeof(int32_t);
     }
-    for (uint32_t i = 0; i < FAN && !search_is_over(climb->search); i++) {
-        uint32_t child = number * FAN + i;
-        if (fits[i] != 0 &&
-            (level > 0 ? climb_node(climb, level - 1, child) : try_block(climb, child))) {
+    for (size_t at = 0; at < size; at += 64) {
+        __builtin_prefetch(start + at);
+    }
+}
+
+static bool climb_node(const Climb *climb, uint32_t level, uint32_t number)
+{
+    uint32_t open = climb->kernels->reach_columns(node_row(climb, level, number),
+                                                  climb->stairs->place->n_dims, climb->needs);
+
+    for (uint32_t left = open; left != 0; left &= left - 1) {
+        fetch(climb, level, number * FAN + (uint32_t)__builtin_ctz(left));
+    }
+    for (; open != 0 && !search_is_over(climb->search); open &= open - 1) {
+        uint32_t child = number * FAN + (uint32_t)__builtin_ctz(open);
+        if (level > 0 ? climb_node(climb, level - 1, child) : try_block(climb, child)) {
             return true;
         }
     }
@@ -241,11 +282,20 @@ static bool climb_node(const Climb *climb, uint32_t level, uint32_t number)
 
 void stairs_search(const Stairs *stairs, Search *search)
 {
+    const BerthPlace *place = stairs->place;
     const int64_t *vector = search->filter->request->vector;
-    Climb climb = {.stairs = stairs, .search = search};
+    Climb climb = {.stairs = stairs,
+                   .search = search,
+                   .kernels = kernels_get(),
+                   .is_in_rows = stairs->hosts == NULL && place->available.narrow != NULL &&
+                                 amounts_are_narrow(vector, place->n_dims)};
 
-    for (uint32_t d = 0; d < stairs->place->n_dims; d++) {
+    for (uint32_t d = 0; d < BERTH_PLACE_MAX_DIMS; d++) {
+        climb.least[d] = INT32_MIN;
+    }
+    for (uint32_t d = 0; d < place->n_dims; d++) {
         climb.needs[d] = round_down(vector[d]);
+        climb.least[d] = vector[d] > 0 ? (int32_t)vector[d] : INT32_MIN;
     }
     while (climb.step + 1 < STEPS && stairs->thresholds[climb.step + 1] <= climb.needs[0]) {
         climb.step++;
