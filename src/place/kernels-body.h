@@ -160,21 +160,27 @@ TARGET static uint32_t NAME(reach)(const int32_t *rows, uint32_t n_dims, const i
     return mask;
 }
 
-TARGET static uint32_t NAME(reach_columns)(const int16_t *rows, uint32_t n_dims,
-                                           const int16_t *least)
+TARGET static uint32_t NAME(reach_columns)(const uint8_t *rows, uint32_t n_dims,
+                                           const uint8_t *least)
 {
-    V16s below = {0};
-    uint32_t mask = 0;
+    V16u below = {0};
 
     for (uint32_t d = 0; d < n_dims; d++) {
-        below |= *(const V16s *)(rows + (size_t)d * 16) < least[d];
+        below |= (V16u)(*(const V16u *)(rows + (size_t)d * 16) < least[d]);
     }
-    for (uint32_t half = 0; half < 2; half++) {
-        V8s lanes = *((const V8s *)&below + half);
-        V8i wide = __builtin_convertvector(lanes, V8i);
-        mask |= (~MASK(wide) & 0xff) << 8 * half;
+    return ~BYTE_MASK(below) & 0xffff;
+}
+
+TARGET static void NAME(raise_steps)(uint8_t (*steps)[KERNELS_STEPS], const uint8_t *thresholds,
+                                     const uint8_t *codes, uint32_t n_dims)
+{
+    V32u reached = (V32u)(*(const V32u *)thresholds <= codes[0]);
+
+    for (uint32_t d = 0; d < n_dims; d++) {
+        V32u old = *(V32u *)steps[d], now = reached & codes[d];
+        V32u higher = (V32u)(now > old);
+        *(V32u *)steps[d] = (now & higher) | (old & ~higher);
     }
-    return mask;
 }
 
 TARGET static inline V8 NAME(at_most)(V8 a, V8 b)
@@ -334,4 +340,5 @@ static const Kernels NAME(kernels) = {.score = NAME(score),
                                       .fits = NAME(fits),
                                       .reach = NAME(reach),
                                       .reach_columns = NAME(reach_columns),
+                                      .raise_steps = NAME(raise_steps),
                                       .bound = NAME(bound)};

@@ -8,7 +8,8 @@
 typedef float V8 __attribute__((vector_size(32), aligned(4)));
 typedef int32_t V8i __attribute__((vector_size(32), aligned(4)));
 typedef int16_t V8s __attribute__((vector_size(16), aligned(2)));
-typedef int16_t V16s __attribute__((vector_size(32), aligned(2)));
+typedef uint8_t V16u __attribute__((vector_size(16), aligned(1)));
+typedef uint8_t V32u __attribute__((vector_size(32), aligned(1)));
 typedef int64_t V4l __attribute__((vector_size(32), aligned(4)));
 
 #define ANY(mask) (((V4l)(mask))[0] | ((V4l)(mask))[1] | ((V4l)(mask))[2] | ((V4l)(mask))[3])
@@ -24,22 +25,37 @@ static inline uint32_t sign_bits(const int32_t *lanes)
     return bits;
 }
 
+/* The highest bits of sixteen bytes. */
+static inline uint32_t high_bits(const uint8_t *bytes)
+{
+    uint32_t bits = 0;
+
+    for (uint32_t i = 0; i < 16; i++) {
+        bits |= (uint32_t)(bytes[i] >> 7) << i;
+    }
+    return bits;
+}
+
 #define TARGET
 #define NAME(name) name##_plain
 #define MASK(mask) sign_bits((const int32_t *)&(mask))
+#define BYTE_MASK(mask) high_bits((const uint8_t *)&(mask))
 #include "place/kernels-body.h"
 #undef TARGET
 #undef NAME
 #undef MASK
+#undef BYTE_MASK
 
 #if defined(__x86_64__)
 #define TARGET __attribute__((target("avx2")))
 #define NAME(name) name##_avx2
 #define MASK(mask) ((uint32_t)_mm256_movemask_ps((__m256)(mask)))
+#define BYTE_MASK(mask) ((uint32_t)_mm_movemask_epi8((__m128i)(mask)))
 #include "place/kernels-body.h"
 #undef TARGET
 #undef NAME
 #undef MASK
+#undef BYTE_MASK
 #endif
 
 const float kernels_corners[CORNERS] = {1.7F, 1.3F, 1, 0.77F, 0.59F};

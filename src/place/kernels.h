@@ -8,6 +8,8 @@
 
 #define ROW 32 /* floats a row; loops run over the first `width` of them, a multiple of 8 */
 
+#define KERNELS_STEPS 32
+
 /* What a row of keys is computed from. */
 typedef struct {
     BerthPlacePolicy policy;
@@ -84,8 +86,12 @@ typedef struct {
      * the last register. */
     uint32_t (*reach)(const int32_t *rows, uint32_t n_dims, const int32_t *least);
 
-    /* The same of 16 columns, of which each row holds a dimension. */
-    uint32_t (*reach_columns)(const int16_t *rows, uint32_t n_dims, const int16_t *least);
+    /* Of 16 columns, of which each row holds a dimension, those in which none is below `least`. */
+    uint32_t (*reach_columns)(const uint8_t *rows, uint32_t n_dims, const uint8_t *least);
+
+    /* steps[d] = max(steps[d], codes[d]) in the steps whose threshold codes[0] reaches. */
+    void (*raise_steps)(uint8_t (*steps)[KERNELS_STEPS], const uint8_t *thresholds,
+                        const uint8_t *codes, uint32_t n_dims);
 
     /* For each box an upper bound on the key of what fits in it; -INFINITY if nothing does. */
     void (*bound)(const BoundInput *input, const Boxes *boxes, float *ret_bounds);

@@ -1,36 +1,35 @@
 #include "place/stairs.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "place/kernels.h"
-
 #define STEPS STAIRS_STEPS
 #define FAN STAIRS_FAN
-#define NOTHING (-1)
+#define NOTHING 0 /* no host */
+#define LEAST 1   /* the code of nothing at all, and of less than can be told apart from it */
+#define MOST 255
 
 /* The maxima of a block or node; steps go side by side. */
-typedef int16_t Summary[BERTH_PLACE_MAX_DIMS][STEPS];
+typedef uint8_t Summary[BERTH_PLACE_MAX_DIMS][STEPS];
 
-static int16_t upper_half(float amount, bool round_up)
+/* The logarithm of an amount above 0 in sixteenths of an octave. */
+static int32_t sixteenths(int64_t amount, bool round_up)
 {
+    float value = (float)amount;
     uint32_t bits;
 
-    memcpy(&bits, &amount, sizeof bits);
-    return (int16_t)((bits >> 16) + (round_up && (bits & 0xffff) != 0));
+    memcpy(&bits, &value, sizeof bits);
+    return (int32_t)((bits + (round_up ? (1U << 19) - 1 : 0)) >> 19);
 }
 
-/* At least what a host has; of a debt nothing. */
-static int16_t round_up(int64_t amount)
+static uint8_t code(const Stairs *stairs, uint32_t dim, int64_t amount, bool round_up)
 {
-    return amount > 0 ? upper_half((float)amount, true) : 0;
-}
+    if (amount <= 0) {
+        return LEAST;
+    }
+    int32_t above = sixteenths(amount, round_up) - stairs->lowest[dim];
 
-/* At most what a request needs. */
-static int16_t round_down(int64_t amount)
-{
-    return amount > 0 ? upper_half((float)amount, false) : 0;
+    return (uint8_t)(above < LEAST ? LEAST : above > MOST ? MOST : above);
 }
 
 static size_t node_size(const Stairs *stairs)
@@ -38,22 +37,25 @@ static size_t node_size(const Stairs *stairs)
     return (size_t)STEPS * stairs->place->n_dims * FAN;
 }
 
-/* Powers of a ratio, up to an eighth of the largest host: larger requests are rare. */
-static void choose_thresholds(Stairs *stairs)
+/* Codes end at the largest capacity there is. Thresholds go in even steps up to an eighth of it in the
+ * first dimension, three octaves below it: larger requests are rare; and begin six octaves lower. */
+static void choose_codes(Stairs *stairs)
 {
-    const Shapes *shapes = &stairs->place->shape_table;
-    int64_t largest = 1;
+    const BerthPlace *place = stairs->place;
 
-    for (uint32_t host = 0; host < stairs->place->slots; host++) {
-        if (stairs->place->states[host] != FLEET_EMPTY) {
-            int64_t capacity = shapes_capacity(shapes, fleet_shape(stairs->place, host))[0];
-            largest = capacity > largest ? capacity : largest;
+    for (uint32_t d = 0; d < place->n_dims; d++) {
+        int64_t largest = 1;
+        for (uint32_t host = 0; host < place->slots; host++) {
+            if (place->states[host] != FLEET_EMPTY) {
+                int64_t capacity = fleet_capacity(place, host)[d];
+                largest = capacity > largest ? capacity : largest;
+            }
         }
+        stairs->lowest[d] = sixteenths(largest, true) - MOST;
     }
-    stairs->thresholds[0] = 0;
+    stairs->thresholds[0] = LEAST;
     for (uint32_t k = 1; k < STEPS; k++) {
-        float share = powf(64, (float)(k - 1) / (STEPS - 2)) / 512;
-        stairs->thresholds[k] = upper_half((float)largest * share, true);
+        stairs->thresholds[k] = (uint8_t)(MOST - 16 * 3 - 16 * 6 * (STEPS - 1 - k) / (STEPS - 2));
     }
 }
 
@@ -64,19 +66,18 @@ Stairs *stairs_new(const BerthPlace *place, const uint32_t *hosts, uint32_t posi
         return NULL;
     }
     stairs->place = place;
+    stairs->kernels = kernels_get();
     stairs->hosts = hosts;
     stairs->n_blocks = (positions + FAN - 1) / FAN;
-    choose_thresholds(stairs);
+    choose_codes(stairs);
     uint32_t nodes = stairs->n_blocks;
     do {
         nodes = (nodes + FAN - 1) / FAN;
-        size_t size = nodes * node_size(stairs) * sizeof(int16_t);
-        int16_t *level = malloc(size);
+        uint8_t *level = calloc(nodes, node_size(stairs));
         if (level == NULL) {
             stairs_free(stairs);
             return NULL;
         }
-        memset(level, 0xff, size);
         stairs->levels[stairs->n_levels++] = level;
     } while (nodes > 1);
     return stairs;
@@ -105,28 +106,25 @@ static void summarize(const Stairs *stairs, uint32_t block, Summary ret_summary)
 {
     uint32_t n_dims = stairs->place->n_dims;
     int64_t available[BERTH_PLACE_MAX_DIMS];
+    uint8_t codes[BERTH_PLACE_MAX_DIMS];
 
-    memset(ret_summary, 0xff, n_dims * sizeof *ret_summary);
+    memset(ret_summary, NOTHING, n_dims * sizeof *ret_summary);
     for (uint32_t i = 0; i < FAN; i++) {
         uint32_t host = host_at(stairs, block * FAN + i);
         if (host == BERTH_PLACE_NONE) {
             continue;
         }
         fleet_available(stairs->place, host, available);
-        int16_t first = round_up(available[0]);
         for (uint32_t d = 0; d < n_dims; d++) {
-            int16_t amount = round_up(available[d]);
-            for (uint32_t k = 0; k < STEPS; k++) {
-                int16_t counted = stairs->thresholds[k] <= first ? amount : NOTHING;
-                ret_summary[d][k] = ret_summary[d][k] > counted ? ret_summary[d][k] : counted;
-            }
+            codes[d] = code(stairs, d, available[d], true);
         }
+        stairs->kernels->raise_steps(ret_summary, stairs->thresholds, codes, n_dims);
     }
 }
 
-static int16_t highest(const int16_t *values)
+static uint8_t highest(const uint8_t *values)
 {
-    int16_t most = NOTHING;
+    uint8_t most = NOTHING;
 
     for (uint32_t i = 0; i < FAN; i++) {
         most = values[i] > most ? values[i] : most;
@@ -139,8 +137,8 @@ static int16_t highest(const int16_t *values)
 static bool write_child(const Stairs *stairs, uint32_t level, uint32_t child, Summary summary)
 {
     uint32_t n_dims = stairs->place->n_dims, above = child / FAN;
-    int16_t *node = stairs->levels[level] + above * node_size(stairs);
-    const int16_t *parent = level + 1 < stairs->n_levels
+    uint8_t *node = stairs->levels[level] + above * node_size(stairs);
+    const uint8_t *parent = level + 1 < stairs->n_levels
                                 ? stairs->levels[level + 1] + above / FAN * node_size(stairs)
                                 : NULL;
     bool is_changed = false;
@@ -148,8 +146,8 @@ static bool write_child(const Stairs *stairs, uint32_t level, uint32_t child, Su
     for (uint32_t k = 0; k < STEPS; k++) {
         for (uint32_t d = 0; d < n_dims; d++) {
             size_t lane = ((size_t)k * n_dims + d) * FAN;
-            int16_t *value = node + lane + child % FAN, now = summary[d][k];
-            int16_t most = parent != NULL ? parent[lane + above % FAN] : NOTHING;
+            uint8_t *value = node + lane + child % FAN, now = summary[d][k];
+            uint8_t most = parent != NULL ? parent[lane + above % FAN] : NOTHING;
             summary[d][k] = most;
             if (*value == now) {
                 continue;
@@ -189,11 +187,11 @@ void stairs_refresh(Stairs *stairs, uint32_t position)
 
 typedef struct {
     const Stairs *stairs;
-    const Kernels *kernels;
     Search *search;
     uint32_t step;
-    int16_t needs[BERTH_PLACE_MAX_DIMS];
-    int32_t least[BERTH_PLACE_MAX_DIMS]; /* the request's amounts; INT32_MIN where it asks for none */
+    uint8_t needs[BERTH_PLACE_MAX_DIMS];
+    int32_t
+        least[BERTH_PLACE_MAX_DIMS]; /* the request's amounts; INT32_MIN where it asks for none */
     bool is_in_rows; /* a block's hosts have their amounts one behind the other, in 32 bits */
 } Climb;
 
@@ -222,8 +220,8 @@ static bool try_block(const Climb *climb, uint32_t block)
 {
     const BerthPlace *place = climb->stairs->place;
     bool is_whole = climb->is_in_rows && (block + 1) * FAN <= place->slots;
-    uint32_t open = is_whole ? climb->kernels->reach(block_amounts(climb, block), place->n_dims,
-                                                     climb->least)
+    uint32_t open = is_whole ? climb->stairs->kernels->reach(block_amounts(climb, block),
+                                                             place->n_dims, climb->least)
                              : (UINT32_C(1) << FAN) - 1;
 
     for (; open != 0; open &= open - 1) {
@@ -236,7 +234,7 @@ static bool try_block(const Climb *climb, uint32_t block)
     return false;
 }
 
-static const int16_t *node_row(const Climb *climb, uint32_t level, uint32_t number)
+static const uint8_t *node_row(const Climb *climb, uint32_t level, uint32_t number)
 {
     const Stairs *stairs = climb->stairs;
 
@@ -253,10 +251,10 @@ static void fetch(const Climb *climb, uint32_t level, uint32_t child)
 
     if (level > 0) {
         start = (const char *)node_row(climb, level - 1, child);
-        size = n_dims * FAN * sizeof(int16_t);
+        size = (size_t)n_dims * FAN;
     } else if (climb->is_in_rows && child * FAN < climb->stairs->place->slots) {
         start = (const char *)block_amounts(climb, child);
-        size = n_dims * FAN * sizeof(int32_t);
+        size = (size_t)n_dims * FAN * sizeof(int32_t);
     }
     for (size_t at = 0; at < size; at += 64) {
         __builtin_prefetch(start + at);
@@ -265,8 +263,8 @@ static void fetch(const Climb *climb, uint32_t level, uint32_t child)
 
 static bool climb_node(const Climb *climb, uint32_t level, uint32_t number)
 {
-    uint32_t open = climb->kernels->reach_columns(node_row(climb, level, number),
-                                                  climb->stairs->place->n_dims, climb->needs);
+    uint32_t open = climb->stairs->kernels->reach_columns(
+        node_row(climb, level, number), climb->stairs->place->n_dims, climb->needs);
 
     for (uint32_t left = open; left != 0; left &= left - 1) {
         fetch(climb, level, number * FAN + (uint32_t)__builtin_ctz(left));
@@ -286,7 +284,6 @@ void stairs_search(const Stairs *stairs, Search *search)
     const int64_t *vector = search->filter->request->vector;
     Climb climb = {.stairs = stairs,
                    .search = search,
-                   .kernels = kernels_get(),
                    .is_in_rows = stairs->hosts == NULL && place->available.narrow != NULL &&
                                  amounts_are_narrow(vector, place->n_dims)};
 
@@ -294,7 +291,7 @@ void stairs_search(const Stairs *stairs, Search *search)
         climb.least[d] = INT32_MIN;
     }
     for (uint32_t d = 0; d < place->n_dims; d++) {
-        climb.needs[d] = round_down(vector[d]);
+        climb.needs[d] = code(stairs, d, vector[d], false);
         climb.least[d] = vector[d] > 0 ? (int32_t)vector[d] : INT32_MIN;
     }
     while (climb.step + 1 < STEPS && stairs->thresholds[climb.step + 1] <= climb.needs[0]) {
@@ -309,7 +306,7 @@ const char *stairs_check(const Stairs *stairs)
     Summary summary;
 
     for (uint32_t block = 0; block < stairs->swept; block++) {
-        const int16_t *node = stairs->levels[0] + block / FAN * node_size(stairs);
+        const uint8_t *node = stairs->levels[0] + block / FAN * node_size(stairs);
         summarize(stairs, block, summary);
         for (uint32_t k = 0; k < STEPS; k++) {
             for (uint32_t d = 0; d < n_dims; d++) {
@@ -326,8 +323,8 @@ const char *stairs_check(const Stairs *stairs)
         }
         for (uint32_t i = 0; i < children * STEPS * n_dims; i++) {
             uint32_t child = i / (STEPS * n_dims), lane = i % (STEPS * n_dims);
-            const int16_t *below = stairs->levels[level - 1] + child * node_size(stairs);
-            const int16_t *node = stairs->levels[level] + child / FAN * node_size(stairs);
+            const uint8_t *below = stairs->levels[level - 1] + child * node_size(stairs);
+            const uint8_t *node = stairs->levels[level] + child / FAN * node_size(stairs);
             if (node[lane * FAN + child % FAN] != highest(below + lane * FAN)) {
                 return "a node's maxima are those of its children";
             }

@@ -4,24 +4,27 @@
  * have at least the threshold of the first. A maximum over all hosts would say little: one host has
  * the processors, another the memory. A search asks the highest step that its request reaches.
  *
- * Amounts are kept in 16 bits, as the upper half of a float and rounded up, so that what fits is never
- * missed.
+ * Amounts are kept in a byte: the logarithm in sixteenths of an octave, counted down from the largest
+ * capacity of the dimension, and rounded up, so that what fits is never missed.
  */
 #pragma once
 
+#include "place/kernels.h"
 #include "place/search.h"
 
-#define STAIRS_STEPS 16
+#define STAIRS_STEPS KERNELS_STEPS
 #define STAIRS_FAN 16
 #define STAIRS_LEVELS 6
 
 typedef struct {
     const BerthPlace *place;
+    const Kernels *kernels;
     const uint32_t *hosts; /* at each position, or NONE; NULL: positions are host numbers */
     uint32_t n_blocks;     /* of 16 positions */
-    int16_t thresholds[STAIRS_STEPS];
+    int32_t lowest[BERTH_PLACE_MAX_DIMS]; /* of each dimension, what the code 0 would stand for */
+    uint8_t thresholds[STAIRS_STEPS];
     uint32_t n_levels;
-    int16_t *levels[STAIRS_LEVELS]; /* nodes of [STEPS][dims][FAN]; the last level has one node */
+    uint8_t *levels[STAIRS_LEVELS]; /* nodes of [STEPS][dims][FAN]; the last level has one node */
     uint32_t swept;                 /* blocks below are in */
 } Stairs;
 
