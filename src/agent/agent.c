@@ -45,6 +45,12 @@ static void carry_out(Agent *agent, HostAction *action)
     case HOST_ACTION_REPORT:
         uplink_report(agent->uplink, g_steal_pointer(&action->report));
         break;
+    case HOST_ACTION_FORGET:
+        kept_forget(agent, action->vm, action->forget_epoch);
+        break;
+    case HOST_ACTION_DROP:
+        kept_drop(agent, action->vm);
+        break;
     }
 }
 

@@ -6,7 +6,7 @@
  *     agent.c      feeds the core, begins its effects, keeps time
  *     vm.c         one VM's run-time handles: keeper, pidfd, QMP, guest agent
  *     restore.c    what runs and what is kept, at start; what is left over
- *     kept.c       PERSIST and CLEAN
+ *     kept.c       PERSIST and CLEAN; FORGET and DROP
  *     prepare.c    PREPARE
  *     launch.c     LAUNCH
  *     attach.c     ATTACH
@@ -152,6 +152,12 @@ void effect_powerdown(Effect *effect);
 void effect_kill(Effect *effect);
 void effect_release(Effect *effect);
 void effect_clean(Effect *effect);
+
+/* kept.c */
+void kept_forget(Agent *agent, const char *vm, int64_t epoch);
+void kept_drop(Agent *agent, const char *vm);
+/* As the last FORGET wrote it; NULL without an error: there was none. */
+ForgottenVms *kept_read_forgotten(const char *state, GError **error);
 
 /* images.c */
 Images *images_new(Agent *agent);

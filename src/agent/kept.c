@@ -1,5 +1,8 @@
 /* PERSIST: what must survive the agent. CLEAN: the end of a VM's disks and of all but its
- * tombstone. */
+ * tombstone. FORGET and DROP: the end of old tombstones. */
+#include <errno.h>
+#include <unistd.h>
+
 #include "agent/agent.h"
 #include "agent/paths.h"
 #include "base/error.h"
@@ -97,4 +100,61 @@ void effect_clean(Effect *effect)
     if (vm != NULL && vm->pid == 0) {
         g_hash_table_remove(effect->agent->vms, effect->vm);
     }
+}
+
+typedef struct {
+    Agent *agent;
+    char *path;
+    json_t *json;
+} ForgetJob;
+
+static bool write_forgotten(gpointer data, GError **error)
+{
+    const ForgetJob *job = data;
+    return json_file_write(job->path, job->json, error);
+}
+
+static void forgotten(const GError *error, gpointer data)
+{
+    if (error != NULL) {
+        g_warning("old tombstones are kept for now: %s", error->message);
+    }
+    HostEvent event = {.kind = HOST_EVENT_FORGOTTEN, .forgotten = error};
+    agent_step(((ForgetJob *)data)->agent, &event);
+}
+
+static void forget_job_free(gpointer data)
+{
+    ForgetJob *job = data;
+    g_free(job->path);
+    json_decref(job->json);
+    g_free(job);
+}
+
+void kept_forget(Agent *agent, const char *vm, int64_t epoch)
+{
+    ForgottenVms mark = {.vm = (char *)vm, .epoch = epoch};
+    ForgetJob *job = g_new0(ForgetJob, 1);
+    job->agent = agent;
+    job->path = path_forgotten(agent->state);
+    job->json = forgotten_vms_encode(&mark);
+    work_run(agent->files, write_forgotten, forgotten, job, forget_job_free);
+}
+
+/* At once, so that nothing that is kept of it later is meant. Need not last: the mark does. */
+void kept_drop(Agent *agent, const char *vm)
+{
+    g_autofree char *path = path_kept(agent->state, vm);
+    if (unlink(path) != 0 && errno != ENOENT) {
+        g_warning("%s: cannot remove %s: %s", vm, path, g_strerror(errno));
+    }
+}
+
+ForgottenVms *kept_read_forgotten(const char *state, GError **error)
+{
+    g_autofree char *path = path_forgotten(state);
+    json_t *json = json_file_read(path, error);
+    ForgottenVms *mark = json != NULL ? forgotten_vms_decode(json, CODEC_TOLERANT, error) : NULL;
+    json_decref(json);
+    return mark;
 }

@@ -111,6 +111,24 @@ static void vm_value_free(gpointer vm)
     agent_vm_free(vm);
 }
 
+/* Without the mark a VM that was removed could be started again: an unreadable one is an error. */
+static bool make_core(Agent *agent, GError **error)
+{
+    g_autoptr(GError) failed = NULL;
+    g_autoptr(ForgottenVms) mark = kept_read_forgotten(agent->state, &failed);
+    if (failed != NULL) {
+        g_propagate_error(error, g_steal_pointer(&failed));
+        return false;
+    }
+    HostConfig host = {.powerdown_grace_ms = agent->config->powerdown_grace_ms,
+                       .tombstones_kept = agent->config->tombstones_kept,
+                       .forgotten_vm = mark != NULL ? mark->vm : NULL,
+                       .forgotten_epoch = mark != NULL ? mark->epoch : 0,
+                       .boot_id = agent->boot_id};
+    agent->core = host_core_new(&host);
+    return true;
+}
+
 static bool agent_prepare(Agent *agent, GError **error)
 {
     agent->main = g_main_loop_new(NULL, FALSE);
@@ -122,9 +140,9 @@ static bool agent_prepare(Agent *agent, GError **error)
     if (agent->facts == NULL) {
         return false;
     }
-    HostConfig host = {.powerdown_grace_ms = agent->config->powerdown_grace_ms,
-                       .boot_id = agent->boot_id};
-    agent->core = host_core_new(&host);
+    if (!make_core(agent, error)) {
+        return false;
+    }
     agent->clock_offset_ms = (g_get_real_time() - g_get_monotonic_time()) / 1000;
     agent->loop = rpc_loop_new(NULL);
     agent->files = work_new(4);

@@ -4,6 +4,7 @@
  *     STATE/agent.json                  configuration (AgentConfig)
  *     STATE/ca.pem host.pem host-key.pem
  *     STATE/vms/ID.json                 KeptVm: assignment, tombstone, record
+ *     STATE/forgotten.json              ForgottenVms: the tombstones that are kept no more
  *     STATE/networks/ID.json            NetworkAssignment
  *     STATE/images/SHA256               content of image files
  *     STATE/disks/VM/DISK.qcow2
@@ -24,6 +25,11 @@
 static inline char *path_kept(const char *state, const char *vm)
 {
     return g_strdup_printf("%s/vms/%s.json", state, vm);
+}
+
+static inline char *path_forgotten(const char *state)
+{
+    return g_build_filename(state, "forgotten.json", NULL);
 }
 
 static inline char *path_network(const char *state, const char *network)

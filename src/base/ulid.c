@@ -115,6 +115,16 @@ static bool increment(BerthUlidGenerator *generator)
     return false;
 }
 
+void berth_ulid_generator_follow(BerthUlidGenerator *generator, const char *ulid)
+{
+    int64_t after_ms = MIN(berth_ulid_time(ulid) + 1, BERTH_ULID_MAX_MS);
+
+    if (after_ms > generator->last_ms) {
+        generator->last_ms = after_ms;
+        draw(generator);
+    }
+}
+
 void berth_ulid_generator_next(BerthUlidGenerator *generator, int64_t now_ms,
                                char ret_ulid[BERTH_ULID_SIZE])
 {

@@ -51,5 +51,8 @@ typedef struct {
 } BerthUlidGenerator;
 
 void berth_ulid_generator_init(BerthUlidGenerator *generator, uint64_t seed);
+/* All that it makes from now on is above `ulid`, which must be valid: ids go on rising over a restart
+ * with a clock that was set back. */
+void berth_ulid_generator_follow(BerthUlidGenerator *generator, const char *ulid);
 void berth_ulid_generator_next(BerthUlidGenerator *generator, int64_t now_ms,
                                char ret_ulid[BERTH_ULID_SIZE]);

@@ -322,6 +322,21 @@ static void link_operation(ClusterCore *core, ClusterOperation *operation)
     }
 }
 
+/* Hosts keep one mark for the tombstones of old VMs, by id: a new VM's is above all that were. */
+static void follow_ids(ClusterCore *core)
+{
+    GTreeNode *newest = g_tree_node_last(core->vms);
+    if (newest != NULL && berth_ulid_is_valid(g_tree_node_key(newest))) {
+        berth_ulid_generator_follow(&core->ulids, g_tree_node_key(newest));
+    }
+    for (GList *l = core->tombstone_order.head; l != NULL; l = l->next) {
+        const Tombstone *tombstone = l->data;
+        if (berth_ulid_is_valid(tombstone->vm)) {
+            berth_ulid_generator_follow(&core->ulids, tombstone->vm);
+        }
+    }
+}
+
 void load_finish(ClusterCore *core)
 {
     for (GTreeNode *n = g_tree_node_first(core->hosts); n != NULL; n = g_tree_node_next(n)) {
@@ -357,6 +372,7 @@ void load_finish(ClusterCore *core)
     order_events(core);
     g_queue_sort(&core->finished_operations, by_finish, NULL);
     g_queue_sort(&core->tombstone_order, by_burial, NULL);
+    follow_ids(core);
 }
 
 void cluster_core_loaded(ClusterCore *core, int64_t revision)

@@ -35,7 +35,7 @@ static void vm_free(void *data)
     g_free(vm);
 }
 
-static int compare_ids(const void *a, const void *b, void *data)
+int host_compare_ids(const void *a, const void *b, void *data)
 {
     return strcmp(a, b);
 }
@@ -55,8 +55,10 @@ HostCore *host_core_new(const HostConfig *config)
     DEFAULT(backoff_forgive_ms, 600000);
     DEFAULT(on_failure_max_restarts, 10);
     DEFAULT(effect_deadline_ms, 600000);
-    core->vms = g_tree_new_full(compare_ids, NULL, NULL, vm_free);
-    core->graves = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    DEFAULT(tombstones_kept, 10000);
+    core->vms = g_tree_new_full(host_compare_ids, NULL, NULL, vm_free);
+    graves_init(core, core->config.forgotten_vm, core->config.forgotten_epoch);
+    core->config.forgotten_vm = NULL;
     return core;
 }
 
@@ -64,7 +66,7 @@ void host_core_free(HostCore *core)
 {
     if (core != NULL) {
         g_tree_unref(core->vms);
-        g_hash_table_unref(core->graves);
+        graves_clear(core);
         g_free(core->boot_id);
         g_free(core);
     }
@@ -84,18 +86,26 @@ static void action_free(void *data)
     case HOST_ACTION_REPORT:
         reported_vm_free(action->report);
         break;
+    case HOST_ACTION_FORGET:
+    case HOST_ACTION_DROP:
+        break;
     }
     g_free(action->vm);
     g_free(action);
 }
 
-HostAction *host_act(HostCore *core, HostActionKind kind, const HostVm *vm)
+HostAction *host_act_on(HostCore *core, HostActionKind kind, const char *vm)
 {
     HostAction *action = g_new0(HostAction, 1);
     action->kind = kind;
-    action->vm = g_strdup(vm->id);
+    action->vm = g_strdup(vm);
     g_ptr_array_add(core->actions, action);
     return action;
+}
+
+HostAction *host_act(HostCore *core, HostActionKind kind, const HostVm *vm)
+{
+    return host_act_on(core, kind, vm->id);
 }
 
 bool host_is_removed(const HostVm *vm)
@@ -116,27 +126,24 @@ static HostVm *find(const HostCore *core, const char *id)
 
 /* Of a VM that is gone only its tombstone is kept, so that ticks and reports cost what there is,
  * not what there was. */
-static void add_grave(HostCore *core, const char *id, int64_t tombstone)
-{
-    g_hash_table_insert(core->graves, g_strdup(id), g_memdup2(&tombstone, sizeof tombstone));
-}
-
 static void bury(HostCore *core, HostVm *vm)
 {
     bool busy = vm->dirty || vm->persist.busy || vm->effect.busy || vm->calls->len > 0;
     if (vm->gone && !busy) {
-        add_grave(core, vm->id, vm->tombstone);
+        graves_add(core, vm->id, vm->tombstone);
         g_tree_remove(core->vms, vm->id);
     }
 }
 
+/* That it is gone is no news. */
 static void exhume(HostCore *core, HostVm *vm)
 {
-    const int64_t *tombstone = g_hash_table_lookup(core->graves, vm->id);
-    if (tombstone != NULL) {
-        vm->tombstone = *tombstone;
+    vm->tombstone = graves_take(core, vm->id);
+    if (vm->tombstone > 0) {
         vm->gone = true;
-        g_hash_table_remove(core->graves, vm->id);
+        vm->reported = status_of(vm, core->now_ms);
+        vm->last_power = vm->reported->power;
+        vm->since_ms = core->now_ms;
     }
 }
 
@@ -179,10 +186,12 @@ static void on_restore(HostCore *core, const HostEvent *event)
 {
     if (event->restore.assignment == NULL && event->restore.process == HOST_PROCESS_NONE &&
         event->restore.tombstone > 0) {
-        add_grave(core, event->vm, event->restore.tombstone);
+        graves_add(core, event->vm, event->restore.tombstone);
         return;
     }
     HostVm *vm = find_or_add(core, event->vm);
+    vm->gone = false;
+    g_clear_pointer(&vm->reported, vm_status_free);
     vm->wanted = assignment_copy(event->restore.assignment);
     vm->durable_generation = vm->wanted != NULL ? vm->wanted->generation : 0;
     vm->tombstone = event->restore.tombstone;
@@ -344,6 +353,7 @@ static void dispatch(HostCore *core, const HostEvent *event)
         return;
     case HOST_EVENT_READY:
         core->ready = true;
+        graves_ready(core);
         g_tree_foreach(core->vms, advance_one, core);
         return;
     case HOST_EVENT_TICK:
@@ -351,6 +361,9 @@ static void dispatch(HostCore *core, const HostEvent *event)
         return;
     case HOST_EVENT_REPORT_ALL:
         g_tree_foreach(core->vms, report_one, core);
+        return;
+    case HOST_EVENT_FORGOTTEN:
+        graves_marked(core, event->forgotten);
         return;
     case HOST_EVENT_APPLY:
         on_apply(core, event);

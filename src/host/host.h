@@ -34,7 +34,10 @@
  *
  * Epochs. A VM's identity is (id, epoch). APPLY with a lower epoch than the known one, or not above
  * the tombstone, is refused (BERTH_ERROR_PRECONDITION). A local restart happens only in the current
- * epoch. A REMOVE is a tombstone: persisted, kept, and answered before anything is ended.
+ * epoch. A REMOVE is a tombstone: persisted, kept, and answered before anything is ended. Of VMs of
+ * which nothing else is left, the newest tombstones are kept one by one and the older ones by a mark
+ * (id, epoch) for all of them: FORGET writes the mark, DROP removes the file of a tombstone that it
+ * covers.
  *
  * What the core does not know it leaves alone: a VM that is restored as running but has no
  * assignment (HOST_EVENT_RESTORE without one) is reported with power running and never ended unless
@@ -61,7 +64,10 @@ typedef struct {
     int64_t backoff_forgive_ms;  /* a VM that ran this long starts with a clean record [600000] */
     int on_failure_max_restarts; /* in a row, under on-failure; then it is crashed [10] */
     int64_t effect_deadline_ms;  /* an effect unanswered so long counts as failed [600000] */
-    const char *boot_id;         /* of the host now; copied */
+    int64_t tombstones_kept;     /* one by one [10000] */
+    const char *forgotten_vm;    /* the mark that the last FORGET wrote; NULL: none; copied */
+    int64_t forgotten_epoch;
+    const char *boot_id; /* of the host now; copied */
 } HostConfig;
 
 typedef enum {
@@ -111,12 +117,13 @@ typedef enum {
     HOST_EVENT_EXITED,  /* QEMU has ended, told by its keeper or its pidfd */
     HOST_EVENT_GUEST,
     HOST_EVENT_TICK,      /* at or after the time of host_next_deadline() */
+    HOST_EVENT_FORGOTTEN, /* a mark is durable, or is not */
     HOST_EVENT_REPORT_ALL /* a new connection to the manager: report every VM */
 } HostEventKind;
 
 typedef struct {
     HostEventKind kind;
-    const char *vm; /* id; all but READY, TICK, REPORT_ALL */
+    const char *vm; /* id; all but READY, TICK, FORGOTTEN, REPORT_ALL */
     union {
         struct {
             const Assignment *assignment; /* NULL: runs, and nobody knows what it should be */
@@ -147,6 +154,7 @@ typedef struct {
         } done;
         const KeeperExit *exited;
         HostGuestEvent guest;
+        const GError *forgotten; /* NULL: durable */
     };
 } HostEvent;
 
@@ -154,6 +162,9 @@ typedef enum {
     HOST_ACTION_EFFECT,
     HOST_ACTION_REPLY,
     HOST_ACTION_REPORT,
+    HOST_ACTION_FORGET, /* write the mark (vm, forget_epoch), then tell FORGOTTEN */
+    HOST_ACTION_DROP,   /* remove what is kept of the VM, before the next step; should that not
+                           last, it is asked for again after the next start */
 } HostActionKind;
 
 typedef struct {
@@ -174,6 +185,7 @@ typedef struct {
             GError *error; /* NULL: accepted and durable */
         } reply;
         ReportedVm *report;
+        int64_t forget_epoch;
     };
 } HostAction;
 

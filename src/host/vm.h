@@ -2,6 +2,7 @@
  * The host core's model of one VM. Private to src/host.
  *
  *     host.c      the core: events in, actions out
+ *     graves.c    tombstones of VMs of which nothing else is left
  *     life.c      which effect comes next, and what the end of one means
  *     restart.c   what an unwanted end leads to
  *     status.c    a VM as the manager sees it
@@ -67,11 +68,20 @@ typedef struct {
     int64_t since_ms;
 } HostVm;
 
+/* See graves.c. */
+typedef struct {
+    char *vm; /* NULL: none */
+    int64_t epoch;
+} Mark;
+
 struct HostCore {
     HostConfig config;
     char *boot_id;
-    GTree *vms;         /* id → HostVm, owned */
-    GHashTable *graves; /* id → int64_t *: tombstones of VMs of which nothing else is left */
+    GTree *vms;     /* id → HostVm, owned */
+    GTree *graves;  /* id → int64_t *: tombstones of VMs of which nothing else is left */
+    Mark forgotten; /* durable */
+    Mark next_mark; /* of the FORGET under way */
+    bool mark_under_way;
     bool ready;
     int64_t now_ms;
     uint64_t last_serial;
@@ -79,9 +89,20 @@ struct HostCore {
 };
 
 /* host.c */
+int host_compare_ids(const void *a, const void *b, void *data);
 HostAction *host_act(HostCore *core, HostActionKind kind, const HostVm *vm);
+HostAction *host_act_on(HostCore *core, HostActionKind kind, const char *vm);
 bool host_is_removed(const HostVm *vm);
 bool host_wants_on(const HostVm *vm);
+
+/* graves.c */
+void graves_init(HostCore *core, const char *vm, int64_t epoch);
+void graves_clear(HostCore *core);
+void graves_ready(HostCore *core);
+void graves_add(HostCore *core, const char *id, int64_t tombstone);
+void graves_marked(HostCore *core, const GError *error);
+/* The tombstone of a VM of which there is something again; 0: none. */
+int64_t graves_take(HostCore *core, const char *id);
 
 /* life.c */
 void life_next(HostCore *core, HostVm *vm);

@@ -5,6 +5,8 @@
 #include "base/error.h"
 #include "sim/effects.h"
 
+#define STALE_CALL UINT64_MAX /* of no manager that listens */
+
 /* A deadline that has passed and does not go away makes an agent spin. */
 #define IDLE_TICKS_MAX 20
 
@@ -111,6 +113,47 @@ static void answer(SimAgent *agent, const Call *call, const GError *error)
     }
 }
 
+typedef struct {
+    uint64_t incarnation;
+    char *vm;
+    int64_t epoch;
+} Mark;
+
+static void mark_free(void *data)
+{
+    Mark *mark = data;
+    g_free(mark->vm);
+    g_free(mark);
+}
+
+static void on_forget(void *owner, void *data)
+{
+    SimAgent *agent = owner;
+    const Mark *mark = data;
+    if (agent->incarnation != mark->incarnation) {
+        return;
+    }
+    g_autoptr(GError) error = NULL;
+    if (sim_chance(agent->world, agent->trouble->effect_fails)) {
+        berth_error_set(&error, BERTH_ERROR_UNAVAILABLE, NULL, NULL, NULL, "the write failed");
+    } else {
+        sim_machine_forget(agent->machine, mark->vm, mark->epoch, &error);
+    }
+    HostEvent event = {.kind = HOST_EVENT_FORGOTTEN, .forgotten = error};
+    sim_agent_step(agent, &event);
+}
+
+/* Now and then it is on disk and the agent does not live to hear of it, or hears that it failed. */
+static void forget(SimAgent *agent, const char *vm, int64_t epoch)
+{
+    if (sim_chance(agent->world, 0.3)) {
+        sim_machine_forget(agent->machine, vm, epoch, NULL);
+    }
+    Mark *mark = g_new(Mark, 1);
+    *mark = (Mark){agent->incarnation, g_strdup(vm), epoch};
+    sim_after(agent->world, sim_delay(agent->world, 5), on_forget, agent, mark, mark_free);
+}
+
 static void perform(SimAgent *agent, const HostAction *action)
 {
     switch (action->kind) {
@@ -123,6 +166,12 @@ static void perform(SimAgent *agent, const HostAction *action)
         break;
     case HOST_ACTION_REPORT:
         take_report(agent, action->report);
+        break;
+    case HOST_ACTION_FORGET:
+        forget(agent, action->vm, action->forget_epoch);
+        break;
+    case HOST_ACTION_DROP:
+        sim_machine_drop(agent->machine, action->vm);
         break;
     }
 }
@@ -287,6 +336,21 @@ static void agent_receive(void *owner, const SimMessage *message)
     }
 }
 
+void sim_agent_hear_stale(SimAgent *agent)
+{
+    GPtrArray *ghosts = agent->machine->ghosts;
+    if (agent->core == NULL || ghosts->len == 0) {
+        return;
+    }
+    g_autoptr(Assignment) ghost =
+        assignment_copy(ghosts->pdata[sim_between(agent->world, 0, ghosts->len - 1)]);
+    sim_log(agent->world, "%s gets a stale %s %s", agent->machine->name, AGENT_METHOD_VM_APPLY,
+            ghost->id);
+    HostEvent event = {
+        .kind = HOST_EVENT_APPLY, .vm = ghost->id, .apply = {ghost, take_call(agent, STALE_CALL)}};
+    sim_agent_step(agent, &event);
+}
+
 void sim_agent_ends(SimEnds *ends)
 {
     ends->agent_up = agent_up;
@@ -394,7 +458,10 @@ void sim_agent_start(SimAgent *agent)
         return;
     }
     sim_log(agent->world, "%s agent starts", agent->machine->name);
-    HostConfig config = {.boot_id = agent->machine->boot_id};
+    HostConfig config = {.boot_id = agent->machine->boot_id,
+                         .tombstones_kept = SIM_TOMBSTONES_KEPT,
+                         .forgotten_vm = agent->machine->forgotten_vm,
+                         .forgotten_epoch = agent->machine->forgotten_epoch};
     agent->core = host_core_new(&config);
     agent->machine->agent = agent;
     agent->stepped_ms = agent->machine->stepped_ms;

@@ -24,6 +24,8 @@ typedef struct {
     double tune_falls_short; /* of each TUNE: done, but for a part */
 } SimTrouble;
 
+#define SIM_TOMBSTONES_KEPT 12 /* one by one: few, so that many are forgotten */
+
 typedef struct SimAgent SimAgent;
 
 /* The link is made with the agent and ends at `manager`. Borrows world, machine and trouble. */
@@ -39,6 +41,9 @@ void sim_agent_crash(SimAgent *agent);
 /* The machine loses power; sim_agent_power_on boots it and starts the agent. */
 void sim_agent_power_loss(SimAgent *agent);
 void sim_agent_power_on(SimAgent *agent);
+
+/* What was told of a VM that has been removed since is told once more, by a manager that lags. */
+void sim_agent_hear_stale(SimAgent *agent);
 
 bool sim_agent_is_up(const SimAgent *agent);
 SimMachine *sim_agent_machine(const SimAgent *agent);

@@ -190,7 +190,8 @@ static void set_clock(SimChaos *chaos)
 {
     SimWorld *world = chaos->sim->world;
     if (sim_chance(world, 0.3)) {
-        sim_manager_step_clock(chaos->sim->manager, sim_between(world, -3000, 3000));
+        int64_t reach = sim_chance(world, 0.1) ? 600000 : 3000;
+        sim_manager_step_clock(chaos->sim->manager, sim_between(world, -reach, reach));
         return;
     }
     int64_t reach = sim_chance(world, 0.1) ? 3600000 : 3000;
@@ -221,6 +222,11 @@ static void measure(SimChaos *chaos)
     sim_link_send(sim_agent_link(any_host(chaos)), SIM_END_AGENT, message);
 }
 
+static void hear_stale(SimChaos *chaos)
+{
+    sim_agent_hear_stale(any_host(chaos));
+}
+
 void sim_chaos_strike(SimChaos *chaos)
 {
     static const struct {
@@ -229,7 +235,7 @@ void sim_chaos_strike(SimChaos *chaos)
     } kinds[] = {{8, crash_manager},    {15, crash_agent}, {5, power_loss},     {20, end_qemu},
                  {20, move_guest},      {12, break_link},  {5, slow_link},      {5, slow_disk},
                  {2, fail_transaction}, {2, stop_writes},  {4, fill_host_disk}, {5, set_clock},
-                 {3, bring_trouble},    {3, measure}};
+                 {3, bring_trouble},    {3, measure},      {4, hear_stale}};
     int64_t total = 0;
     for (guint i = 0; i < G_N_ELEMENTS(kinds); i++) {
         total += kinds[i].weight;

@@ -8,6 +8,7 @@
 #define GUEST_OBEYS_PERCENT 85
 #define GUEST_BOOT_MS 8000
 #define GUEST_SHUTDOWN_MS 5000
+#define GHOSTS_MAX 64
 
 SimFleet *sim_fleet_new(void)
 {
@@ -61,6 +62,8 @@ SimMachine *sim_machine_new(SimWorld *world, SimFleet *fleet, const char *name, 
     machine->qemus = g_tree_new_full(compare_ids, NULL, NULL, qemu_free);
     machine->prepared = g_tree_new_full(compare_ids, NULL, g_free, g_free);
     machine->off = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    machine->removed = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    machine->ghosts = g_ptr_array_new_with_free_func((GDestroyNotify)assignment_free);
     machine->clock_from_ms = world->now_ms;
     machine->up = true;
     new_boot_id(machine);
@@ -76,6 +79,9 @@ void sim_machine_free(SimMachine *machine)
     g_tree_unref(machine->qemus);
     g_tree_unref(machine->prepared);
     g_hash_table_unref(machine->off);
+    g_hash_table_unref(machine->removed);
+    g_ptr_array_unref(machine->ghosts);
+    g_free(machine->forgotten_vm);
     resources_free(machine->capacity);
     resources_free(machine->reserve);
     g_free(machine->boot_id);
@@ -139,6 +145,29 @@ bool sim_machine_persist(SimMachine *machine, const char *vm, const Assignment *
     kept->tombstone = tombstone;
     g_tree_replace(machine->kept, g_strdup(vm), kept);
     return true;
+}
+
+bool sim_machine_forget(SimMachine *machine, const char *vm, int64_t epoch, GError **error)
+{
+    if (machine->disk_full) {
+        return berth_error_set(error, BERTH_ERROR_UNAVAILABLE, NULL, NULL, "make room",
+                               "the host's disk is full");
+    }
+    char *copy = g_strdup(vm);
+    g_free(machine->forgotten_vm);
+    machine->forgotten_vm = copy;
+    machine->forgotten_epoch = epoch;
+    return true;
+}
+
+void sim_machine_drop(SimMachine *machine, const char *vm)
+{
+    const KeptVm *kept = g_tree_lookup(machine->kept, vm);
+    if (kept != NULL && kept->assignment != NULL) {
+        sim_broken(machine->world, "%s drops what it keeps of VM %s, which it has", machine->name,
+                   vm);
+    }
+    g_tree_remove(machine->kept, vm);
 }
 
 bool sim_machine_prepare(SimMachine *machine, const Assignment *assignment, GError **error)
@@ -233,8 +262,20 @@ static void check_stays_off(const SimMachine *machine, const Assignment *assignm
     }
 }
 
+static void check_not_removed(const SimMachine *machine, const Assignment *assignment)
+{
+    const int64_t *epoch = g_hash_table_lookup(machine->removed, assignment->id);
+    if (epoch != NULL && *epoch >= assignment->epoch) {
+        sim_broken(machine->world,
+                   "VM %s is started on %s in epoch %" G_GINT64_FORMAT
+                   " and was removed there up to %" G_GINT64_FORMAT,
+                   assignment->id, machine->name, assignment->epoch, *epoch);
+    }
+}
+
 bool sim_machine_launch(SimMachine *machine, const Assignment *assignment, GError **error)
 {
+    check_not_removed(machine, assignment);
     check_runs_once(machine, assignment->id);
     check_stays_off(machine, assignment);
     const SimPrepared *prepared = g_tree_lookup(machine->prepared, assignment->id);
@@ -381,6 +422,19 @@ bool sim_machine_release(SimMachine *machine, const char *vm, GError **error)
     return true;
 }
 
+/* Some of what removed VMs were told, for those who tell it again. */
+static void keep_ghost(SimMachine *machine, const Assignment *assignment)
+{
+    Assignment *ghost = assignment_copy(assignment);
+    if (machine->ghosts->len < GHOSTS_MAX) {
+        g_ptr_array_add(machine->ghosts, ghost);
+        return;
+    }
+    int64_t i = sim_between(machine->world, 0, GHOSTS_MAX - 1);
+    assignment_free(machine->ghosts->pdata[i]);
+    machine->ghosts->pdata[i] = ghost;
+}
+
 bool sim_machine_clean(SimMachine *machine, const char *vm, GError **error)
 {
     if (sim_machine_qemu(machine, vm) != NULL) {
@@ -391,6 +445,11 @@ bool sim_machine_clean(SimMachine *machine, const char *vm, GError **error)
     g_tree_remove(machine->prepared, vm);
     KeptVm *kept = g_tree_lookup(machine->kept, vm);
     if (kept != NULL) {
+        g_hash_table_insert(machine->removed, g_strdup(vm),
+                            g_memdup2(&kept->tombstone, sizeof(int64_t)));
+        if (kept->assignment != NULL) {
+            keep_ghost(machine, kept->assignment);
+        }
         g_clear_pointer(&kept->assignment, assignment_free);
         g_clear_pointer(&kept->record, vm_record_free);
     }

@@ -8,7 +8,8 @@
  *
  * The rules that concern what really runs are held here, where it changes: a VM never runs twice,
  * on one host or on two; what runs on a host never takes more than its capacity less its reserve; a
- * guest whose poweroff its agent has heard of is not started again until somebody asks.
+ * guest whose poweroff its agent has heard of is not started again until somebody asks; a VM that
+ * was removed is not started again.
  *
  * Threading and ownership as world.h.
  */
@@ -77,6 +78,10 @@ struct SimMachine {
     GTree *qemus;    /* VM id → SimQemu */
     GTree *prepared; /* VM id → SimPrepared */
     GHashTable *off; /* VM id → int64_t *: generation in which its guest has powered itself off */
+    char *forgotten_vm; /* the mark that stands for old tombstones; NULL: none */
+    int64_t forgotten_epoch;
+    GHashTable *removed; /* VM id → int64_t *: epoch in which it was removed, from the beginning */
+    GPtrArray *ghosts;   /* of Assignment: some of what removed VMs were told */
     bool disk_full;
 
     /* Its clock shows the world's time plus an offset, and gains `drift_ppm`. */
@@ -113,6 +118,10 @@ bool sim_machine_powerdown(SimMachine *machine, const char *vm, GError **error);
 bool sim_machine_kill(SimMachine *machine, const char *vm, GError **error);
 bool sim_machine_release(SimMachine *machine, const char *vm, GError **error);
 bool sim_machine_clean(SimMachine *machine, const char *vm, GError **error);
+
+/* A mark that stands for old tombstones; and the end of what is kept of a VM that it covers. */
+bool sim_machine_forget(SimMachine *machine, const char *vm, int64_t epoch, GError **error);
+void sim_machine_drop(SimMachine *machine, const char *vm);
 
 /* The agent hears that the guest has powered itself off. */
 void sim_machine_heard_poweroff(SimMachine *machine, const char *vm);

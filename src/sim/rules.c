@@ -148,13 +148,26 @@ static void leftover(const Rest *rest, const char *id, const SimMachine *machine
     }
 }
 
+/* More than the bound only while a mark is under way, or after one that failed. */
+static void check_tombstones(const Rest *rest, const SimMachine *machine, int64_t tombstones)
+{
+    if (tombstones > 2 * SIM_TOMBSTONES_KEPT) {
+        sim_broken(rest->sim->world, "%s keeps %" G_GINT64_FORMAT " tombstones", machine->name,
+                   tombstones);
+    }
+}
+
 static void check_leftovers(const Rest *rest, const SimMachine *machine)
 {
+    int64_t tombstones = 0;
     for (GTreeNode *n = g_tree_node_first(machine->kept); n != NULL; n = g_tree_node_next(n)) {
         if (((KeptVm *)g_tree_node_value(n))->assignment != NULL) {
             leftover(rest, g_tree_node_key(n), machine, "a record");
+        } else {
+            tombstones++;
         }
     }
+    check_tombstones(rest, machine, tombstones);
     for (GTreeNode *n = g_tree_node_first(machine->qemus); n != NULL; n = g_tree_node_next(n)) {
         leftover(rest, g_tree_node_key(n), machine, "a QEMU");
     }

@@ -92,6 +92,26 @@ static void test_generator_only_rises(void)
     g_assert_cmpint(berth_ulid_time(ulid), ==, 5001);
 }
 
+static void test_generator_follows_what_was(void)
+{
+    BerthUlidGenerator before, after;
+    char known[BERTH_ULID_SIZE], ulid[BERTH_ULID_SIZE];
+
+    berth_ulid_generator_init(&before, 42);
+    berth_ulid_generator_init(&after, 43);
+    berth_ulid_generator_next(&before, 5000, known);
+    berth_ulid_generator_follow(&after, known);
+    for (int i = 0; i < 3; i++) {
+        berth_ulid_generator_next(&after, 1000, ulid);
+        g_assert_cmpint(berth_ulid_compare(ulid, known), >, 0);
+    }
+    berth_ulid_generator_next(&after, 9000, ulid);
+    berth_ulid_generator_follow(&after, known);
+    berth_ulid_generator_next(&after, 9000, known);
+    g_assert_cmpint(berth_ulid_compare(known, ulid), >, 0);
+    g_assert_cmpint(berth_ulid_time(known), ==, 9000);
+}
+
 static void test_generator_repeats_by_seed(void)
 {
     char a[BERTH_ULID_SIZE], b[BERTH_ULID_SIZE], c[BERTH_ULID_SIZE];
@@ -134,6 +154,8 @@ int main(int argc, char **argv)
     g_test_add_func("/base/ulid/time-is-kept", test_time_is_kept);
     g_test_add_func("/base/ulid/validity", test_validity);
     g_test_add_func("/base/ulid/generator-only-rises", test_generator_only_rises);
+    g_test_add_func("/base/ulid/generator-followsgenerator-follows",
+                    test_generator_follows_what_was);
     g_test_add_func("/base/ulid/generator-repeats-by-seed", test_generator_repeats_by_seed);
     g_test_add_func("/base/ulid/generator-carries-into-time", test_generator_carries_into_time);
     return g_test_run();
