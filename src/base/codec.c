@@ -1,11 +1,11 @@
-#include "base/codec.h"
+#include "base/codec_private.h"
 
 #include <string.h>
 
 #include "base/error.h"
 #include "base/nearest.h"
 
-#define MEMBER(type, object, offset) (*(type *)((char *)(object) + (offset)))
+#define MEMBER CODEC_MEMBER
 #define CONST_MEMBER(type, object, offset) (*(type const *)((const char *)(object) + (offset)))
 
 static bool is_array(CodecKind kind)
@@ -35,11 +35,8 @@ static GPtrArray *array_new(const CodecField *field)
 static bool decode_field(const CodecField *field, void *object, const json_t *json, CodecMode mode,
                          GError **error);
 
-static void set_default(const CodecField *field, void *object)
+static void set_unusual_default(const CodecField *field, void *object)
 {
-    if (field->default_text == NULL) {
-        return;
-    }
     json_t *json = json_loads(field->default_text, JSON_DECODE_ANY, NULL);
     g_autoptr(GError) error = NULL;
     if (json == NULL || !decode_field(field, object, json, CODEC_STRICT, &error)) {
@@ -47,13 +44,22 @@ static void set_default(const CodecField *field, void *object)
                 error != NULL ? error->message : field->default_text);
     }
     json_decref(json);
+}
+
+void codec_set_default(const CodecField *field, void *object)
+{
+    if (field->default_text == NULL) {
+        return;
+    }
+    if (!codec_scan_value(field, object, field->default_text)) {
+        set_unusual_default(field, object);
+    }
     if (field->has_offset >= 0) {
         MEMBER(bool, object, field->has_offset) = false;
     }
 }
 
-/* The members that are never NULL. */
-static void init_field(const CodecField *field, void *object)
+void codec_init_field(const CodecField *field, void *object)
 {
     if (is_array(field->kind)) {
         MEMBER(GPtrArray *, object, field->offset) = array_new(field);
@@ -68,8 +74,8 @@ void *codec_new(const CodecType *type)
 {
     void *object = g_malloc0(type->size);
     for (size_t i = 0; i < type->n_fields; i++) {
-        init_field(&type->fields[i], object);
-        set_default(&type->fields[i], object);
+        codec_init_field(&type->fields[i], object);
+        codec_set_default(&type->fields[i], object);
     }
     return object;
 }
@@ -409,6 +415,11 @@ static GRegex *pattern_of(const CodecField *field)
     return regex;
 }
 
+bool codec_matches(const CodecField *field, const char *text)
+{
+    return field->pattern == NULL || g_regex_match(pattern_of(field), text, 0, NULL);
+}
+
 static bool decode_string(const CodecField *field, char **member, const json_t *json,
                           GError **error)
 {
@@ -423,7 +434,7 @@ static bool decode_string(const CodecField *field, char **member, const json_t *
                      field->maximum, "the length")) {
         return false;
     }
-    if (field->pattern != NULL && !g_regex_match(pattern_of(field), text, 0, NULL)) {
+    if (!codec_matches(field, text)) {
         return refuse(error, field->name, json, field->hint, "not of the right form");
     }
     g_free(*member);
@@ -757,7 +768,8 @@ static bool depth_is_within(const char *data, size_t length, int maximum)
 
 json_t *codec_parse(const char *data, size_t length, const CodecLimits *limits, GError **error)
 {
-    size_t max_bytes = limits != NULL && limits->max_bytes > 0 ? limits->max_bytes : 8 << 20;
+    size_t max_bytes =
+        limits != NULL && limits->max_bytes > 0 ? limits->max_bytes : CODEC_MAX_BYTES;
     int max_depth = limits != NULL && limits->max_depth > 0 ? limits->max_depth : 32;
     if (length > max_bytes) {
         g_autofree char *size = g_strdup_printf("%zu bytes", length);

@@ -102,5 +102,14 @@ typedef struct {
  * too deeply is refused before it is parsed. */
 json_t *codec_parse(const char *data, size_t length, const CodecLimits *limits, GError **error);
 
+/* As codec_parse() and codec_decode() in one, without a tree where the text is ordinary: an order of
+ * magnitude faster. */
+void *codec_decode_text(const CodecType *type, const char *text, size_t size,
+                        const CodecLimits *limits, CodecMode mode, GError **error);
+
+/* The fast half of it alone. NULL: not ordinary (an escape, a field that the type does not know,
+ * something wrong, …), which only codec_decode() can judge. */
+void *codec_scan(const CodecType *type, const char *text, size_t size);
+
 char *codec_dump(const json_t *json);        /* compact */
 char *codec_dump_pretty(const json_t *json); /* indented by two */
