@@ -367,13 +367,14 @@ void agent_report(ClusterCore *core, const char *host_id, uint64_t session,
     core_hold(core, answer);
 }
 
-void agent_measure(ClusterCore *core, const char *host_id, uint64_t session,
-                   const HostMeasure *measure)
+void agent_measure(ClusterCore *core, const char *host_id, uint64_t session, HostMeasure *measure)
 {
     ClusterHost *host = g_tree_lookup(core->hosts, host_id);
     if (host != NULL && host->session == session) {
-        host_measure_free(host->measure);
-        host->measure = host_measure_copy(measure);
+        host->measure = host->measure != NULL ? host->measure : host_measure_new();
+        HostMeasure before = *host->measure;
+        *host->measure = *measure;
+        *measure = before;
     }
 }
 

@@ -26,6 +26,5 @@ void agent_up(ClusterCore *core, const char *host, uint64_t session);
 void agent_down(ClusterCore *core, const char *host, uint64_t session, const char *reason);
 void agent_report(ClusterCore *core, const char *host, uint64_t session, const AgentReport *report,
                   void *call);
-void agent_measure(ClusterCore *core, const char *host, uint64_t session,
-                   const HostMeasure *measure);
+void agent_measure(ClusterCore *core, const char *host, uint64_t session, HostMeasure *measure);
 void agent_answer(ClusterCore *core, uint64_t call, const json_t *result, const GError *error);

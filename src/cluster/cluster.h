@@ -115,8 +115,8 @@ typedef struct {
             uint64_t session; /* rises with each connection */
             const char *reason;
             const AgentReport *report;
-            const HostMeasure *measure;
-            void *call; /* AGENT_REPORT: comes back in ANSWER */
+            HostMeasure *measure; /* the core keeps what is in it and leaves what it had */
+            void *call;           /* AGENT_REPORT: comes back in ANSWER */
         } agent;
         struct {
             uint64_t call;

@@ -95,13 +95,10 @@ static void on_closed(RpcConnection *connection, const GError *reason, void *dat
     g_free(connected);
 }
 
-static void take_report(Connected *connected, RpcCall *call, GError **error)
+static void on_report(RpcConnection *connection, RpcCall *call, void *params, void *data)
 {
-    g_autoptr(AgentReport) report =
-        agent_report_decode(rpc_call_params(call), CODEC_TOLERANT, error);
-    if (report == NULL) {
-        return;
-    }
+    Connected *connected = data;
+    g_autoptr(AgentReport) report = params;
     ClusterEvent event = {.kind = CLUSTER_EVENT_AGENT_REPORT};
     event.agent.host = connected->host;
     event.agent.session = connected->session;
@@ -111,63 +108,51 @@ static void take_report(Connected *connected, RpcCall *call, GError **error)
     manager_step(connected->agents->manager, &event);
 }
 
-static void take_locate(Connected *connected, RpcCall *call, GError **error)
+static void on_locate(RpcConnection *connection, RpcCall *call, void *params, void *data)
 {
-    g_autoptr(ImageLocate) ask = image_locate_decode(rpc_call_params(call), CODEC_TOLERANT, error);
-    g_autoptr(ImageLocation) location =
-        ask != NULL ? blobs_locate(connected->agents->manager->blobs, ask->sha256, error) : NULL;
-    if (location != NULL) {
-        json_t *json = image_location_encode(location);
-        rpc_call_answer(call, json, NULL);
-        json_decref(json);
-    }
-}
-
-static void on_call(RpcConnection *connection, RpcCall *call, void *data)
-{
+    const Connected *connected = data;
+    g_autoptr(ImageLocate) ask = params;
     g_autoptr(GError) error = NULL;
-    if (strcmp(rpc_call_method(call), AGENT_METHOD_AGENT_REPORT) == 0) {
-        take_report(data, call, &error);
-    } else if (strcmp(rpc_call_method(call), AGENT_METHOD_IMAGE_LOCATE) == 0) {
-        take_locate(data, call, &error);
-    } else {
-        error = rpc_error_no_method(rpc_call_method(call));
-    }
-    if (error != NULL) {
-        rpc_call_answer(call, NULL, error);
-    }
+    g_autoptr(ImageLocation) location =
+        blobs_locate(connected->agents->manager->blobs, ask->sha256, &error);
+    json_t *json = location != NULL ? image_location_encode(location) : NULL;
+    rpc_call_answer(call, json, error);
+    json_decref(json);
 }
 
-static void take_measure(Connected *connected, json_t *params)
-{
-    g_autoptr(HostMeasure) measure = host_measure_decode(params, CODEC_TOLERANT, NULL);
-    if (measure != NULL) {
-        ClusterEvent event = {.kind = CLUSTER_EVENT_AGENT_MEASURE};
-        event.agent.host = connected->host;
-        event.agent.session = connected->session;
-        event.agent.measure = measure;
-        manager_step(connected->agents->manager, &event);
-    }
-}
-
-static void on_notified(RpcConnection *connection, const char *method, json_t *params, void *data)
+static void on_measure(RpcConnection *connection, void *params, void *data)
 {
     Connected *connected = data;
-    Manager *manager = connected->agents->manager;
-    if (strcmp(method, AGENT_METHOD_AGENT_MEASURE) == 0) {
-        take_measure(connected, params);
-    } else if (strcmp(method, AGENT_METHOD_CONSOLE_DATA) == 0) {
-        g_autoptr(ConsoleData) output = console_data_decode(params, CODEC_TOLERANT, NULL);
-        if (output != NULL) {
-            consoles_data(manager->consoles, output);
-        }
-    } else if (strcmp(method, AGENT_METHOD_CONSOLE_CLOSED) == 0) {
-        g_autoptr(ConsoleClose) close = console_close_decode(params, CODEC_TOLERANT, NULL);
-        if (close != NULL) {
-            consoles_closed(manager->consoles, close);
-        }
-    }
+    g_autoptr(HostMeasure) measure = params;
+    ClusterEvent event = {.kind = CLUSTER_EVENT_AGENT_MEASURE};
+    event.agent.host = connected->host;
+    event.agent.session = connected->session;
+    event.agent.measure = measure;
+    manager_step(connected->agents->manager, &event);
 }
+
+static void on_console_data(RpcConnection *connection, void *params, void *data)
+{
+    const Connected *connected = data;
+    g_autoptr(ConsoleData) output = params;
+    consoles_data(connected->agents->manager->consoles, output);
+}
+
+static void on_console_closed(RpcConnection *connection, void *params, void *data)
+{
+    const Connected *connected = data;
+    g_autoptr(ConsoleClose) close = params;
+    consoles_closed(connected->agents->manager->consoles, close);
+}
+
+static const RpcMethod methods[] = {
+    {AGENT_METHOD_AGENT_MEASURE, &host_measure_type, .notified = on_measure},
+    {AGENT_METHOD_AGENT_REPORT, &agent_report_type, .called = on_report},
+    {AGENT_METHOD_IMAGE_LOCATE, &image_locate_type, .called = on_locate},
+    {AGENT_METHOD_CONSOLE_DATA, &console_data_type, .notified = on_console_data},
+    {AGENT_METHOD_CONSOLE_CLOSED, &console_close_type, .notified = on_console_closed},
+    {NULL},
+};
 
 static void on_refused(RpcListener *listener, const char *address, const GError *reason, void *data)
 {
@@ -177,7 +162,7 @@ static void on_refused(RpcListener *listener, const char *address, const GError 
 Agents *agents_new(Manager *manager, int fd, GError **error)
 {
     static const RpcHandlers handlers = {
-        .opened = on_opened, .call = on_call, .notified = on_notified, .closed = on_closed};
+        .opened = on_opened, .methods = methods, .closed = on_closed};
     static const RpcListenerOptions limits = {.refused = on_refused};
     g_autoptr(RpcHello) hello =
         rpc_hello_new(AGENT_PROTOCOL_NAME, AGENT_PROTOCOL_MAJOR, AGENT_PROTOCOL_MINOR, NULL, NULL);

@@ -1,5 +1,7 @@
 #include "rpc/connection.h"
 
+#include <string.h>
+
 #include "base/error.h"
 
 #define DEFAULT_TIMEOUT_MS 30000
@@ -19,8 +21,9 @@ typedef struct {
 struct RpcCall {
     RpcConnection *connection; /* a reference */
     int64_t id;
-    char *method;
-    json_t *params;
+    const char *method;
+    char *own_method;
+    json_t *params; /* NULL: the method has a type */
 };
 
 static void pending_free(Pending *pending)
@@ -111,6 +114,81 @@ bool rpc_connection_notify(RpcConnection *conn, const char *method, json_t *para
     return rpc_connection_send(conn, rpc_message_notify(method, params), error);
 }
 
+static const RpcMethod *find_method(const RpcConnection *conn, bool call, const char *name,
+                                    size_t size)
+{
+    const RpcMethod *method = conn->handlers.methods;
+    for (; method != NULL && method->name != NULL; method++) {
+        if (strncmp(method->name, name, size) == 0 && method->name[size] == '\0' &&
+            call == (method->called != NULL)) {
+            return method;
+        }
+    }
+    return NULL;
+}
+
+/* NULL, and answered: it has too many already. */
+static RpcCall *call_new(RpcConnection *conn, int64_t id)
+{
+    if (conn->unanswered >= conn->config->max_unanswered) {
+        g_autoptr(GError) error = NULL;
+        berth_error_set(
+            &error, BERTH_ERROR_UNAVAILABLE, NULL, NULL, "wait for answers before you call again",
+            "%u calls of this connection wait for their answers already", conn->unanswered);
+        rpc_connection_send(conn, rpc_message_error(id, error), NULL);
+        return NULL;
+    }
+    RpcCall *call = g_new0(RpcCall, 1);
+    call->connection = rpc_connection_ref(conn);
+    call->id = id;
+    conn->unanswered++;
+    return call;
+}
+
+/* Takes `params`. */
+static void give(RpcConnection *conn, const RpcMethod *method, int64_t id, void *params)
+{
+    if (method->notified != NULL) {
+        method->notified(conn, params, conn->data);
+        return;
+    }
+    RpcCall *call = call_new(conn, id);
+    if (call == NULL) {
+        codec_free(method->params, params);
+        return;
+    }
+    call->method = method->name;
+    method->called(conn, call, params, conn->data);
+}
+
+bool rpc_calls_receive_text(RpcConnection *conn, const char *data, size_t size)
+{
+    RpcEnvelope envelope;
+    if (conn->handlers.methods == NULL || !rpc_message_peek(data, size, &envelope)) {
+        return false;
+    }
+    const RpcMethod *method =
+        find_method(conn, envelope.id >= 0, envelope.method, envelope.method_size);
+    void *params =
+        method != NULL ? codec_scan(method->params, envelope.params, envelope.params_size) : NULL;
+    if (params != NULL) {
+        give(conn, method, envelope.id, params);
+    }
+    return params != NULL;
+}
+
+/* The same, of what needed a tree. */
+static void take_typed(RpcConnection *conn, const RpcMethod *method, const RpcMessage *message)
+{
+    g_autoptr(GError) error = NULL;
+    void *params = codec_decode(method->params, message->params, CODEC_TOLERANT, &error);
+    if (params != NULL) {
+        give(conn, method, message->id, params);
+    } else if (method->called != NULL) {
+        rpc_connection_send(conn, rpc_message_error(message->id, error), NULL);
+    }
+}
+
 static void take_call(RpcConnection *conn, RpcMessage *message)
 {
     if (conn->handlers.call == NULL) {
@@ -118,21 +196,12 @@ static void take_call(RpcConnection *conn, RpcMessage *message)
         rpc_connection_send(conn, rpc_message_error(message->id, error), NULL);
         return;
     }
-    if (conn->unanswered >= conn->config->max_unanswered) {
-        g_autoptr(GError) error = NULL;
-        berth_error_set(
-            &error, BERTH_ERROR_UNAVAILABLE, NULL, NULL, "wait for answers before you call again",
-            "%u calls of this connection wait for their answers already", conn->unanswered);
-        rpc_connection_send(conn, rpc_message_error(message->id, error), NULL);
-        return;
+    RpcCall *call = call_new(conn, message->id);
+    if (call != NULL) {
+        call->method = call->own_method = g_steal_pointer(&message->method);
+        call->params = g_steal_pointer(&message->params);
+        conn->handlers.call(conn, call, conn->data);
     }
-    RpcCall *call = g_new0(RpcCall, 1);
-    call->connection = rpc_connection_ref(conn);
-    call->id = message->id;
-    call->method = g_steal_pointer(&message->method);
-    call->params = g_steal_pointer(&message->params);
-    conn->unanswered++;
-    conn->handlers.call(conn, call, conn->data);
 }
 
 static void take_answer(RpcConnection *conn, RpcMessage *message)
@@ -150,6 +219,14 @@ static void take_answer(RpcConnection *conn, RpcMessage *message)
 
 void rpc_calls_receive(RpcConnection *conn, RpcMessage *message)
 {
+    const RpcMethod *method = message->method != NULL
+                                  ? find_method(conn, message->kind == RPC_MESSAGE_CALL,
+                                                message->method, strlen(message->method))
+                                  : NULL;
+    if (method != NULL) {
+        take_typed(conn, method, message);
+        return;
+    }
     switch (message->kind) {
     case RPC_MESSAGE_CALL:
         take_call(conn, message);
@@ -219,17 +296,28 @@ RpcConnection *rpc_call_connection(const RpcCall *call)
     return call->connection;
 }
 
+/* Takes `message`. */
+static void send_answer(RpcConnection *conn, json_t *message, int64_t id)
+{
+    g_autoptr(GError) problem = NULL;
+    if (!rpc_connection_send(conn, message, &problem)) {
+        rpc_connection_send(conn, rpc_message_error(id, problem), NULL);
+    }
+}
+
 void rpc_call_answer(RpcCall *call, json_t *result, const GError *error)
 {
     RpcConnection *conn = call->connection;
     conn->unanswered--;
-    json_t *message =
-        error != NULL ? rpc_message_error(call->id, error) : rpc_message_result(call->id, result);
-    g_autoptr(GError) problem = NULL;
-    if (!rpc_connection_send(conn, message, &problem)) {
-        rpc_connection_send(conn, rpc_message_error(call->id, problem), NULL);
+    if (error == NULL && result == NULL) {
+        rpc_connection_send_nothing(conn, call->id);
+    } else {
+        send_answer(conn,
+                    error != NULL ? rpc_message_error(call->id, error)
+                                  : rpc_message_result(call->id, result),
+                    call->id);
     }
-    g_free(call->method);
+    g_free(call->own_method);
     json_decref(call->params);
     g_free(call);
     rpc_connection_unref(conn);

@@ -190,17 +190,20 @@ size_t rpc_connection_queued_bytes(const RpcConnection *conn)
     return conn->out != NULL ? conn->out->len - conn->sent : 0;
 }
 
-bool rpc_connection_send(RpcConnection *conn, json_t *message, GError **error)
+/* Where the next frame goes; NULL: nobody wants it. */
+static GByteArray *begin_frame(RpcConnection *conn)
 {
     if (conn->state != RPC_OPEN && conn->state != RPC_GREETING) {
-        json_decref(message);
-        return true;
+        return NULL;
     }
     if (conn->out == NULL) {
         conn->out = g_byte_array_sized_new(512);
     }
-    bool framed = rpc_message_frame(conn->out, message, conn->config->max_frame_bytes, error);
-    json_decref(message);
+    return conn->out;
+}
+
+static void frame_queued(RpcConnection *conn)
+{
     size_t queued = rpc_connection_queued_bytes(conn);
     if (queued > conn->config->max_queued_bytes) {
         rpc_connection_end(conn,
@@ -212,7 +215,27 @@ bool rpc_connection_send(RpcConnection *conn, json_t *message, GError **error)
     } else if (!rpc_stream_wants_write(conn->stream)) {
         rpc_task_queue(conn->loop, &conn->task);
     }
+}
+
+bool rpc_connection_send(RpcConnection *conn, json_t *message, GError **error)
+{
+    GByteArray *out = begin_frame(conn);
+    bool framed =
+        out == NULL || rpc_message_frame(out, message, conn->config->max_frame_bytes, error);
+    json_decref(message);
+    if (out != NULL) {
+        frame_queued(conn);
+    }
     return framed;
+}
+
+void rpc_connection_send_nothing(RpcConnection *conn, int64_t id)
+{
+    GByteArray *out = begin_frame(conn);
+    if (out != NULL) {
+        rpc_message_frame_nothing(out, id);
+        frame_queued(conn);
+    }
 }
 
 static void notify(RpcConnection *conn, const char *method)
@@ -379,6 +402,10 @@ static void take_frames(RpcConnection *conn)
         RpcFrameResult result = rpc_frames_next(conn->frames, &data, &size, &error);
         if (result == RPC_FRAME_MORE) {
             return;
+        }
+        if (result == RPC_FRAME_WHOLE && conn->state == RPC_OPEN &&
+            rpc_calls_receive_text(conn, data, size)) {
+            continue;
         }
         g_autoptr(RpcMessage) message =
             result == RPC_FRAME_WHOLE ? rpc_message_parse(data, size, &error) : NULL;

@@ -157,7 +157,8 @@ static void on_closed(RpcConnection *connection, const GError *reason, void *dat
     }
 }
 
-static const RpcHandlers handlers = {on_opened, on_call, on_notified, on_closed};
+static const RpcHandlers handlers = {
+    .opened = on_opened, .call = on_call, .notified = on_notified, .closed = on_closed};
 
 static void on_address(GObject *source, GAsyncResult *result, void *data)
 {

@@ -56,12 +56,18 @@ struct RpcConnection {
  * connection that is not open it is silently dropped. */
 bool rpc_connection_send(RpcConnection *connection, json_t *message, GError **error);
 
+/* The same for the result {} of a call. */
+void rpc_connection_send_nothing(RpcConnection *connection, int64_t id);
+
 /* Decides the end; takes `reason`. Orderly: our last words are delivered, `tell` makes the reason
  * one of them. */
 void rpc_connection_end(RpcConnection *connection, GError *reason, bool orderly, bool tell);
 
 /* calls.c. A message of an open connection, other than the channel's own. */
 void rpc_calls_receive(RpcConnection *connection, RpcMessage *message);
+/* The frame of a call or notification whose method has a type, if it can be read without a tree;
+ * false: untouched. */
+bool rpc_calls_receive_text(RpcConnection *connection, const char *data, size_t size);
 /* Every call that waits fails, because of `reason`. */
 void rpc_calls_fail_all(RpcConnection *connection, const GError *reason);
 /* Runs the callbacks of those that failed. */

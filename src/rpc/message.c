@@ -14,6 +14,8 @@
 #define CODE_METHOD (-32601)
 #define CODE_PARAMS (-32602)
 
+#define VERSION "{\"jsonrpc\":\"2.0\"," /* as every message of ours begins */
+
 static json_t *or_empty(json_t *json)
 {
     return json != NULL ? json_incref(json) : json_object();
@@ -139,6 +141,66 @@ bool rpc_message_frame(GByteArray *out, const json_t *message, size_t max_frame_
                                "a message cannot be written as JSON");
     }
     return rpc_frame_end(out, begin, max_frame_bytes, error);
+}
+
+void rpc_message_frame_nothing(GByteArray *out, int64_t id)
+{
+    char text[80];
+    int size =
+        g_snprintf(text, sizeof text, VERSION "\"id\":%" G_GINT64_FORMAT ",\"result\":{}}", id);
+    rpc_frame_append(out, text, (size_t)size, 0, NULL);
+}
+
+typedef struct {
+    const char *at, *end;
+} Peek;
+
+static bool skip(Peek *peek, const char *wanted)
+{
+    size_t size = strlen(wanted);
+    if ((size_t)(peek->end - peek->at) < size || memcmp(peek->at, wanted, size) != 0) {
+        return false;
+    }
+    peek->at += size;
+    return true;
+}
+
+static bool peek_id(Peek *peek, int64_t *ret_id)
+{
+    *ret_id = -1;
+    if (!skip(peek, "\"id\":")) {
+        return true;
+    }
+    const char *begin = peek->at;
+    int64_t id = 0;
+    for (; peek->at < peek->end && g_ascii_isdigit(*peek->at) && peek->at - begin < 18;
+         peek->at++) {
+        id = id * 10 + (*peek->at - '0');
+    }
+    *ret_id = id;
+    bool leading_zero = *begin == '0' && peek->at - begin > 1;
+    return peek->at > begin && !leading_zero && skip(peek, ",");
+}
+
+bool rpc_message_peek(const char *data, size_t size, RpcEnvelope *ret_envelope)
+{
+    Peek peek = {data, data + size};
+    if (!skip(&peek, VERSION) || !peek_id(&peek, &ret_envelope->id) ||
+        !skip(&peek, "\"method\":\"")) {
+        return false;
+    }
+    ret_envelope->method = peek.at;
+    while (peek.at < peek.end &&
+           (g_ascii_isalnum(*peek.at) || *peek.at == '.' || *peek.at == '-')) {
+        peek.at++;
+    }
+    ret_envelope->method_size = (size_t)(peek.at - ret_envelope->method);
+    if (!skip(&peek, "\",\"params\":") || peek.at == peek.end || peek.end[-1] != '}') {
+        return false;
+    }
+    ret_envelope->params = peek.at;
+    ret_envelope->params_size = (size_t)(peek.end - 1 - peek.at);
+    return true;
 }
 
 static bool refuse(GError **error, const char *field, const char *remedy)

@@ -57,6 +57,20 @@ bool rpc_message_frame(GByteArray *out, const json_t *message, size_t max_frame_
 /* One frame's payload. BERTH_ERROR_INVALID if it is no message: the stream cannot be trusted any
  * more, close it. */
 RpcMessage *rpc_message_parse(const char *data, size_t size, GError **error);
+
+/* A call or notification as our own peers write it, seen without parsing: all points into the
+ * frame. `params` is what stands in their place, unread, and may yet be no JSON at all. */
+typedef struct {
+    int64_t id; /* -1: a notification */
+    const char *method, *params;
+    size_t method_size, params_size;
+} RpcEnvelope;
+
+/* False: something else, or written in another way: rpc_message_parse() tells. */
+bool rpc_message_peek(const char *data, size_t size, RpcEnvelope *ret_envelope);
+
+/* The frame of a result of {}, which most answers are. */
+void rpc_message_frame_nothing(GByteArray *out, int64_t id);
 void rpc_message_free(RpcMessage *message); /* takes NULL */
 
 /* The error object alone, where a protocol carries it elsewhere; from_json never fails: what it

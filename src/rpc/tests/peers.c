@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "schema/objects.h"
 
 static void on_opened(RpcConnection *connection, void *data)
 {
@@ -43,7 +44,49 @@ static void on_closed(RpcConnection *connection, const GError *reason, void *dat
     side->reason = g_error_copy(reason);
 }
 
-const RpcHandlers side_handlers = {on_opened, on_call, on_notified, on_closed};
+/* The params as the channel has read them, written again. */
+static char *read_again(void *params)
+{
+    json_t *json = version_encode(params);
+    version_free(params);
+    char *text = json_dumps(json, JSON_COMPACT);
+    json_decref(json);
+    return text;
+}
+
+static void on_typed_call(RpcConnection *connection, RpcCall *call, void *params, void *data)
+{
+    Side *side = data;
+    side->n_calls++;
+    g_assert_null(rpc_call_params(call));
+    char *text = read_again(params);
+    json_t *result = json_pack("{s:s, s:s}", "method", rpc_call_method(call), "params", text);
+    rpc_call_answer(call, result, NULL);
+    json_decref(result);
+    free(text);
+}
+
+static void on_typed_notification(RpcConnection *connection, void *params, void *data)
+{
+    Side *side = data;
+    char *text = read_again(params);
+    g_ptr_array_add(side->notified, g_strdup_printf("typed %s", text));
+    free(text);
+}
+
+static const RpcMethod methods[] = {
+    {"typed.call", &version_type, .called = on_typed_call},
+    {"typed.tell", &version_type, .notified = on_typed_notification},
+    {NULL},
+};
+
+const RpcHandlers side_handlers = {
+    .opened = on_opened,
+    .methods = methods,
+    .call = on_call,
+    .notified = on_notified,
+    .closed = on_closed,
+};
 
 void side_init(Side *side)
 {

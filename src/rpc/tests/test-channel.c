@@ -68,6 +68,68 @@ static void test_notifications_keep_their_order(void)
     close_pair(&world, &client);
 }
 
+static Reply ask(RpcConnection *connection, const char *method, json_t *params)
+{
+    Reply reply = {0};
+    rpc_connection_call(connection, method, params, 0, reply_answer, &reply);
+    json_decref(params);
+    RUN_UNTIL(reply.n == 1);
+    return reply;
+}
+
+/* An escape and a field that the type does not know keep a text from being ordinary. */
+static void test_typed_methods_get_their_params_read(void)
+{
+    World world;
+    Side client;
+    RpcConnection *connection = open_pair(&world, &client, NULL, NULL);
+    Reply plain =
+        ask(connection, "typed.call", json_pack("{s:s, s:s}", "version", "1", "api", "a"));
+    assert_result(&plain, "{\"method\":\"typed.call\",\"params\":\"{\\\"version\\\":\\\"1\\\","
+                          "\\\"api\\\":\\\"a\\\"}\"}");
+    Reply odd = ask(connection, "typed.call",
+                    json_pack("{s:s, s:s, s:i}", "version", "\303\244", "api", "\n", "new", 1));
+    const char *text = json_string_value(json_object_get(odd.result, "params"));
+    g_assert_cmpstr(text, ==, "{\"version\":\"\303\244\",\"api\":\"\\n\",\"new\":1}");
+    reply_clear(&odd);
+    json_t *params = json_pack("{s:s, s:s}", "version", "2", "api", "b");
+    rpc_connection_notify(connection, "typed.tell", params, NULL);
+    json_decref(params);
+    RUN_UNTIL(world.server.notified->len == 1);
+    g_assert_cmpstr(world.server.notified->pdata[0], ==, "typed {\"version\":\"2\",\"api\":\"b\"}");
+    close_pair(&world, &client);
+}
+
+static void test_typed_methods_refuse_other_types(void)
+{
+    World world;
+    Side client;
+    RpcConnection *connection = open_pair(&world, &client, NULL, NULL);
+    rpc_connection_notify(connection, "typed.tell", NULL, NULL);
+    Reply reply = ask(connection, "typed.call", json_pack("{s:s, s:i}", "version", "1", "api", 7));
+    g_assert_error(reply.error, BERTH_ERROR, BERTH_ERROR_INVALID);
+    g_assert_cmpstr(berth_error_field(reply.error), ==, "api");
+    reply_clear(&reply);
+    g_assert_cmpuint(world.server.notified->len, ==, 0);
+    g_assert_cmpint(world.server.n_calls, ==, 0);
+    close_pair(&world, &client);
+}
+
+/* As a notification, what is to be called is another method, and so the other way round. */
+static void test_typed_methods_keep_their_kind(void)
+{
+    World world;
+    Side client;
+    RpcConnection *connection = open_pair(&world, &client, NULL, NULL);
+    json_t *params = json_pack("{s:s, s:s}", "version", "1", "api", "a");
+    rpc_connection_notify(connection, "typed.call", params, NULL);
+    Reply echoed = ask(connection, "typed.tell", params);
+    assert_result(&echoed, "{\"version\":\"1\",\"api\":\"a\"}");
+    g_assert_cmpstr(world.server.notified->pdata[0], ==,
+                    "typed.call {\"version\":\"1\",\"api\":\"a\"}");
+    close_pair(&world, &client);
+}
+
 static void answer_with_error(RpcConnection *connection, RpcCall *call, void *data)
 {
     g_autoptr(GError) error = NULL;
@@ -608,6 +670,12 @@ int main(int argc, char **argv)
     g_test_add_func("/rpc/channel/both-sides-call", test_both_sides_call);
     g_test_add_func("/rpc/channel/notifications-keep-their-order",
                     test_notifications_keep_their_order);
+    g_test_add_func("/rpc/channel/typed-methods-get-their-params-read",
+                    test_typed_methods_get_their_params_read);
+    g_test_add_func("/rpc/channel/typed-methods-refuse-other-types",
+                    test_typed_methods_refuse_other_types);
+    g_test_add_func("/rpc/channel/typed-methods-keep-their-kind",
+                    test_typed_methods_keep_their_kind);
     g_test_add_func("/rpc/channel/errors-arrive-whole", test_errors_arrive_whole);
     g_test_add_func("/rpc/channel/call-times-out-and-the-late-answer-is-ignored",
                     test_call_times_out_and_the_late_answer_is_ignored);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/codec.h"
 #include "base/error.h"
 #include "rpc/frame.h"
 
@@ -44,6 +45,47 @@ static void test_call_and_notification(void)
     g_assert_cmpint(notification->kind, ==, RPC_MESSAGE_NOTIFY);
     g_assert_cmpint(notification->id, ==, -1);
     g_assert_true(json_is_object(notification->params));
+}
+
+static void test_peek_sees_what_our_own_peers_write(void)
+{
+    RpcEnvelope seen;
+    json_t *params = json_pack("{s:i}", "n", 1);
+    json_t *messages[] = {rpc_message_call(7, "vm.apply", params),
+                          rpc_message_notify("agent.measure", params)};
+    json_decref(params);
+    for (guint i = 0; i < G_N_ELEMENTS(messages); i++) {
+        g_autofree char *text = codec_dump(messages[i]);
+        json_decref(messages[i]);
+        g_assert_true(rpc_message_peek(text, strlen(text), &seen));
+        g_assert_cmpint(seen.id, ==, i == 0 ? 7 : -1);
+        g_assert_cmpmem(seen.params, seen.params_size, "{\"n\":1}", 7);
+        const char *method = i == 0 ? "vm.apply" : "agent.measure";
+        g_assert_cmpmem(seen.method, seen.method_size, method, strlen(method));
+    }
+}
+
+static void test_peek_leaves_everything_else_alone(void)
+{
+    static const char *const texts[] = {
+        "",
+        "{}",
+        "[]",
+        "{\"jsonrpc\":\"2.0\"",
+        "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}",
+        "{\"jsonrpc\":\"2.0\",\"id\":-1,\"method\":\"m\",\"params\":{}}",
+        "{\"jsonrpc\":\"2.0\",\"id\":01,\"method\":\"m\",\"params\":{}}",
+        "{\"jsonrpc\":\"2.0\",\"id\":1234567890123456789,\"method\":\"m\",\"params\":{}}",
+        "{\"jsonrpc\":\"2.0\",\"id\":,\"method\":\"m\",\"params\":{}}",
+        "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"m\\u0061\",\"params\":{}}",
+        "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"m\",\"params\":",
+        "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"m",
+        "{\"jsonrpc\":\"1.0\",\"id\":1,\"method\":\"m\",\"params\":{}}",
+    };
+    RpcEnvelope seen;
+    for (guint i = 0; i < G_N_ELEMENTS(texts); i++) {
+        g_assert_false(rpc_message_peek(texts[i], strlen(texts[i]), &seen));
+    }
 }
 
 static void test_result(void)
@@ -274,6 +316,10 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/rpc/message/call-and-notification", test_call_and_notification);
+    g_test_add_func("/rpc/message/peek-sees-what-our-own-peers-write",
+                    test_peek_sees_what_our_own_peers_write);
+    g_test_add_func("/rpc/message/peek-leaves-everything-else-alone",
+                    test_peek_leaves_everything_else_alone);
     g_test_add_func("/rpc/message/result", test_result);
     g_test_add_func("/rpc/message/error-keeps-all-that-it-carries",
                     test_error_keeps_all_that_it_carries);
