@@ -1,21 +1,26 @@
 /*
- * What the channel costs: N agents in a second process, each with a client certificate and one
- * connection, send a report of 510 bytes a second, and each is answered. Printed are the processor
- * time that the server's process takes for them and how long an answer takes as the agents see it,
- * in one run for
+ * What the channel costs: N agents in one process, each with a client certificate and one
+ * connection to a server in another process, send one report a second. A report is the message that berth-agent sends each second
+ * (agent.measure of src/agent/measure.c, here of four VMs), encoded as it does, with measurements
+ * that change. Printed is the processor time (user and system) that the server's process takes for
  *
- *     frames over TCP          echoed through the same event loop
- *     the bare channel         the same frames through the channel's TLS 1.3 with certificates on
- *                              both sides, echoed as they are: no JSON, no calls, no model
- *     the channel              JSON-RPC on it: each report is parsed and answered
- *     the channel and model    each report is decoded as what agents measure, taken by the cluster
- *                              core that knows all N hosts, and answered (goal: 1.3 times the bare
- *                              channel)
+ *     frames over TCP          the same bytes through the same event loop, unread
+ *     the bare channel         the same bytes through the channel's TLS 1.3 with certificates on
+ *                              both sides, unread: no JSON, no calls, no model
+ *     the channel              each report is decoded into what agents measure
+ *     the channel and model    and taken by the cluster core that knows all N hosts
+ *                              (goal: 1.3 times the bare channel)
  *
- * At the end the server's process is killed, another one starts with the same ticket secret, and
- * the time until all agents are back is printed.
+ * in two ways: `one way`, as agents send measurements, which nobody answers, and `answered`, where
+ * the bare server echoes the frame and the channel answers a call. Each row is compared with the
+ * bare channel of its own way.
  *
- *     bench-rpc [--agents 10000] [--seconds 5]
+ * Each transport has its two processes, and all connections stay open; the rows are measured in
+ * turns, several rounds of them, so that whatever else the machine does meets all rows alike. The ratios are of the sums over the rounds;
+ * the smallest and the largest of a round are printed too. How long an answer takes is as the
+ * agents see it, who share the machine.
+ *
+ *     bench-rpc [--agents 10000] [--seconds 3] [--rounds 3]
  */
 #include <arpa/inet.h>
 #include <gio/gio.h>
@@ -24,6 +29,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -34,25 +40,27 @@
 
 #include "cluster/cluster.h"
 #include "rpc/ca.h"
-#include "rpc/client.h"
+#include "rpc/channel.h"
 #include "rpc/frame.h"
 #include "rpc/listener.h"
 #include "rpc/loop_private.h"
 #include "rpc/stream.h"
 
-#define REPORT_BYTES 510
-#define WARM_UP_SECONDS 1
+#define WARM_UP_US (G_USEC_PER_SEC / 2)
 #define TICK_MIN_NS 50000
+#define VMS 4
 
 static int n_agents = 10000;
-static int seconds = 5;
+static int seconds = 3;
+static int rounds = 3;
 
-/* What the agents' process tells about its measurement. */
+typedef enum { ONE_WAY, ANSWERED, N_WAYS } Way;
+
+/* What the agents' process tells about a turn. */
 typedef struct {
-    double opened_s; /* until all were connected */
     double wall_s;
-    int64_t n_answers;
-    double p50_ms, p99_ms;
+    int64_t n_sent;
+    double p50_ms, p99_ms; /* 0: nothing is answered */
 } Figures;
 
 static void require(bool fine, const char *what)
@@ -63,49 +71,64 @@ static void require(bool fine, const char *what)
     }
 }
 
-/* A measurement of four VMs as agents send it, filled up so that its frame's payload has
- * REPORT_BYTES. */
-static json_t *report_new(void)
+/* What a host sends that has four VMs; `turn` changes every number, but not their digits, so that
+ * all frames of a way have one size. */
+static json_t *report_new(int64_t turn)
 {
-    json_t *vms = json_array();
-    json_t *report = json_pack("{s:i, s:i, s:o}", "cpu", 12345, "memory", 65536, "vms", vms);
-    for (int i = 0; i < 4; i++) {
-        json_array_append_new(vms, json_pack("{s:s, s:i, s:i, s:i, s:i, s:i}", "id",
-                                             "01JZ7Q8T0V5C3N9W2X4Y6B8D0F", "cpu", 1234, "memory",
-                                             2048, "rx", 1000, "tx", 2000, "read", 300));
+    g_autoptr(HostMeasure) host = host_measure_new();
+    int64_t drift = turn % 900;
+    host->cpu = 4000 + drift;
+    host->memory = 65536 + drift;
+    for (int i = 0; i < VMS; i++) {
+        VmMeasure *vm = vm_measure_new();
+        vm->id = g_strdup_printf("01JZ7Q8T0V5C3N9W2X4Y6B8D0%d", i);
+        vm->cpu = 1000 + drift;
+        vm->throttled = 10 + drift % 80;
+        vm->memory = 2048 + drift;
+        vm->rx = 10000 + drift;
+        vm->tx = 20000 + drift;
+        vm->read = 300 + drift % 90;
+        vm->write = 100 + drift % 90;
+        g_ptr_array_add(host->vms, vm);
     }
-    g_autoptr(GByteArray) out = g_byte_array_new();
-    json_t *last = json_array_get(vms, 3);
-    json_object_set_new(last, "id", json_string(""));
-    json_t *call = rpc_message_call(1000000, "agent.report", report);
-    rpc_message_frame(out, call, 0, NULL);
-    json_decref(call);
-    g_autofree char *fill = g_strnfill(REPORT_BYTES - (out->len - RPC_FRAME_HEADER_BYTES), 'x');
-    json_object_set_new(last, "id", json_string(fill));
-    return report;
+    return host_measure_encode(host);
 }
 
-/* The agents: whatever the transport, they open, then one of them is due every 1/N second. */
+/* As the channel writes it. */
+static GByteArray *frame_new(Way way)
+{
+    GByteArray *frame = g_byte_array_new();
+    json_t *report = report_new(0);
+    json_t *message = way == ANSWERED
+                          ? rpc_message_call(1000000, AGENT_METHOD_AGENT_MEASURE, report)
+                          : rpc_message_notify(AGENT_METHOD_AGENT_MEASURE, report);
+    rpc_message_frame(frame, message, 0, NULL);
+    json_decref(message);
+    json_decref(report);
+    return frame;
+}
+
+/* The agents of a process: whatever the transport, they open, and when the parent says so, one of
+ * them is due every 1/N second. */
 typedef struct {
     RpcLoop *loop;
-    GMainLoop *main;
-    RpcWatch tick; /* a timerfd: reports leave one by one, not in heaps */
-    void (*send)(int agent);
+    RpcWatch tick;    /* a timerfd: reports leave one by one, not in heaps */
+    RpcWatch control; /* the parent's: a byte is the way to measure */
+    void (*send)(int agent, Way way);
     int n_open;
-    int64_t dialled_us, started_us;
-    int64_t n_due, n_sent;
+    Way way;
+    bool running, measuring;
+    int64_t started_us, measure_from_us;
+    int64_t n_sent, n_sent_before;
     int64_t *sent_us;  /* by agent */
     GArray *latencies; /* int64_t µs, while measuring */
-    int64_t measure_from_us;
-    int control;
-    bool ready;
 } Agents;
 
 static Agents agents;
 
 static void answered(int agent)
 {
-    if (agents.ready) {
+    if (agents.measuring) {
         int64_t took_us = rpc_now_us() - agents.sent_us[agent];
         g_array_append_val(agents.latencies, took_us);
     }
@@ -125,18 +148,23 @@ static double percentile_ms(double share)
                : (double)g_array_index(all, int64_t, (guint)(share * (all->len - 1))) / 1000;
 }
 
-static void finish_agents(int64_t now_us)
+static void tell_parent(const void *data, size_t size)
+{
+    require(write(agents.control.fd, data, size) == (ssize_t)size, "no parent");
+}
+
+static void finish_turn(int64_t now_us)
 {
     g_array_sort(agents.latencies, by_value);
     Figures figures = {
-        .opened_s = (double)(agents.started_us - agents.dialled_us) / 1e6,
         .wall_s = (double)(now_us - agents.measure_from_us) / 1e6,
-        .n_answers = agents.latencies->len,
+        .n_sent = agents.n_sent - agents.n_sent_before,
         .p50_ms = percentile_ms(0.50),
         .p99_ms = percentile_ms(0.99),
     };
-    require(write(agents.control, &figures, sizeof figures) == sizeof figures, "no parent");
-    g_main_loop_quit(agents.main);
+    agents.running = agents.measuring = false;
+    g_array_set_size(agents.latencies, 0);
+    tell_parent(&figures, sizeof figures);
 }
 
 static void tick(void *owner, uint32_t events)
@@ -144,23 +172,40 @@ static void tick(void *owner, uint32_t events)
     uint64_t expired;
     require(read(agents.tick.fd, &expired, sizeof expired) == sizeof expired, "no clock");
     int64_t now_us = rpc_now_us();
-    if (!agents.ready && now_us >= agents.measure_from_us) {
-        agents.ready = true;
-        agents.measure_from_us = now_us;
-        require(write(agents.control, "r", 1) == 1, "no parent");
+    if (!agents.running) {
+        return;
     }
-    agents.n_due = (now_us - agents.started_us) * n_agents / G_USEC_PER_SEC;
-    for (; agents.n_sent < agents.n_due; agents.n_sent++) {
+    if (!agents.measuring && now_us >= agents.measure_from_us) {
+        agents.measuring = true;
+        agents.measure_from_us = now_us;
+        agents.n_sent_before = agents.n_sent;
+        tell_parent("r", 1);
+    }
+    int64_t n_due = (now_us - agents.started_us) * n_agents / G_USEC_PER_SEC;
+    for (; agents.n_sent < n_due; agents.n_sent++) {
         int agent = (int)(agents.n_sent % n_agents);
         agents.sent_us[agent] = now_us;
-        agents.send(agent);
+        agents.send(agent, agents.way);
     }
-    if (agents.ready && now_us >= agents.measure_from_us + (int64_t)seconds * G_USEC_PER_SEC) {
-        finish_agents(now_us);
+    if (agents.measuring && now_us >= agents.measure_from_us + (int64_t)seconds * G_USEC_PER_SEC) {
+        finish_turn(now_us);
     }
 }
 
-static void start_ticking(void)
+static void begin_turn(void *owner, uint32_t events)
+{
+    char way;
+    if (read(agents.control.fd, &way, 1) != 1) {
+        _exit(0);
+    }
+    agents.way = (Way)way;
+    agents.started_us = rpc_now_us();
+    agents.measure_from_us = agents.started_us + WARM_UP_US;
+    agents.n_sent = 0;
+    agents.running = true;
+}
+
+static void start_clock(void)
 {
     struct itimerspec every = {.it_interval.tv_nsec =
                                    MAX(1000000000L / MAX(n_agents, 2), TICK_MIN_NS)};
@@ -174,28 +219,25 @@ static void start_ticking(void)
 static void opened_one(void)
 {
     if (++agents.n_open == n_agents) {
-        agents.started_us = rpc_now_us();
-        agents.measure_from_us = agents.started_us + WARM_UP_SECONDS * G_USEC_PER_SEC;
-        start_ticking();
+        start_clock();
+        tell_parent("o", 1);
     }
 }
 
-static void run_agents(int control, void (*dial)(guint16 port), void (*send)(int agent),
+static void run_agents(int control, void (*dial)(guint16 port), void (*send)(int agent, Way way),
                        guint16 port)
 {
     agents = (Agents){
         .loop = rpc_loop_new(NULL),
-        .main = g_main_loop_new(NULL, FALSE),
         .tick = {.ready = tick},
+        .control = {.ready = begin_turn},
         .send = send,
-        .dialled_us = rpc_now_us(),
         .sent_us = g_new0(int64_t, n_agents),
         .latencies = g_array_new(FALSE, FALSE, sizeof(int64_t)),
-        .control = control,
     };
+    require(rpc_watch_add(agents.loop, &agents.control, control, EPOLLIN, NULL), "no parent");
     dial(port);
-    g_main_loop_run(agents.main);
-    _exit(0);
+    g_main_loop_run(g_main_loop_new(NULL, FALSE));
 }
 
 /* Over the channel. */
@@ -203,7 +245,6 @@ static void run_agents(int control, void (*dial)(guint16 port), void (*send)(int
 static RpcTls *server_tls, *agent_tls; /* NULL: plain */
 static RpcHello *hello;
 static RpcConnection **connections;
-static json_t *report;
 
 static void on_agent_opened(RpcConnection *connection, void *data)
 {
@@ -242,16 +283,30 @@ static void on_report_answered(json_t *result, const GError *error, void *data)
     answered(GPOINTER_TO_INT(data));
 }
 
-static void send_report(int agent)
+static void send_report(int agent, Way way)
 {
-    rpc_connection_call(connections[agent], "agent.report", report, 0, on_report_answered,
-                        GINT_TO_POINTER(agent));
+    json_t *report = report_new(agents.n_sent);
+    if (way == ANSWERED) {
+        rpc_connection_call(connections[agent], AGENT_METHOD_AGENT_MEASURE, report, 0,
+                            on_report_answered, GINT_TO_POINTER(agent));
+    } else {
+        rpc_connection_notify(connections[agent], AGENT_METHOD_AGENT_MEASURE, report, NULL);
+    }
+    json_decref(report);
 }
 
 /* The model: as the manager feeds it, but for the store, which measurements never see. */
 
 static ClusterCore *core;
 static int n_up_hosts;
+
+/* What a server's process shares with the one that measures. */
+typedef struct {
+    int64_t n_received; /* in whatever way */
+    bool with_model;
+} Shared;
+
+static Shared *shared; /* the server's own */
 
 static char *host_id(int agent)
 {
@@ -292,23 +347,35 @@ static void on_host_closed(RpcConnection *connection, const GError *reason, void
     g_free(data);
 }
 
-static void on_measured(RpcConnection *connection, RpcCall *call, void *data)
+static void take_measure(void *params, const char *host)
 {
-    g_autoptr(HostMeasure) measure =
-        host_measure_decode(rpc_call_params(call), CODEC_TOLERANT, NULL);
-    require(measure != NULL, "a report that is none");
-    ClusterEvent event = {.kind = CLUSTER_EVENT_AGENT_MEASURE};
-    event.agent.host = data;
-    event.agent.session = 1;
-    event.agent.measure = measure;
-    step(&event);
+    g_autoptr(HostMeasure) measure = params;
+    shared->n_received++;
+    if (shared->with_model) {
+        ClusterEvent event = {.kind = CLUSTER_EVENT_AGENT_MEASURE};
+        event.agent.host = host;
+        event.agent.session = 1;
+        event.agent.measure = measure;
+        step(&event);
+    }
+}
+
+static void on_measured(RpcConnection *connection, void *params, void *data)
+{
+    take_measure(params, data);
+}
+
+static void on_measure_called(RpcConnection *connection, RpcCall *call, void *params, void *data)
+{
+    take_measure(params, data);
     rpc_call_answer(call, NULL, NULL);
 }
 
-static void on_report(RpcConnection *connection, RpcCall *call, void *data)
-{
-    rpc_call_answer(call, NULL, NULL);
-}
+static const RpcMethod methods[] = {
+    {AGENT_METHOD_AGENT_MEASURE, &host_measure_type, .notified = on_measured},
+    {AGENT_METHOD_AGENT_MEASURE, &host_measure_type, .called = on_measure_called},
+    {NULL},
+};
 
 /* Frames as they are, over TCP or through the channel's TLS. */
 
@@ -324,8 +391,7 @@ typedef struct {
 static RpcLoop *server_loop;
 static bool bare_tls;
 static Bare **bare_agents;
-static GByteArray *bare_frame;
-static int n_bare; /* that the server has */
+static GByteArray *bare_frames[N_WAYS];
 
 static void bare_free(Bare *bare)
 {
@@ -335,7 +401,6 @@ static void bare_free(Bare *bare)
     rpc_stream_free(bare->stream);
     rpc_frames_free(bare->frames);
     g_free(bare);
-    n_bare--;
 }
 
 static void bare_write(Bare *bare, const void *data, size_t size)
@@ -367,10 +432,12 @@ static void bare_take_frames(Bare *bare)
     while (rpc_frames_next(bare->frames, &data, &size, NULL) == RPC_FRAME_WHOLE) {
         if (bare->agent >= 0) {
             answered(bare->agent);
-        } else {
-            g_autoptr(GByteArray) out = g_byte_array_new();
-            rpc_frame_append(out, data, size, 0, NULL);
-            bare_write(bare, out->data, out->len);
+            continue;
+        }
+        shared->n_received++;
+        if (size + RPC_FRAME_HEADER_BYTES == bare_frames[ANSWERED]->len) {
+            /* The whole frame, as it lies there. */
+            bare_write(bare, data - RPC_FRAME_HEADER_BYTES, size + RPC_FRAME_HEADER_BYTES);
         }
     }
 }
@@ -427,18 +494,17 @@ static void dial_bare(guint16 port)
     }
 }
 
-static void send_bare(int agent)
+static void send_bare(int agent, Way way)
 {
-    bare_write(bare_agents[agent], bare_frame->data, bare_frame->len);
+    bare_write(bare_agents[agent], bare_frames[way]->data, bare_frames[way]->len);
 }
 
 static void on_bare_accept(void *owner, uint32_t events)
 {
-    RpcWatch *listener = owner;
+    const RpcWatch *listener = owner;
     int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
         bare_new(server_loop, fd, bare_tls ? server_tls : NULL, -1);
-        n_bare++;
     }
 }
 
@@ -458,201 +524,182 @@ static int listen_tcp(guint16 *ret_port)
     return fd;
 }
 
-static double processor_seconds(void)
+enum { TCP, BARE, CHANNEL, N_TRANSPORTS };
+enum { ROW_TCP, ROW_BARE, ROW_CHANNEL, ROW_MODEL, N_ROWS };
+
+static const struct {
+    const char *name;
+    int transport;
+    bool model;
+} rows[N_ROWS] = {
+    {"frames over TCP", TCP, false},
+    {"bare channel", BARE, false},
+    {"channel", CHANNEL, false},
+    {"channel and model", CHANNEL, true},
+};
+
+static void run_server(int transport, int fd)
+{
+    static const RpcHandlers handlers = {
+        .opened = on_host_opened, .methods = methods, .closed = on_host_closed};
+    server_loop = rpc_loop_new(NULL);
+    RpcWatch watch = {.owner = &watch, .ready = on_bare_accept};
+    RpcOptions options = {.hello = hello, .tls = server_tls, .open_timeout_ms = 120000};
+    const RpcListenerOptions limits = {.grace_ms = 120000};
+    if (transport == CHANNEL) {
+        make_model();
+        require(rpc_listener_new(server_loop, fd, &options, &limits, &handlers, NULL, NULL) != NULL,
+                "cannot listen");
+    } else {
+        require(rpc_watch_add(server_loop, &watch, fd, EPOLLIN, NULL), "cannot listen");
+    }
+    g_main_loop_run(g_main_loop_new(NULL, FALSE));
+}
+
+/* The two processes of a transport. */
+typedef struct {
+    pid_t server, agents;
+    clockid_t clock; /* the server's processor time */
+    int control;     /* the agents' */
+    Shared *shared;
+} Pair;
+
+static pid_t fork_child(void)
+{
+    pid_t child = fork();
+    require(child >= 0, "cannot fork");
+    if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+    }
+    return child;
+}
+
+static void await(const Pair *pair, void *ret_data, size_t size)
+{
+    require(read(pair->control, ret_data, size) == (ssize_t)size,
+            "the agents' process has ended early");
+}
+
+static Pair start_pair(int transport)
+{
+    guint16 port = 0;
+    int fds[2], fd = listen_tcp(&port);
+    require(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0, "no socket pair");
+    bare_tls = transport == BARE;
+    shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    require(shared != MAP_FAILED, "no memory to share");
+    Pair pair = {.control = fds[0], .shared = shared, .server = fork_child()};
+    if (pair.server == 0) {
+        run_server(transport, fd);
+    }
+    close(fd);
+    pair.agents = fork_child();
+    if (pair.agents == 0) {
+        run_agents(fds[1], transport == CHANNEL ? dial_channel : dial_bare,
+                   transport == CHANNEL ? send_report : send_bare, port);
+    }
+    close(fds[1]);
+    require(clock_getcpuclockid(pair.server, &pair.clock) == 0, "no clock of the server");
+    return pair;
+}
+
+static void end_pair(const Pair *pair)
+{
+    kill(pair->agents, SIGKILL);
+    kill(pair->server, SIGKILL);
+    waitpid(pair->agents, NULL, 0);
+    waitpid(pair->server, NULL, 0);
+}
+
+/* What one row has used over all rounds. */
+typedef struct {
+    double used_s, wall_s, p50_ms, p99_ms;
+    int64_t n;
+    double least, most; /* of the ratios of single rounds */
+} Sum;
+
+static double processor_seconds(const Pair *pair)
 {
     struct timespec used;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    clock_gettime(pair->clock, &used);
     return (double)used.tv_sec + (double)used.tv_nsec / 1e9;
 }
 
-typedef struct {
-    GMainLoop *main;
-    double started_s, used_s;
+/* Returns what a report has cost. */
+static double turn(const Pair *pair, Way way, bool model, Sum *sum)
+{
+    char word = (char)way;
     Figures figures;
-} Measurement;
-
-static gboolean on_control(int fd, GIOCondition condition, gpointer data)
-{
-    Measurement *measurement = data;
-    if (measurement->started_s == 0) {
-        char ready;
-        require(read(fd, &ready, 1) == 1, "the agents' process has ended early");
-        measurement->started_s = processor_seconds();
-        return G_SOURCE_CONTINUE;
-    }
-    measurement->used_s = processor_seconds() - measurement->started_s;
-    require(read(fd, &measurement->figures, sizeof measurement->figures) ==
-                sizeof measurement->figures,
-            "the agents' process has ended early");
-    g_main_loop_quit(measurement->main);
-    return G_SOURCE_REMOVE;
+    pair->shared->with_model = model;
+    require(write(pair->control, &word, 1) == 1, "the agents' process has ended early");
+    await(pair, &word, 1);
+    double started_s = processor_seconds(pair);
+    int64_t n_before = pair->shared->n_received;
+    await(pair, &figures, sizeof figures);
+    double used_s = processor_seconds(pair) - started_s;
+    int64_t n = pair->shared->n_received - n_before;
+    require(n > 0, "nothing has come");
+    sum->used_s += used_s;
+    sum->wall_s += figures.wall_s;
+    sum->n += n;
+    sum->p50_ms = MAX(sum->p50_ms, figures.p50_ms);
+    sum->p99_ms = MAX(sum->p99_ms, figures.p99_ms);
+    return used_s / (double)n;
 }
 
-/* Runs the loop of the server until the agents have measured. */
-static double measure(const char *name, int control, pid_t child, double bare_share)
+static void start_pairs(Pair pairs[N_TRANSPORTS])
 {
-    Measurement measurement = {.main = g_main_loop_new(NULL, FALSE)};
-    g_unix_fd_add(control, G_IO_IN | G_IO_HUP, on_control, &measurement);
-    g_main_loop_run(measurement.main);
-    g_main_loop_unref(measurement.main);
-    waitpid(child, NULL, 0);
-    close(control);
-    const Figures *figures = &measurement.figures;
-    double share = measurement.used_s / figures->wall_s;
-    double rate = (double)figures->n_answers / figures->wall_s;
-    printf("%-26s %8.0f %11.1f %10.1f %9.3f %9.3f %9.2f", name, rate, 100 * share,
-           rate > 0 ? 1e6 * share / rate : 0, figures->p50_ms, figures->p99_ms, figures->opened_s);
-    if (bare_share > 0) {
-        printf("   %.2f times the bare channel", share / bare_share);
+    for (int i = 0; i < N_TRANSPORTS; i++) {
+        char word;
+        int64_t since_us = rpc_now_us();
+        pairs[i] = start_pair(i);
+        await(&pairs[i], &word, 1);
+        printf("%d connections, %s: open in %.1f s\n", n_agents, rows[i].name,
+               (double)(rpc_now_us() - since_us) / 1e6);
+        fflush(stdout);
     }
-    printf("\n");
+}
+
+static void print_row(const char *name, const Sum *sum, const Sum *bare)
+{
+    double each = sum->used_s / (double)sum->n, bare_each = bare->used_s / (double)bare->n;
+    printf("%-24s %7.0f %8.1f %8.2f %9.3f %9.3f   %.2f (%.2f to %.2f)\n", name,
+           (double)sum->n / sum->wall_s, 100 * sum->used_s / sum->wall_s, 1e6 * each, sum->p50_ms,
+           sum->p99_ms, each / bare_each, sum->least, sum->most);
+}
+
+static void print_way(Way way, const Sum sums[N_ROWS])
+{
+    printf("\n%-24s %7s %8s %8s %9s %9s   %s\n",
+           way == ONE_WAY ? "one way, as agents do:" : "answered:", "per s", "cpu %", "us each",
+           "p50 ms", "p99 ms", "times the bare channel (in a round)");
+    for (int row = 0; row < N_ROWS; row++) {
+        print_row(rows[row].name, &sums[row], &sums[ROW_BARE]);
+    }
     fflush(stdout);
-    return share;
 }
 
-/* The child has its agents' loop, the parent goes on with the server's. */
-static pid_t fork_agents(int *ret_control, void (*dial)(guint16), void (*send)(int), guint16 port)
+static void run_rounds(const Pair pairs[N_TRANSPORTS])
 {
-    int fds[2];
-    require(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0, "no socket pair");
-    pid_t child = fork();
-    require(child >= 0, "cannot fork");
-    if (child == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        close(fds[0]);
-        run_agents(fds[1], dial, send, port);
+    static Sum sums[N_WAYS][N_ROWS];
+    for (int round = 0; round < rounds; round++) {
+        for (int way = 0; way < N_WAYS; way++) {
+            double each[N_ROWS];
+            for (int row = 0; row < N_ROWS; row++) {
+                each[row] =
+                    turn(&pairs[rows[row].transport], (Way)way, rows[row].model, &sums[way][row]);
+            }
+            for (int row = 0; row < N_ROWS; row++) {
+                Sum *sum = &sums[way][row];
+                double ratio = each[row] / each[ROW_BARE];
+                sum->least = round == 0 ? ratio : MIN(sum->least, ratio);
+                sum->most = MAX(sum->most, ratio);
+            }
+        }
     }
-    close(fds[1]);
-    *ret_control = fds[0];
-    return child;
-}
-
-static double bench_bare(const char *name, bool tls)
-{
-    bare_tls = tls;
-    guint16 port = 0;
-    int control, fd = listen_tcp(&port);
-    json_t *call = rpc_message_call(1000000, "agent.report", report);
-    bare_frame = g_byte_array_new();
-    rpc_message_frame(bare_frame, call, 0, NULL);
-    json_decref(call);
-    pid_t child = fork_agents(&control, dial_bare, send_bare, port);
-    server_loop = rpc_loop_new(NULL);
-    RpcWatch listener = {.owner = &listener, .ready = on_bare_accept};
-    rpc_watch_add(server_loop, &listener, fd, EPOLLIN, NULL);
-    double share = measure(name, control, child, 0);
-    while (n_bare > 0) {
-        g_main_context_iteration(NULL, TRUE);
+    for (int way = 0; way < N_WAYS; way++) {
+        print_way((Way)way, sums[way]);
     }
-    rpc_watch_remove(server_loop, &listener);
-    close(fd);
-    rpc_loop_free(server_loop);
-    return share;
-}
-
-static void bench_channel(const char *name, const RpcHandlers *handlers, double bare_share)
-{
-    RpcOptions options = {.hello = hello, .tls = server_tls, .open_timeout_ms = 120000};
-    const RpcListenerOptions limits = {.grace_ms = 120000};
-    guint16 port = 0;
-    int control, fd = listen_tcp(&port);
-    pid_t child = fork_agents(&control, dial_channel, send_report, port);
-    RpcLoop *loop = rpc_loop_new(NULL);
-    g_autoptr(GError) error = NULL;
-    RpcListener *listener = rpc_listener_new(loop, fd, &options, &limits, handlers, NULL, &error);
-    require(listener != NULL, error != NULL ? error->message : "cannot listen");
-    measure(name, control, child, bare_share);
-    rpc_listener_free(listener);
-    rpc_loop_free(loop);
-}
-
-/* The server's process is killed and another one starts: when are all agents back? */
-
-static int storm_control, n_up;
-
-static void on_client_up(RpcClient *client, void *data)
-{
-    if (++n_up == n_agents) {
-        require(write(storm_control, "u", 1) == 1, "no parent");
-    }
-}
-
-static void on_client_down(RpcClient *client, const GError *reason, void *data)
-{
-    n_up--;
-}
-
-static void run_clients(guint16 port)
-{
-    const RpcClientHandlers handlers = {.up = on_client_up, .down = on_client_down};
-    const RpcOptions options = {.hello = hello, .tls = agent_tls, .server_name = "manager"};
-    RpcLoop *loop = rpc_loop_new(NULL);
-    g_autofree char *address = g_strdup_printf("127.0.0.1:%u", port);
-    for (int i = 0; i < n_agents; i++) {
-        require(rpc_client_new(loop, address, &options, NULL, &handlers, NULL, NULL) != NULL,
-                "cannot make a client");
-    }
-    g_main_loop_run(g_main_loop_new(NULL, FALSE));
-}
-
-static void run_server(guint16 port)
-{
-    const RpcHandlers handlers = {.call = on_report};
-    const RpcOptions options = {.hello = hello, .tls = server_tls};
-    int fd = listen_tcp(&port);
-    RpcLoop *loop = rpc_loop_new(NULL);
-    require(rpc_listener_new(loop, fd, &options, NULL, &handlers, NULL, NULL) != NULL,
-            "cannot listen");
-    g_main_loop_run(g_main_loop_new(NULL, FALSE));
-}
-
-static pid_t fork_running(void (*run)(guint16 port), guint16 port)
-{
-    pid_t child = fork();
-    require(child >= 0, "cannot fork");
-    if (child == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        run(port);
-        _exit(0);
-    }
-    return child;
-}
-
-static double seconds_until_all_up(int control, int64_t since_us)
-{
-    char up;
-    require(read(control, &up, 1) == 1, "the agents' process has ended early");
-    return (double)(rpc_now_us() - since_us) / 1e6;
-}
-
-static void end(pid_t child)
-{
-    kill(child, SIGKILL);
-    waitpid(child, NULL, 0);
-}
-
-static void bench_storm(void)
-{
-    int fds[2];
-    guint16 port = 0;
-    close(listen_tcp(&port));
-    require(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0, "no socket pair");
-    storm_control = fds[1];
-    pid_t server = fork_running(run_server, port);
-    int64_t since_us = rpc_now_us();
-    pid_t clients = fork_running(run_clients, port);
-    close(fds[1]);
-    double first_s = seconds_until_all_up(fds[0], since_us);
-    since_us = rpc_now_us();
-    end(server);
-    server = fork_running(run_server, port);
-    double again_s = seconds_until_all_up(fds[0], since_us);
-    printf("\nclients that reconnect: all up after %.1f s, all back %.1f s after the server's "
-           "kill -9\n",
-           first_s, again_s);
-    end(clients);
-    end(server);
-    close(fds[0]);
 }
 
 static void make_certificates(void)
@@ -669,8 +716,6 @@ static void make_certificates(void)
     server_tls = rpc_tls_new(identity->certificate, server->certificate, server->key, &error);
     agent_tls = rpc_tls_new(identity->certificate, agent->certificate, agent->key, &error);
     require(server_tls != NULL && agent_tls != NULL, error != NULL ? error->message : "no TLS");
-    g_autoptr(GBytes) secret = rpc_ticket_secret_new();
-    require(rpc_tls_give_tickets(server_tls, secret, NULL), "no tickets");
 }
 
 static void allow_files(void)
@@ -687,8 +732,9 @@ static void allow_files(void)
 int main(int argc, char **argv)
 {
     const GOptionEntry entries[] = {
-        {"agents", 'n', 0, G_OPTION_ARG_INT, &n_agents, "How many agents (10000)", "N"},
-        {"seconds", 's', 0, G_OPTION_ARG_INT, &seconds, "How long each is measured (5)", "S"},
+        {"agents", 'n', 0, G_OPTION_ARG_INT, &n_agents, "How many agents [10000]", "N"},
+        {"seconds", 's', 0, G_OPTION_ARG_INT, &seconds, "of a turn [3]", "S"},
+        {"rounds", 'r', 0, G_OPTION_ARG_INT, &rounds, "of turns [3]", "N"},
         {NULL},
     };
     g_autoptr(GOptionContext) context = g_option_context_new("- what the agent channel costs");
@@ -696,23 +742,21 @@ int main(int argc, char **argv)
     g_autoptr(GError) error = NULL;
     require(g_option_context_parse(context, &argc, &argv, &error),
             error != NULL ? error->message : "");
-    require(n_agents > 0 && seconds > 0, "--agents and --seconds are above 0");
+    require(n_agents > 0 && seconds > 0 && rounds > 0, "all numbers are above 0");
     allow_files();
     hello = rpc_hello_new("bench", 1, 0, NULL, NULL);
-    report = report_new();
-    printf("%d agents, one report of %d bytes a second each, %d s\n\n", n_agents, REPORT_BYTES,
-           seconds);
-    printf("%-26s %8s %11s %10s %9s %9s %9s\n", "", "per s", "server cpu%", "us/report", "p50 ms",
-           "p99 ms", "opened s");
-    const RpcHandlers echo = {.call = on_report};
-    const RpcHandlers model = {
-        .opened = on_host_opened, .call = on_measured, .closed = on_host_closed};
+    for (int way = 0; way < N_WAYS; way++) {
+        bare_frames[way] = frame_new((Way)way);
+    }
+    printf("%d agents, one report of %u bytes (one way) or %u (answered) a second each; %d rounds "
+           "of %d s a row\n",
+           n_agents, bare_frames[ONE_WAY]->len, bare_frames[ANSWERED]->len, rounds, seconds);
     make_certificates();
-    make_model();
-    bench_bare("frames over TCP", false);
-    double bare_share = bench_bare("bare channel", true);
-    bench_channel("channel", &echo, bare_share);
-    bench_channel("channel and model", &model, bare_share);
-    bench_storm();
+    Pair pairs[N_TRANSPORTS];
+    start_pairs(pairs);
+    run_rounds(pairs);
+    for (int i = 0; i < N_TRANSPORTS; i++) {
+        end_pair(&pairs[i]);
+    }
     return 0;
 }
