@@ -39,6 +39,10 @@ const char *berth_place_strerror(BerthPlaceResult result)
         return "two hard rules cannot both hold";
     case BERTH_PLACE_ERROR_CYCLE:
         return "the rules lead back to where they began";
+    case BERTH_PLACE_ERROR_FILE:
+        return "the bytes are not those of a fleet";
+    case BERTH_PLACE_ERROR_WRITE:
+        return "the bytes could not be written";
     }
     return "unknown result";
 }

@@ -54,7 +54,7 @@ bool group_reserve(Group *group, uint32_t more)
     return true;
 }
 
-uint32_t group_raise(Group *group, uint32_t level, uint32_t domain)
+uint32_t group_add(Group *group, uint32_t level, uint32_t domain, uint32_t count)
 {
     uint64_t key = group_key(level, domain);
     GroupEntry *entry = &group->buckets[find(group, key)];
@@ -64,7 +64,14 @@ uint32_t group_raise(Group *group, uint32_t level, uint32_t domain)
         group->n_entries++;
         group->n_domains[level]++;
     }
-    return entry->count++;
+    uint32_t before = entry->count;
+    entry->count += count;
+    return before;
+}
+
+uint32_t group_raise(Group *group, uint32_t level, uint32_t domain)
+{
+    return group_add(group, level, domain, 1);
 }
 
 /* Empties a bucket and moves up those behind it that would not be found any more. */
@@ -93,21 +100,6 @@ uint32_t group_lower(Group *group, uint32_t level, uint32_t domain)
         group->n_domains[level]--;
     }
     return before;
-}
-
-bool group_copy(Group *to, const Group *from)
-{
-    Group copy = *from;
-
-    if (from->n_buckets > 0) {
-        copy.buckets = malloc(from->n_buckets * sizeof *copy.buckets);
-        if (copy.buckets == NULL) {
-            return false;
-        }
-        memcpy(copy.buckets, from->buckets, from->n_buckets * sizeof *copy.buckets);
-    }
-    *to = copy;
-    return true;
 }
 
 void group_clear(Group *group)

@@ -41,5 +41,7 @@ bool group_reserve(Group *group, uint32_t more);
 uint32_t group_raise(Group *group, uint32_t level, uint32_t domain);
 uint32_t group_lower(Group *group, uint32_t level, uint32_t domain);
 
-bool group_copy(Group *to, const Group *from);
+/* So many more at once, at least one. */
+uint32_t group_add(Group *group, uint32_t level, uint32_t domain, uint32_t count);
+
 void group_clear(Group *group);

@@ -77,6 +77,8 @@ typedef enum {
     BERTH_PLACE_ERROR_UNDERFLOW = -11,     /* more would leave a host than entered it */
     BERTH_PLACE_ERROR_CONTRADICTION = -12, /* two hard rules that cannot both hold */
     BERTH_PLACE_ERROR_CYCLE = -13,         /* rules that lead back to where they began */
+    BERTH_PLACE_ERROR_FILE = -14,          /* bytes that are no fleet (place/file.h) */
+    BERTH_PLACE_ERROR_WRITE = -15,         /* the caller could not write */
 } BerthPlaceResult;
 
 /* One line for a person, without a full stop; never NULL. */

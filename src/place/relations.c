@@ -81,6 +81,7 @@ Relations *relations_ensure(BerthPlace *place)
         return NULL;
     }
     relations->n_levels = 1;
+    relations->oldest = relations->youngest = BERTH_PLACE_NONE;
     if (!reserve_slots(relations, place->slots)) {
         relations_free(relations);
         return NULL;

@@ -26,6 +26,7 @@ typedef struct {
 typedef struct {
     BerthPlaceRule rule;
     bool present;
+    uint32_t older, younger; /* those added just before and after, or NONE */
 } Rule;
 
 /* Which rules name a group: by number, in the order in which they were added. */
@@ -45,6 +46,7 @@ typedef struct Relations {
     RuleList *rules_of;
     uint32_t n_rules; /* length of `rules` */
     Rule *rules;
+    uint32_t oldest, youngest;                   /* rules by time of addition, or NONE */
     Group alone;                                 /* hard rules ALONE with a member there */
     uint32_t n_alone_at[BERTH_PLACE_MAX_LEVELS]; /* hard rules ALONE, by level */
     RuleList alone_soft;                         /* the soft ones; few, so looked at one by one */
@@ -55,6 +57,13 @@ typedef struct Relations {
 static inline uint32_t relations_domain(const Relations *relations, uint32_t level, uint32_t host)
 {
     return level == 0 ? host : relations->levels[level].domain_of[host];
+}
+
+/* Whether a rule of this kind speaks of two groups. */
+static inline bool relations_names_b(const BerthPlaceRule *rule)
+{
+    return rule->kind == BERTH_PLACE_TOGETHER || rule->kind == BERTH_PLACE_APART ||
+           rule->kind == BERTH_PLACE_NEAR;
 }
 
 static inline const Group *relations_group(const Relations *relations, uint32_t group)
@@ -87,6 +96,12 @@ void relations_host_removed(BerthPlace *place, uint32_t host, bool was_enabled);
 void relations_host_enabled(BerthPlace *place, uint32_t host, bool enabled);
 BerthPlaceResult relations_copy(const BerthPlace *from, BerthPlace *to);
 void relations_free(Relations *relations);
+
+/* For a fleet that is loaded: how many VMs a host has, and afterwards, as long as there is no rule,
+ * how many of them are of a group. At least one each. */
+BerthPlaceResult relations_load_vms(BerthPlace *place, uint32_t host, uint32_t count);
+BerthPlaceResult relations_load_members(BerthPlace *place, uint32_t host, uint32_t group,
+                                        uint32_t count);
 
 /* NULL, or the first invariant that does not hold. */
 const char *relations_check(const BerthPlace *place);

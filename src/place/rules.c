@@ -73,37 +73,24 @@ static BerthPlaceResult check_groups(const uint32_t *groups, uint32_t n_groups)
     return BERTH_PLACE_OK;
 }
 
-static void group_enters(Relations *relations, uint32_t host, uint32_t number)
+/* A VM of a group comes to a host or leaves it. */
+static void group_moves(Relations *relations, uint32_t host, uint32_t number, bool comes)
 {
+    uint32_t (*count)(Group *, uint32_t, uint32_t) = comes ? group_raise : group_lower;
     Group *group = &relations->groups[number];
 
-    group->members++;
+    group->members += comes ? 1u : -1u;
     for (uint32_t l = 0; l < relations->n_levels; l++) {
         uint32_t domain = relations_domain(relations, l, host);
-        if (domain != BERTH_PLACE_NONE && group_raise(group, l, domain) == 0) {
+        if (domain != BERTH_PLACE_NONE && count(group, l, domain) == (comes ? 0u : 1u)) {
             for (uint32_t n = alone_rules_at(relations, number, l); n > 0; n--) {
-                group_raise(&relations->alone, l, domain);
+                count(&relations->alone, l, domain);
             }
         }
     }
 }
 
-static void group_leaves(Relations *relations, uint32_t host, uint32_t number)
-{
-    Group *group = &relations->groups[number];
-
-    group->members--;
-    for (uint32_t l = 0; l < relations->n_levels; l++) {
-        uint32_t domain = relations_domain(relations, l, host);
-        if (domain != BERTH_PLACE_NONE && group_lower(group, l, domain) == 1) {
-            for (uint32_t n = alone_rules_at(relations, number, l); n > 0; n--) {
-                group_lower(&relations->alone, l, domain);
-            }
-        }
-    }
-}
-
-static void count_vm(Relations *relations, uint32_t host, uint32_t change)
+static void count_vms(Relations *relations, uint32_t host, uint32_t change)
 {
     relations->vms[host] += change;
     for (uint32_t l = 1; l < relations->n_levels; l++) {
@@ -112,6 +99,36 @@ static void count_vm(Relations *relations, uint32_t host, uint32_t change)
             relations->levels[l].domains[domain].vms += change;
         }
     }
+}
+
+BerthPlaceResult relations_load_vms(BerthPlace *place, uint32_t host, uint32_t count)
+{
+    Relations *relations = relations_ensure(place);
+
+    if (relations == NULL) {
+        return BERTH_PLACE_ERROR_NO_MEMORY;
+    }
+    count_vms(relations, host, count);
+    return BERTH_PLACE_OK;
+}
+
+BerthPlaceResult relations_load_members(BerthPlace *place, uint32_t host, uint32_t number,
+                                        uint32_t count)
+{
+    Relations *relations = place->relations;
+
+    if (!reserve_group(relations, number) ||
+        !group_reserve(&relations->groups[number], relations->n_levels)) {
+        return BERTH_PLACE_ERROR_NO_MEMORY;
+    }
+    relations->groups[number].members += count;
+    for (uint32_t l = 0; l < relations->n_levels; l++) {
+        uint32_t domain = relations_domain(relations, l, host);
+        if (domain != BERTH_PLACE_NONE) {
+            group_add(&relations->groups[number], l, domain, count);
+        }
+    }
+    return BERTH_PLACE_OK;
 }
 
 BerthPlaceResult berth_place_enter(BerthPlace *place, uint32_t host, const uint32_t *groups,
@@ -138,9 +155,9 @@ BerthPlaceResult berth_place_enter(BerthPlace *place, uint32_t host, const uint3
     if (!group_reserve(&relations->alone, n_groups * relations->n_levels)) {
         return BERTH_PLACE_ERROR_NO_MEMORY;
     }
-    count_vm(relations, host, 1);
+    count_vms(relations, host, 1);
     for (uint32_t i = 0; i < n_groups; i++) {
-        group_enters(relations, host, groups[i]);
+        group_moves(relations, host, groups[i], true);
     }
     return BERTH_PLACE_OK;
 }
@@ -166,9 +183,9 @@ BerthPlaceResult berth_place_leave(BerthPlace *place, uint32_t host, const uint3
         }
     }
     for (uint32_t i = 0; i < n_groups; i++) {
-        group_leaves(relations, host, groups[i]);
+        group_moves(relations, host, groups[i], false);
     }
-    count_vm(relations, host, -1u);
+    count_vms(relations, host, -1u);
     return BERTH_PLACE_OK;
 }
 
@@ -187,11 +204,9 @@ uint32_t berth_place_members(const BerthPlace *place, uint32_t group, uint32_t h
 
 static BerthPlaceResult check_rule(const BerthPlace *place, const BerthPlaceRule *rule)
 {
-    bool names_b = rule->kind == BERTH_PLACE_TOGETHER || rule->kind == BERTH_PLACE_APART ||
-                   rule->kind == BERTH_PLACE_NEAR;
-
     if (rule->struct_size < sizeof *rule || (unsigned)rule->kind > BERTH_PLACE_NEAR ||
-        rule->a >= BERTH_PLACE_MAX_GROUP || (names_b && rule->b >= BERTH_PLACE_MAX_GROUP) ||
+        rule->a >= BERTH_PLACE_MAX_GROUP ||
+        (relations_names_b(rule) && rule->b >= BERTH_PLACE_MAX_GROUP) ||
         rule->level >= berth_place_n_levels(place) ||
         (rule->kind == BERTH_PLACE_SPREAD) != (rule->skew > 0) ||
         rule->skew > BERTH_PLACE_MAX_HOSTS ||
@@ -294,15 +309,22 @@ static void strike(RuleList *list, uint32_t number)
 
 static bool names_another(const BerthPlaceRule *rule)
 {
-    return (rule->kind == BERTH_PLACE_TOGETHER || rule->kind == BERTH_PLACE_APART ||
-            rule->kind == BERTH_PLACE_NEAR) &&
-           rule->b != rule->a;
+    return relations_names_b(rule) && rule->b != rule->a;
+}
+
+/* The end of the list by time of addition, or the link between two of it. */
+static void link_rules(Relations *relations, uint32_t older, uint32_t younger)
+{
+    *(older != BERTH_PLACE_NONE ? &relations->rules[older].younger : &relations->oldest) = younger;
+    *(younger != BERTH_PLACE_NONE ? &relations->rules[younger].older : &relations->youngest) =
+        older;
 }
 
 static void unregister(Relations *relations, uint32_t number)
 {
     const BerthPlaceRule *rule = &relations->rules[number].rule;
 
+    link_rules(relations, relations->rules[number].older, relations->rules[number].younger);
     strike(&relations->rules_of[rule->a], number);
     if (names_another(rule)) {
         strike(&relations->rules_of[rule->b], number);
@@ -317,6 +339,8 @@ static void unregister(Relations *relations, uint32_t number)
 static bool enlist(Relations *relations, uint32_t number, const BerthPlaceRule *rule)
 {
     relations->rules[number] = (Rule){.rule = *rule, .present = true};
+    link_rules(relations, relations->youngest, number);
+    link_rules(relations, number, BERTH_PLACE_NONE);
     if (append(&relations->rules_of[rule->a], number) &&
         (!names_another(rule) || append(&relations->rules_of[rule->b], number)) &&
         (rule->kind != BERTH_PLACE_ALONE || rule->weight == 0 ||

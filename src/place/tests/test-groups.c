@@ -33,24 +33,9 @@ static void test_counts_are_those_of_a_table(void)
     group_clear(&group);
 }
 
-static void test_a_copy_is_another(void)
-{
-    Group group = {0}, copy;
-
-    g_assert_true(group_reserve(&group, 1));
-    group_raise(&group, 0, 5);
-    g_assert_true(group_copy(&copy, &group));
-    group_lower(&group, 0, 5);
-    g_assert_cmpuint(group_count(&copy, 0, 5), ==, 1);
-    g_assert_cmpuint(group_count(&group, 0, 5), ==, 0);
-    group_clear(&group);
-    group_clear(&copy);
-}
-
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/place/groups/counts-are-those-of-a-table", test_counts_are_those_of_a_table);
-    g_test_add_func("/place/groups/a-copy-is-another", test_a_copy_is_another);
     return g_test_run();
 }
