@@ -415,6 +415,12 @@ static BerthPlaceResult read_group(Reader *reader, const uint8_t *at, uint32_t g
     const BerthPlace *place = reader->place;
     uint32_t last = 0;
 
+    if (place->relations == NULL) {
+        return refuse(reader, at, "a group where there are no VMs");
+    }
+    if (relations_load_group(reader->place, group, n) != BERTH_PLACE_OK) {
+        return BERTH_PLACE_ERROR_NO_MEMORY;
+    }
     for (uint32_t i = 0; i < n; i++, at += 8) {
         uint32_t host = format_u32(at), count = format_u32(at + 4);
         if (i > 0 && host <= last) {
@@ -423,12 +429,10 @@ static BerthPlaceResult read_group(Reader *reader, const uint8_t *at, uint32_t g
         if (!fleet_has(place, host)) {
             return refuse(reader, at, "there is no host of this number");
         }
-        if (count == 0 || place->relations == NULL || count > place->relations->vms[host]) {
+        if (count == 0 || count > place->relations->vms[host]) {
             return refuse(reader, at + 4, "a group has no VM, or more than its host, on a host");
         }
-        if (relations_load_members(reader->place, host, group, count) != BERTH_PLACE_OK) {
-            return BERTH_PLACE_ERROR_NO_MEMORY;
-        }
+        relations_load_members(reader->place, host, group, count);
         last = host;
     }
     return BERTH_PLACE_OK;
@@ -441,7 +445,8 @@ static BerthPlaceResult read_groups(Reader *reader)
 
     while (left > 0) {
         uint32_t group = left >= 8 ? format_u32(at) : 0, n = left >= 8 ? format_u32(at + 4) : 0;
-        if (n == 0 || group < least || group >= BERTH_PLACE_MAX_GROUP || n > (left - 8) / 8) {
+        if (n == 0 || group < least || group >= BERTH_PLACE_MAX_GROUP || n > reader->n_hosts ||
+            n > (left - 8) / 8) {
             return refuse(reader, at, "groups are not in rising order, or one is cut off");
         }
         BerthPlaceResult result = read_group(reader, at + 8, group, n);

@@ -33,6 +33,9 @@ typedef struct {
 typedef struct {
     uint32_t n, room;
     uint32_t *rules;
+    uint32_t walk;  /* the last walk along rules that came by, */
+    uint32_t next;  /* the group that it looks at next, */
+    uint32_t begin; /* and the rule with which its way to here began */
 } RuleList;
 
 typedef struct Relations {
@@ -47,6 +50,7 @@ typedef struct Relations {
     uint32_t n_rules; /* length of `rules` */
     Rule *rules;
     uint32_t oldest, youngest;                   /* rules by time of addition, or NONE */
+    uint32_t walk;                               /* the number of the last walk */
     Group alone;                                 /* hard rules ALONE with a member there */
     uint32_t n_alone_at[BERTH_PLACE_MAX_LEVELS]; /* hard rules ALONE, by level */
     RuleList alone_soft;                         /* the soft ones; few, so looked at one by one */
@@ -97,11 +101,11 @@ void relations_host_enabled(BerthPlace *place, uint32_t host, bool enabled);
 BerthPlaceResult relations_copy(const BerthPlace *from, BerthPlace *to);
 void relations_free(Relations *relations);
 
-/* For a fleet that is loaded: how many VMs a host has, and afterwards, as long as there is no rule,
- * how many of them are of a group. At least one each. */
+/* For a fleet that is loaded: how many VMs a host has; afterwards, as long as there is no rule, for a
+ * group that comes with members on so many hosts how many there are on each. All at least one. */
 BerthPlaceResult relations_load_vms(BerthPlace *place, uint32_t host, uint32_t count);
-BerthPlaceResult relations_load_members(BerthPlace *place, uint32_t host, uint32_t group,
-                                        uint32_t count);
+BerthPlaceResult relations_load_group(BerthPlace *place, uint32_t group, uint32_t n_hosts);
+void relations_load_members(BerthPlace *place, uint32_t host, uint32_t group, uint32_t count);
 
 /* NULL, or the first invariant that does not hold. */
 const char *relations_check(const BerthPlace *place);

@@ -112,15 +112,20 @@ BerthPlaceResult relations_load_vms(BerthPlace *place, uint32_t host, uint32_t c
     return BERTH_PLACE_OK;
 }
 
-BerthPlaceResult relations_load_members(BerthPlace *place, uint32_t host, uint32_t number,
-                                        uint32_t count)
+BerthPlaceResult relations_load_group(BerthPlace *place, uint32_t number, uint32_t n_hosts)
 {
     Relations *relations = place->relations;
 
-    if (!reserve_group(relations, number) ||
-        !group_reserve(&relations->groups[number], relations->n_levels)) {
-        return BERTH_PLACE_ERROR_NO_MEMORY;
-    }
+    return reserve_group(relations, number) &&
+                   group_reserve(&relations->groups[number], n_hosts * relations->n_levels)
+               ? BERTH_PLACE_OK
+               : BERTH_PLACE_ERROR_NO_MEMORY;
+}
+
+void relations_load_members(BerthPlace *place, uint32_t host, uint32_t number, uint32_t count)
+{
+    Relations *relations = place->relations;
+
     relations->groups[number].members += count;
     for (uint32_t l = 0; l < relations->n_levels; l++) {
         uint32_t domain = relations_domain(relations, l, host);
@@ -128,7 +133,6 @@ BerthPlaceResult relations_load_members(BerthPlace *place, uint32_t host, uint32
             group_add(&relations->groups[number], l, domain, count);
         }
     }
-    return BERTH_PLACE_OK;
 }
 
 BerthPlaceResult berth_place_enter(BerthPlace *place, uint32_t host, const uint32_t *groups,
@@ -217,24 +221,36 @@ static BerthPlaceResult check_rule(const BerthPlace *place, const BerthPlaceRule
                                                                  : BERTH_PLACE_OK;
 }
 
-/* Whether hard TOGETHER rules up to a level lead from one group to another. The rules have no
- * cycle, so the walk ends; `steps` bounds it all the same. `ret_last`: the last rule of the way. */
-static bool leads_to(const Relations *relations, uint32_t from, uint32_t to, uint32_t level,
-                     uint32_t steps, uint32_t *ret_last)
+/* Whether hard TOGETHER rules up to a level lead from one group to another; each group is looked at
+ * once. `ret_rule`: the rule with which the way begins. */
+static bool leads_to(Relations *relations, uint32_t from, uint32_t to, uint32_t level,
+                     uint32_t *ret_rule)
 {
-    if (from >= relations->n_groups || steps == 0) {
+    uint32_t last = from, walk = ++relations->walk;
+
+    if (from >= relations->n_groups) {
         return false;
     }
-    const RuleList *list = &relations->rules_of[from];
-    for (uint32_t i = 0; i < list->n; i++) {
-        const BerthPlaceRule *rule = &relations->rules[list->rules[i]].rule;
-        if (rule->kind != BERTH_PLACE_TOGETHER || rule->weight > 0 || rule->a != from ||
-            rule->b == from || rule->level > level) {
-            continue;
-        }
-        if (rule->b == to || leads_to(relations, rule->b, to, level, steps - 1, ret_last)) {
-            *ret_last = list->rules[i];
-            return true;
+    relations->rules_of[from].walk = walk;
+    relations->rules_of[from].next = BERTH_PLACE_NONE;
+    for (uint32_t at = from; at != BERTH_PLACE_NONE; at = relations->rules_of[at].next) {
+        const RuleList *list = &relations->rules_of[at];
+        for (uint32_t i = 0; i < list->n; i++) {
+            const BerthPlaceRule *rule = &relations->rules[list->rules[i]].rule;
+            if (rule->kind != BERTH_PLACE_TOGETHER || rule->weight > 0 || rule->a != at ||
+                rule->level > level || relations->rules_of[rule->b].walk == walk) {
+                continue;
+            }
+            RuleList *reached = &relations->rules_of[rule->b];
+            reached->walk = walk;
+            reached->next = BERTH_PLACE_NONE;
+            reached->begin = at == from ? list->rules[i] : list->begin;
+            if (rule->b == to) {
+                *ret_rule = reached->begin;
+                return true;
+            }
+            relations->rules_of[last].next = rule->b;
+            last = rule->b;
         }
     }
     return false;
@@ -242,12 +258,12 @@ static bool leads_to(const Relations *relations, uint32_t from, uint32_t to, uin
 
 /* Whether a TOGETHER rule binds two groups within a level: the groups are one, or one leads to the
  * other. A group is bound to itself only by a rule that says so. */
-static bool are_bound(const Relations *relations, uint32_t a, uint32_t b, uint32_t level,
+static bool are_bound(Relations *relations, uint32_t a, uint32_t b, uint32_t level,
                       uint32_t *ret_rule)
 {
     if (a != b) {
-        return leads_to(relations, a, b, level, relations->n_rules, ret_rule) ||
-               leads_to(relations, b, a, level, relations->n_rules, ret_rule);
+        return leads_to(relations, a, b, level, ret_rule) ||
+               leads_to(relations, b, a, level, ret_rule);
     }
     for (uint32_t i = 0; a < relations->n_groups && i < relations->rules_of[a].n; i++) {
         const BerthPlaceRule *rule = &relations->rules[relations->rules_of[a].rules[i]].rule;
@@ -262,8 +278,7 @@ static bool are_bound(const Relations *relations, uint32_t a, uint32_t b, uint32
 
 /* Whether a hard rule APART or ALONE is made impossible by the hard TOGETHER rules that are there, and
  * by which. */
-static bool is_impossible(const Relations *relations, const BerthPlaceRule *rule,
-                          uint32_t *ret_other)
+static bool is_impossible(Relations *relations, const BerthPlaceRule *rule, uint32_t *ret_other)
 {
     if (rule->kind == BERTH_PLACE_APART) {
         return are_bound(relations, rule->a, rule->b, rule->level, ret_other);
@@ -390,7 +405,7 @@ static void mark_alone(Relations *relations, const BerthPlaceRule *rule, bool pr
 }
 
 /* Whether a hard rule that is enlisted and those that were there before can hold together. */
-static BerthPlaceResult check_contradictions(const Relations *relations, uint32_t number,
+static BerthPlaceResult check_contradictions(Relations *relations, uint32_t number,
                                              uint32_t *ret_other)
 {
     const BerthPlaceRule *rule = &relations->rules[number].rule;
@@ -409,13 +424,12 @@ static BerthPlaceResult check_contradictions(const Relations *relations, uint32_
     return BERTH_PLACE_OK;
 }
 
-static BerthPlaceResult check_cycle(const Relations *relations, const BerthPlaceRule *rule,
+static BerthPlaceResult check_cycle(Relations *relations, const BerthPlaceRule *rule,
                                     uint32_t *ret_other)
 {
     bool leads_back = rule->kind == BERTH_PLACE_TOGETHER && rule->weight == 0 &&
                       rule->a != rule->b &&
-                      leads_to(relations, rule->b, rule->a, BERTH_PLACE_MAX_LEVELS,
-                               relations->n_rules, ret_other);
+                      leads_to(relations, rule->b, rule->a, BERTH_PLACE_MAX_LEVELS, ret_other);
 
     return leads_back ? BERTH_PLACE_ERROR_CYCLE : BERTH_PLACE_OK;
 }

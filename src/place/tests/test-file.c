@@ -195,7 +195,7 @@ static void test_a_changed_number_is_refused_or_another_fleet(void)
     GRand *rand = g_rand_new_with_seed((guint32)parameter("BERTH_PLACE_SEED", 1));
     uint64_t refused = 0, accepted = 0;
 
-    for (int64_t n = parameter("BERTH_PLACE_FILES", 300); n > 0; n--) {
+    for (int64_t n = parameter("BERTH_PLACE_FILES", 300) / 12; n > 0; n--) {
         BerthPlace *place = new_fleet(rand);
         g_autoptr(GByteArray) file = file_save(place);
         for (int i = 0; i < 40; i++) {

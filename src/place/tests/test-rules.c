@@ -114,6 +114,29 @@ static void test_contradictions_are_refused_with_the_other_rule(void)
     berth_place_free(place);
 }
 
+/* Sixty steps with two groups each: 2^60 ways lead from the first to the last. */
+static void test_many_ways_are_walked_once(void)
+{
+    BerthPlace *place = new_fleet();
+    uint32_t number = 0, other = 99;
+
+    for (uint32_t step = 0; step < 60; step++) {
+        for (uint32_t i = 0; i < 4; i++, number++) {
+            BerthPlaceRule rule = {
+                .kind = BERTH_PLACE_TOGETHER, .a = 2 * step + i / 2, .b = 2 * step + 2 + i % 2};
+            g_assert_cmpint(add(place, number, rule, NULL), ==, BERTH_PLACE_OK);
+        }
+    }
+    g_assert_cmpint(
+        add(place, number, (BerthPlaceRule){.kind = BERTH_PLACE_APART, .a = 0, .b = 500}, NULL), ==,
+        BERTH_PLACE_OK);
+    g_assert_cmpint(add(place, number + 1,
+                        (BerthPlaceRule){.kind = BERTH_PLACE_APART, .a = 0, .b = 121}, &other),
+                    ==, BERTH_PLACE_ERROR_CONTRADICTION);
+    g_assert_cmpuint(other, <, 2);
+    berth_place_free(place);
+}
+
 static void test_rules_out_of_range_are_refused(void)
 {
     BerthPlace *place = new_fleet();
@@ -143,6 +166,7 @@ int main(int argc, char **argv)
     g_test_add_func("/place/rules/spread-and-near", test_spread_and_near);
     g_test_add_func("/place/rules/contradictions-are-refused-with-the-other-rule",
                     test_contradictions_are_refused_with_the_other_rule);
+    g_test_add_func("/place/rules/many-ways-are-walked-once", test_many_ways_are_walked_once);
     g_test_add_func("/place/rules/out-of-range-is-refused", test_rules_out_of_range_are_refused);
     return g_test_run();
 }
