@@ -24,7 +24,7 @@
 #include <unistd.h>
 
 #include "bench/simd-scan.h"
-#include "place/index.h"
+#include "place/place.h"
 
 #define DIMS 5
 #define SHAPES 10
@@ -204,7 +204,7 @@ static void fill_at_random(Run *run)
 static void prepare(Run *run)
 {
     for (int i = 0; i < SIZES; i++) {
-        index_prepare(run->place, run->policy, run->is_continuous ? NULL : run->sizes[i]);
+        berth_place_prepare(run->place, run->policy, run->is_continuous ? NULL : run->sizes[i]);
     }
 }
 

@@ -528,6 +528,12 @@ GPtrArray *fleet_try(ClusterCore *core, const char *tenant, const VmSpec *spec, 
         return NULL;
     }
     g_autoptr(GPtrArray) hosts = g_ptr_array_new();
+    if (berth_place_begin(core->place) != BERTH_PLACE_OK) {
+        berth_error_set(error, BERTH_ERROR_UNAVAILABLE, NULL, NULL, "try again later",
+                        "there is no memory to try placements");
+        fleet_request_clear(&request);
+        return NULL;
+    }
     while ((int64_t)hosts->len < count) {
         BerthPlaceDecision decision = {.struct_size = sizeof decision};
         if (berth_place_find(core->place, &request.request, &decision) != BERTH_PLACE_OK) {
@@ -544,11 +550,7 @@ GPtrArray *fleet_try(ClusterCore *core, const char *tenant, const VmSpec *spec, 
         berth_place_enter(core->place, decision.host, request.groups, request.request.n_groups);
         g_ptr_array_add(hosts, core->by_handle->pdata[decision.host]);
     }
-    for (guint i = 0; i < hosts->len; i++) {
-        const ClusterHost *host = hosts->pdata[i];
-        berth_place_leave(core->place, host->place, request.groups, request.request.n_groups);
-        berth_place_give(core->place, host->place, request.vector.amount);
-    }
+    berth_place_rollback(core->place);
     fleet_request_clear(&request);
     return (int64_t)hosts->len == count ? g_steal_pointer(&hosts) : NULL;
 }

@@ -10,30 +10,13 @@
 /* More of one size than anybody asks for; the count then says "at least". */
 #define MOST_COUNTED 100000
 
-/* A copy of the engine takes the live one's place while a question is asked, so that requests,
- * refusals and rules are those of the live code. */
-typedef struct {
-    ClusterCore *core;
-    BerthPlace *live;
-} WhatIf;
-
-static bool what_if_begin(WhatIf *what_if, ClusterCore *core, GError **error)
+/* Questions are asked of the live engine, so that requests, refusals and rules are those of the live
+ * code; what was tried is then rolled back. */
+static bool what_if_begin(ClusterCore *core, GError **error)
 {
-    BerthPlace *copy;
-    if (berth_place_copy(core->place, &copy) != BERTH_PLACE_OK) {
-        berth_error_set(error, BERTH_ERROR_UNAVAILABLE, NULL, NULL, "try again later",
-                        "there is no memory for a copy of the fleet");
-        return false;
-    }
-    *what_if = (WhatIf){core, core->place};
-    core->place = copy;
-    return true;
-}
-
-static void what_if_end(WhatIf *what_if)
-{
-    berth_place_free(what_if->core->place);
-    what_if->core->place = what_if->live;
+    return berth_place_begin(core->place) == BERTH_PLACE_OK ||
+           berth_error_set(error, BERTH_ERROR_UNAVAILABLE, NULL, NULL, "try again later",
+                           "there is no memory to try changes of the fleet");
 }
 
 /* A VM that is there, or one that would be. */
@@ -119,7 +102,7 @@ static GArray *pieces_on(const ClusterHost *host, const GArray *made, guint n)
     return pieces;
 }
 
-/* Whether all pieces of a host find a place elsewhere; the copy is afterwards as it was. */
+/* Whether all pieces of a host find a place elsewhere; the fleet is afterwards as it was. */
 static bool can_lose(ClusterCore *core, ClusterHost *host, const GArray *pieces, const char *tenant,
                      const VmSpec *spec, GError **error)
 {
@@ -244,11 +227,10 @@ PlanFit *plan_fit(ClusterCore *core, const char *tenant, const VmSpec *spec, int
                   GError **error)
 {
     EngineRequest request;
-    WhatIf what_if;
     if (!fleet_request(core, tenant, spec, only_host(core, spec), &request, error)) {
         return NULL;
     }
-    if (!what_if_begin(&what_if, core, error)) {
+    if (!what_if_begin(core, error)) {
         fleet_request_clear(&request);
         return NULL;
     }
@@ -282,7 +264,7 @@ PlanFit *plan_fit(ClusterCore *core, const char *tenant, const VmSpec *spec, int
     plan->refusal = refusal != NULL ? g_strdup(refusal->message) : NULL;
     g_ptr_array_unref(plan->hosts);
     plan->hosts = count_by_host(core, made);
-    what_if_end(&what_if);
+    berth_place_rollback(core->place);
     fleet_request_clear(&request);
     return plan;
 }
@@ -348,8 +330,7 @@ static void move_one(ClusterCore *core, const ClusterVm *vm, bool drain, PlanMov
 
 PlanMoves *plan_moves(ClusterCore *core, const GPtrArray *hosts, bool drain, GError **error)
 {
-    WhatIf what_if;
-    if (!what_if_begin(&what_if, core, error)) {
+    if (!what_if_begin(core, error)) {
         return NULL;
     }
     PlanMoves *plan = plan_moves_new();
@@ -364,6 +345,6 @@ PlanMoves *plan_moves(ClusterCore *core, const GPtrArray *hosts, bool drain, GEr
     for (guint i = 0; i < vms->len; i++) {
         move_one(core, vms->pdata[i], drain, plan);
     }
-    what_if_end(&what_if);
+    berth_place_rollback(core->place);
     return plan;
 }

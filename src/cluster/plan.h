@@ -1,5 +1,5 @@
 /*
- * What if: questions to a copy of the engine, with which nothing changes. Private to src/cluster.
+ * What if: questions to the live engine, with changes that are rolled back. Private to src/cluster.
  */
 #pragma once
 

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "place/journal.h"
 #include "place/relations.h"
 
 #define MIN_SLOTS 64
@@ -131,6 +132,7 @@ void berth_place_free(BerthPlace *place)
         free(place->wide_shapes);
         free(place->orders);
         relations_free(place->relations);
+        journal_free(place->journal);
         free(place->available.narrow);
         free(place->available.wide);
         free(place);
@@ -324,6 +326,9 @@ BerthPlaceResult berth_place_add(BerthPlace *place, uint32_t host, uint64_t orde
     if (fleet_has(place, host)) {
         return BERTH_PLACE_ERROR_EXISTS;
     }
+    if (journal_is_open(place)) {
+        return BERTH_PLACE_ERROR_BUSY;
+    }
     if (!are_amounts_sound(place, capacity, free_now)) {
         return BERTH_PLACE_ERROR_AMOUNT;
     }
@@ -358,7 +363,7 @@ BerthPlaceResult berth_place_remove(BerthPlace *place, uint32_t host)
     if (!fleet_has(place, host)) {
         return BERTH_PLACE_ERROR_UNKNOWN_HOST;
     }
-    if (relations_is_busy(place, host)) {
+    if (relations_is_busy(place, host) || journal_is_open(place)) {
         return BERTH_PLACE_ERROR_BUSY;
     }
     relations_host_removed(place, host, place->states[host] == FLEET_ENABLED);
@@ -377,6 +382,9 @@ BerthPlaceResult berth_place_set(BerthPlace *place, uint32_t host, const int64_t
 
     if (!fleet_has(place, host)) {
         return BERTH_PLACE_ERROR_UNKNOWN_HOST;
+    }
+    if (journal_is_open(place)) {
+        return BERTH_PLACE_ERROR_BUSY;
     }
     const int64_t *whole = capacity != NULL ? capacity : fleet_capacity(place, host);
     if (!are_amounts_sound(place, whole, available)) {
@@ -404,17 +412,39 @@ BerthPlaceResult berth_place_set(BerthPlace *place, uint32_t host, const int64_t
     return BERTH_PLACE_OK;
 }
 
+void fleet_enable(BerthPlace *place, uint32_t host, bool enabled)
+{
+    place->states[host] = enabled ? FLEET_ENABLED : FLEET_DISABLED;
+    index_refresh(place, host);
+    relations_host_enabled(place, host, enabled);
+}
+
 BerthPlaceResult berth_place_set_enabled(BerthPlace *place, uint32_t host, bool enabled)
 {
     if (!fleet_has(place, host)) {
         return BERTH_PLACE_ERROR_UNKNOWN_HOST;
     }
-    if (enabled != (place->states[host] == FLEET_ENABLED)) {
-        place->states[host] = enabled ? FLEET_ENABLED : FLEET_DISABLED;
-        index_refresh(place, host);
-        relations_host_enabled(place, host, enabled);
+    if (enabled == (place->states[host] == FLEET_ENABLED)) {
+        return BERTH_PLACE_OK;
     }
+    if (!journal_reserve(place, 0)) {
+        return BERTH_PLACE_ERROR_NO_MEMORY;
+    }
+    fleet_enable(place, host, enabled);
+    journal_note_groups(place, enabled ? JOURNAL_ENABLE : JOURNAL_DISABLE, host, NULL, 0);
     return BERTH_PLACE_OK;
+}
+
+void fleet_shift(BerthPlace *place, uint32_t host, const int64_t *vector, bool gives)
+{
+    int64_t available[BERTH_PLACE_MAX_DIMS];
+
+    fleet_available(place, host, available);
+    for (uint32_t d = 0; d < place->n_dims; d++) {
+        available[d] += gives ? vector[d] : -vector[d];
+    }
+    amounts_write(&place->available, host, place->n_dims, available);
+    index_refresh(place, host);
 }
 
 static bool is_vector_sound(const BerthPlace *place, const int64_t *vector)
@@ -425,6 +455,19 @@ static bool is_vector_sound(const BerthPlace *place, const int64_t *vector)
         }
     }
     return true;
+}
+
+BerthPlaceResult berth_place_prepare(BerthPlace *place, BerthPlacePolicy policy,
+                                     const int64_t *vector)
+{
+    if ((unsigned)policy >= BERTH_PLACE_N_POLICIES) {
+        return BERTH_PLACE_ERROR_ARGUMENT;
+    }
+    if (vector != NULL && !is_vector_sound(place, vector)) {
+        return BERTH_PLACE_ERROR_AMOUNT;
+    }
+    index_prepare(place, policy, vector);
+    return BERTH_PLACE_OK;
 }
 
 BerthPlaceResult berth_place_take(BerthPlace *place, uint32_t host, const int64_t *vector)
@@ -442,12 +485,18 @@ BerthPlaceResult berth_place_take(BerthPlace *place, uint32_t host, const int64_
             return BERTH_PLACE_ERROR_OVERDRAW;
         }
     }
+    if (!journal_reserve(place, place->n_dims)) {
+        return BERTH_PLACE_ERROR_NO_MEMORY;
+    }
     for (uint32_t d = 0; d < place->n_dims; d++) {
         available[d] -= vector[d];
     }
     amounts_write(&place->available, host, place->n_dims, available);
-    index_taken(place, vector);
+    if (!journal_is_open(place)) {
+        index_taken(place, vector);
+    }
     index_refresh(place, host);
+    journal_note_vector(place, JOURNAL_TAKE, host, vector);
     return BERTH_PLACE_OK;
 }
 
@@ -467,11 +516,15 @@ BerthPlaceResult berth_place_give(BerthPlace *place, uint32_t host, const int64_
             return BERTH_PLACE_ERROR_OVERFILL;
         }
     }
+    if (!journal_reserve(place, place->n_dims)) {
+        return BERTH_PLACE_ERROR_NO_MEMORY;
+    }
     for (uint32_t d = 0; d < place->n_dims; d++) {
         available[d] += vector[d];
     }
     amounts_write(&place->available, host, place->n_dims, available);
     index_refresh(place, host);
+    journal_note_vector(place, JOURNAL_GIVE, host, vector);
     return BERTH_PLACE_OK;
 }
 

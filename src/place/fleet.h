@@ -23,6 +23,7 @@ struct BerthPlace {
     Shapes shape_table;
     struct Index *index;
     struct Relations *relations; /* NULL: no tree, label, group or rule */
+    struct Journal *journal;     /* NULL: none was ever begun */
 };
 
 static inline uint32_t fleet_shape(const BerthPlace *place, uint32_t host)
@@ -58,6 +59,11 @@ static inline bool fleet_before(const BerthPlace *place, uint32_t a, uint32_t b)
 
     return order_a != order_b ? order_a < order_b : a < b;
 }
+
+/* What was checked already, and is not noted in the journal: gives a vector or takes it, enables a host
+ * or disables it. */
+void fleet_shift(BerthPlace *place, uint32_t host, const int64_t *vector, bool gives);
+void fleet_enable(BerthPlace *place, uint32_t host, bool enabled);
 
 /* Whether the caller of a newer library set what this one does not know: a non-zero byte behind the
  * struct's known size. To ignore it would be to break a constraint. */

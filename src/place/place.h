@@ -71,9 +71,9 @@ typedef enum {
     BERTH_PLACE_ERROR_OVERDRAW = -5,     /* less is available than would be taken */
     BERTH_PLACE_ERROR_OVERFILL = -6,     /* more would be available than the capacity */
     BERTH_PLACE_ERROR_NO_MEMORY = -7,
-    BERTH_PLACE_ERROR_UNSUPPORTED = -8,    /* made for a newer library than this one */
-    BERTH_PLACE_ERROR_BUSY = -9,           /* VMs or hosts are there that would have to go first */
-    BERTH_PLACE_ERROR_TREE = -10,          /* a domain would lie in two domains of the next level */
+    BERTH_PLACE_ERROR_UNSUPPORTED = -8, /* made for a newer library than this one */
+    BERTH_PLACE_ERROR_BUSY = -9,  /* VMs or hosts would have to go first, or changes are tried */
+    BERTH_PLACE_ERROR_TREE = -10, /* a domain would lie in two domains of the next level */
     BERTH_PLACE_ERROR_UNDERFLOW = -11,     /* more would leave a host than entered it */
     BERTH_PLACE_ERROR_CONTRADICTION = -12, /* two hard rules that cannot both hold */
     BERTH_PLACE_ERROR_CYCLE = -13,         /* rules that lead back to where they began */
@@ -125,7 +125,8 @@ BERTH_PLACE_API BerthPlaceResult berth_place_new(const BerthPlaceOptions *option
                                                  BerthPlace **ret_place);
 BERTH_PLACE_API void berth_place_free(BerthPlace *place);
 
-/* The same fleet once more, for a question of what would be. */
+/* The same fleet once more, for a question of what would be that outlives changes of this one or goes
+ * beyond berth_place_begin. It starts without an index: see berth_place_prepare. */
 BERTH_PLACE_API BerthPlaceResult berth_place_copy(const BerthPlace *place, BerthPlace **ret_copy);
 
 BERTH_PLACE_API uint32_t berth_place_n_dims(const BerthPlace *place);
@@ -155,6 +156,25 @@ BERTH_PLACE_API BerthPlaceResult berth_place_take(BerthPlace *place, uint32_t ho
                                                   const int64_t *vector);
 BERTH_PLACE_API BerthPlaceResult berth_place_give(BerthPlace *place, uint32_t host,
                                                   const int64_t *vector);
+
+/* Changes that can be undone, for a question of what would be: what is taken, given, enabled, disabled,
+ * entered and left after `begin` is undone by `rollback`, each change at the cost of one, or stays
+ * with `commit`. Questions in between see the changes, and neither call can fail but for being out of
+ * turn: `begin` a second time is ERROR_BUSY, the others without it ERROR_ARGUMENT. In between, hosts are
+ * not added, removed or set, and domains, labels and rules stay as they are (ERROR_BUSY); a
+ * copy is a fleet of its own, with the changes so far. */
+BERTH_PLACE_API BerthPlaceResult berth_place_begin(BerthPlace *place);
+BERTH_PLACE_API BerthPlaceResult berth_place_rollback(BerthPlace *place);
+BERTH_PLACE_API BerthPlaceResult berth_place_commit(BerthPlace *place);
+
+/* Makes ready now what is otherwise made ready by and by, with each change after the first question of
+ * a policy: the index of that policy over all hosts, and in it the answer for one vector, unless
+ * that is NULL. Until then questions look at every host, with the same answers. For a fleet that
+ * was just loaded, filled or copied (neither files nor copies have an index) and will be asked
+ * more often than changed. Takes up to seconds for a million hosts; without memory it does as much
+ * as it can. */
+BERTH_PLACE_API BerthPlaceResult berth_place_prepare(BerthPlace *place, BerthPlacePolicy policy,
+                                                     const int64_t *vector);
 
 /* What a host has; each output may be NULL. */
 BERTH_PLACE_API BerthPlaceResult berth_place_get(const BerthPlace *place, uint32_t host,

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "place/journal.h"
+
 /* A longer copy of an array, its new end filled with `fill`; the old one stays. NULL: no memory. */
 static void *longer(const void *old, uint32_t n, uint32_t wanted, size_t size, int fill)
 {
@@ -322,7 +324,8 @@ BerthPlaceResult berth_place_set_levels(BerthPlace *place, uint32_t n_levels)
     if (n_levels < 1 || n_levels > BERTH_PLACE_MAX_LEVELS) {
         return BERTH_PLACE_ERROR_ARGUMENT;
     }
-    if (place->n_hosts > 0 || (place->relations != NULL && place->relations->n_rules > 0)) {
+    if (place->n_hosts > 0 || journal_is_open(place) ||
+        (place->relations != NULL && place->relations->n_rules > 0)) {
         return BERTH_PLACE_ERROR_BUSY;
     }
     Relations *relations = relations_ensure(place);
@@ -414,7 +417,7 @@ BerthPlaceResult berth_place_set_domains(BerthPlace *place, uint32_t host, const
     if (relations == NULL || relations->n_levels == 1) {
         return BERTH_PLACE_OK; /* no numbers are given */
     }
-    if (relations->vms[host] > 0) {
+    if (relations->vms[host] > 0 || journal_is_open(place)) {
         return BERTH_PLACE_ERROR_BUSY;
     }
     BerthPlaceResult result = check_domains(relations, host, domains);
@@ -520,6 +523,9 @@ BerthPlaceResult berth_place_set_label(BerthPlace *place, uint32_t host, uint32_
     }
     if (!present && !relations_has_label(place->relations, label, host)) {
         return BERTH_PLACE_OK;
+    }
+    if (journal_is_open(place)) {
+        return BERTH_PLACE_ERROR_BUSY;
     }
     Relations *relations = relations_ensure(place);
     if (relations == NULL || !reserve_label(relations, label)) {

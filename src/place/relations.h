@@ -101,6 +101,10 @@ void relations_host_enabled(BerthPlace *place, uint32_t host, bool enabled);
 BerthPlaceResult relations_copy(const BerthPlace *from, BerthPlace *to);
 void relations_free(Relations *relations);
 
+/* A VM comes or goes, which was checked, has room and is not noted in the journal. */
+void relations_move_vm(BerthPlace *place, uint32_t host, const uint32_t *groups, uint32_t n_groups,
+                       bool comes);
+
 /* For a fleet that is loaded: how many VMs a host has; afterwards, as long as there is no rule, for a
  * group that comes with members on so many hosts how many there are on each. All at least one. */
 BerthPlaceResult relations_load_vms(BerthPlace *place, uint32_t host, uint32_t count);

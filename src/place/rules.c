@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "place/journal.h"
 #include "place/relations.h"
 
 static bool reserve_group(Relations *relations, uint32_t group)
@@ -101,6 +102,15 @@ static void count_vms(Relations *relations, uint32_t host, uint32_t change)
     }
 }
 
+void relations_move_vm(BerthPlace *place, uint32_t host, const uint32_t *groups, uint32_t n_groups,
+                       bool comes)
+{
+    count_vms(place->relations, host, comes ? 1u : -1u);
+    for (uint32_t i = 0; i < n_groups; i++) {
+        group_moves(place->relations, host, groups[i], comes);
+    }
+}
+
 BerthPlaceResult relations_load_vms(BerthPlace *place, uint32_t host, uint32_t count)
 {
     Relations *relations = relations_ensure(place);
@@ -156,13 +166,12 @@ BerthPlaceResult berth_place_enter(BerthPlace *place, uint32_t host, const uint3
             return BERTH_PLACE_ERROR_NO_MEMORY;
         }
     }
-    if (!group_reserve(&relations->alone, n_groups * relations->n_levels)) {
+    if (!group_reserve(&relations->alone, n_groups * relations->n_levels) ||
+        !journal_reserve(place, n_groups)) {
         return BERTH_PLACE_ERROR_NO_MEMORY;
     }
-    count_vms(relations, host, 1);
-    for (uint32_t i = 0; i < n_groups; i++) {
-        group_moves(relations, host, groups[i], true);
-    }
+    relations_move_vm(place, host, groups, n_groups, true);
+    journal_note_groups(place, JOURNAL_ENTER, host, groups, n_groups);
     return BERTH_PLACE_OK;
 }
 
@@ -186,10 +195,11 @@ BerthPlaceResult berth_place_leave(BerthPlace *place, uint32_t host, const uint3
             return BERTH_PLACE_ERROR_UNDERFLOW;
         }
     }
-    for (uint32_t i = 0; i < n_groups; i++) {
-        group_moves(relations, host, groups[i], false);
+    if (!journal_reserve(place, n_groups)) {
+        return BERTH_PLACE_ERROR_NO_MEMORY;
     }
-    count_vms(relations, host, -1u);
+    relations_move_vm(place, host, groups, n_groups, false);
+    journal_note_groups(place, JOURNAL_LEAVE, host, groups, n_groups);
     return BERTH_PLACE_OK;
 }
 
@@ -446,6 +456,9 @@ BerthPlaceResult berth_place_rule_add(BerthPlace *place, uint32_t number,
     if (number >= BERTH_PLACE_MAX_GROUP) {
         return BERTH_PLACE_ERROR_ARGUMENT;
     }
+    if (journal_is_open(place)) {
+        return BERTH_PLACE_ERROR_BUSY;
+    }
     Relations *relations = relations_ensure(place);
     if (relations == NULL || !reserve_rule(relations, number) ||
         !reserve_group(relations, rule->a) ||
@@ -486,6 +499,9 @@ BerthPlaceResult berth_place_rule_remove(BerthPlace *place, uint32_t number)
 
     if (relations == NULL || number >= relations->n_rules || !relations->rules[number].present) {
         return BERTH_PLACE_ERROR_ARGUMENT;
+    }
+    if (journal_is_open(place)) {
+        return BERTH_PLACE_ERROR_BUSY;
     }
     BerthPlaceRule rule = relations->rules[number].rule;
     if (is_hard_alone(&rule)) {
