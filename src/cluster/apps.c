@@ -7,13 +7,11 @@
 #include "cluster/fleet.h"
 #include "cluster/journal.h"
 #include "cluster/keys.h"
+#include "cluster/queue.h"
 #include "cluster/spec.h"
 #include "cluster/tenants.h"
 #include "cluster/txn.h"
 #include "cluster/vms.h"
-
-/* Between two rounds over the apps that lack VMs. */
-#define FILL_PAUSE_MS 1000
 
 json_t *render_app(const ClusterApp *app)
 {
@@ -64,7 +62,7 @@ static bool has_vm(const ClusterApp *app, const char *name)
     return false;
 }
 
-static int64_t missing_vms(const ClusterApp *app)
+int64_t app_missing(const ClusterApp *app)
 {
     return MAX(0, app->spec->count - g_tree_nnodes(app->vms));
 }
@@ -134,7 +132,7 @@ static bool look_ahead(ClusterCore *core, const ClusterApp *app, bool explain, O
     if (names == NULL) {
         return false;
     }
-    int64_t count = MIN(names->len, missing_vms(app));
+    int64_t count = MIN(names->len, app_missing(app));
     if (count > 0 && !tenant_allows(core, app->tenant, one->resources, count, error)) {
         return false;
     }
@@ -163,7 +161,7 @@ static bool fill(ClusterCore *core, ClusterApp *app, GError **error)
             continue;
         }
         g_autoptr(VmSpec) spec = spec_of_app_vm(core, app, i, error);
-        ClusterVm *vm = spec != NULL ? vm_place(core, app->tenant, spec, NULL, error) : NULL;
+        ClusterVm *vm = spec != NULL ? vm_place(core, app->tenant, NULL, spec, NULL, error) : NULL;
         if (vm == NULL) {
             return false;
         }
@@ -216,7 +214,7 @@ void app_resume(ClusterCore *core, ClusterApp *app)
         if (!was_short) {
             event_add(core, "app.short", &subject, NULL, NULL,
                       "app %s lacks %" G_GINT64_FORMAT " of its VMs: %s", app->spec->name,
-                      missing_vms(app), error->message);
+                      app_missing(app), error->message);
         }
         while (app->operations->len > 0) {
             operation_finish(core, app->operations->pdata[0], g_error_copy(error), "not all fit");
@@ -224,27 +222,9 @@ void app_resume(ClusterCore *core, ClusterApp *app)
     }
 }
 
-void apps_fill_short(ClusterCore *core)
-{
-    if (!core->room_made || core->apps_short == 0 || !core->writable ||
-        core->now_ms < core->fill_due_ms) {
-        return;
-    }
-    core->room_made = false;
-    core->fill_due_ms = core->now_ms + FILL_PAUSE_MS;
-    for (GTreeNode *n = g_tree_node_first(core->apps); n != NULL;) {
-        ClusterApp *app = g_tree_node_value(n);
-        n = g_tree_node_next(n);
-        if (app->is_short) {
-            app_resume(core, app);
-            app_vm_changed(core, app);
-        }
-    }
-}
-
 void app_vm_removed(ClusterCore *core, ClusterApp *app)
 {
-    if (missing_vms(app) > 0) {
+    if (app_missing(app) > 0) {
         app_resume(core, app);
     }
     app_vm_changed(core, app);
@@ -283,6 +263,48 @@ static void keep_outlook(ClusterOperation *operation, Outlook *outlook)
     }
 }
 
+/* It is in the store, and its VMs are made. */
+static void make(ClusterCore *core, ClusterApp *app)
+{
+    name_take(core, "app", app->tenant, app->spec->name, app->id, app);
+    save_app(core, app);
+    app_resume(core, app);
+    app_vm_changed(core, app);
+}
+
+bool app_place(ClusterCore *core, const char *tenant, const char *id, const AppSpec *spec,
+               ClusterOperation *operation, GError **error)
+{
+    ClusterApp *app = model_add_app(core, g_strdup(id), tenant, app_spec_copy(spec));
+    g_auto(Outlook) outlook = {0};
+    if (!look_ahead(core, app, false, &outlook, error)) {
+        model_remove_app(core, app);
+        return false;
+    }
+    if (operation != NULL) {
+        operation_tell(core, operation, "waits for the hosts");
+        operation_wait_app(operation, app);
+    }
+    make(core, app);
+    return true;
+}
+
+static void refuse_new(ClusterCore *core, const ClusterRequest *request, ClusterApp *app,
+                       Outlook *outlook, GError *refusal)
+{
+    const CreateAppQuery *query = request->query;
+    const AppCreate *body = request->body;
+    QueueOffer offer = {.app = app_spec_copy(app->spec),
+                        .asked = body->queue || body->has_queue_seconds,
+                        .seconds = body->queue_seconds,
+                        .dry_run = query->dry_run,
+                        .wait = query->wait,
+                        .verdicts = g_steal_pointer(&outlook->explanation)};
+    g_autofree char *tenant = g_strdup(app->tenant);
+    model_remove_app(core, app);
+    queue_or_refuse(core, request, tenant, &offer, refusal);
+}
+
 bool create_app(ClusterCore *core, const ClusterRequest *request, GError **error)
 {
     const CreateAppQuery *query = request->query;
@@ -290,15 +312,16 @@ bool create_app(ClusterCore *core, const ClusterRequest *request, GError **error
     const char *tenant = tenant_for_new(core, request, body->tenant, error);
     g_autoptr(AppSpec) spec =
         tenant != NULL ? spec_from_create_app(core, tenant, body, error) : NULL;
-    if (spec == NULL || !name_is_free(core, "app", tenant, spec->name, error)) {
+    if (spec == NULL || !name_is_free(core, "app", tenant, spec->name, error) ||
+        !queue_may_ask(core, request, tenant, spec->priority, error)) {
         return false;
     }
     ClusterApp *app = model_add_app(core, model_new_id(core), tenant, g_steal_pointer(&spec));
     g_auto(Outlook) outlook = {0};
     GError *refusal = NULL;
-    if (!look_ahead(core, app, query->explain, &outlook, &refusal)) {
-        refuse_outlook(core, request, &outlook, refusal);
-        model_remove_app(core, app);
+    if (!queue_lets_pass(core, tenant, app->spec->priority, &refusal) ||
+        !look_ahead(core, app, query->explain, &outlook, &refusal)) {
+        refuse_new(core, request, app, &outlook, refusal);
         return true;
     }
     if (query->dry_run) {
@@ -306,13 +329,10 @@ bool create_app(ClusterCore *core, const ClusterRequest *request, GError **error
         model_remove_app(core, app);
         return true;
     }
-    name_take(core, "app", tenant, app->spec->name, app->id, app);
-    save_app(core, app);
     ClusterOperation *operation = start_app_operation(core, app, "app.create");
     keep_outlook(operation, &outlook);
     operation_reply(core, request->id, operation, query->wait);
-    app_resume(core, app);
-    app_vm_changed(core, app);
+    make(core, app);
     return true;
 }
 

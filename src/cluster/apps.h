@@ -13,7 +13,14 @@ void app_vm_changed(ClusterCore *core, ClusterApp *app);
  * deleted by itself, or one whose name was still taken when the app was asked to grow. */
 void app_vm_removed(ClusterCore *core, ClusterApp *app);
 
-/* VMs that the app should have and has not are made, as after a crash that left them unmade. */
-/* Fills the apps that lack VMs, if room was made since. */
-void apps_fill_short(ClusterCore *core);
+/* VMs that the app should have and has not are made, as after a crash that left them unmade, or when
+ * there is room again. */
 void app_resume(ClusterCore *core, ClusterApp *app);
+
+/* How many VMs it lacks. */
+int64_t app_missing(const ClusterApp *app);
+
+/* Makes the app and all of its VMs, or nothing. `operation` (may be NULL) waits for it; `spec` is
+ * copied. */
+bool app_place(ClusterCore *core, const char *tenant, const char *id, const AppSpec *spec,
+               ClusterOperation *operation, GError **error);

@@ -10,6 +10,7 @@
 #include "cluster/fleet.h"
 #include "cluster/journal.h"
 #include "cluster/load.h"
+#include "cluster/queue.h"
 #include "cluster/tenants.h"
 #include "cluster/txn.h"
 
@@ -32,6 +33,9 @@ static const ClusterCommand commands[API_N_OPERATIONS] = {
     [API_OP_GET_PLAN_FIT] = get_plan_fit,
     [API_OP_GET_PLAN_LOSE] = get_plan_lose,
     [API_OP_GET_PLAN_DRAIN] = get_plan_drain,
+    [API_OP_LIST_QUEUE] = list_queue,
+    [API_OP_GET_QUEUE_ENTRY] = get_queue_entry,
+    [API_OP_DELETE_QUEUE_ENTRY] = delete_queue_entry,
     [API_OP_LIST_RULES] = list_rules,
     [API_OP_CREATE_RULE] = create_rule,
     [API_OP_GET_RULE] = get_rule,
@@ -105,6 +109,7 @@ ClusterCore *cluster_core_new(const ClusterConfig *config)
     core->config.charges_kept_ms =
         or_default(config->charges_kept_ms, INT64_C(62) * 24 * 3600 * 1000);
     core->config.credits_kept = or_default(config->credits_kept, 1000);
+    core->config.starvation_ms = or_default(config->starvation_ms, 600000);
     core->config.apply_window = (int)or_default(config->apply_window, 64);
     core->writable = true;
     berth_ulid_generator_init(&core->ulids, config->seed);
@@ -190,10 +195,12 @@ static const char *owner_of(const ClusterCore *core, const char *id)
     const ClusterApp *app = g_tree_lookup(core->apps, id);
     const ClusterNetwork *network = g_tree_lookup(core->networks, id);
     const ClusterRule *rule = g_tree_lookup(core->rules, id);
+    const ClusterQueued *queued = g_tree_lookup(core->queue, id);
     return vm != NULL        ? vm->tenant
            : app != NULL     ? app->tenant
            : network != NULL ? network->object->tenant
            : rule != NULL    ? rule->object->tenant
+           : queued != NULL  ? queued->object->tenant
                              : NULL;
 }
 
@@ -293,7 +300,7 @@ ClusterActions *cluster_step(ClusterCore *core, const ClusterEvent *event, int64
         dispatch(core, event);
     }
     if (!core->aborted) {
-        apps_fill_short(core);
+        queue_serve(core);
         agents_flush(core);
         txn_finish_step(core);
     }
@@ -307,9 +314,7 @@ int64_t cluster_next_deadline(const ClusterCore *core)
     if (core->resumed && core->writable) {
         next = MIN(next, core->charge_due_ms);
     }
-    if (core->room_made && core->apps_short > 0 && core->writable) {
-        next = MIN(next, core->fill_due_ms);
-    }
+    next = MIN(next, queue_next_deadline(core));
     for (guint i = 0; i < core->waiters->len; i++) {
         next = MIN(next, g_array_index(core->waiters, Waiter, i).deadline_ms);
     }
@@ -346,5 +351,6 @@ bool cluster_core_check(const ClusterCore *core, GError **error)
                                    "a VM is not tied to the host of its placement");
         }
     }
-    return fleet_check((ClusterCore *)core, error) && tenants_check((ClusterCore *)core, error);
+    return fleet_check((ClusterCore *)core, error) && tenants_check((ClusterCore *)core, error) &&
+           queue_check(core, error);
 }

@@ -58,7 +58,8 @@ typedef struct {
     int64_t charges_kept;       /* hourly ones, of a tenant [50000] */
     int64_t charges_kept_ms;    /* [62 days] */
     int64_t credits_kept;       /* notes of credits added, of a tenant [1000] */
-    int apply_window;           /* vm.apply calls under way at once for one host [64] */
+    int64_t starvation_ms; /* a request that has waited so long is not passed any more [600000] */
+    int apply_window;      /* vm.apply calls under way at once for one host [64] */
 } ClusterConfig;
 
 /* Who asks. */

@@ -41,6 +41,10 @@ bool get_plan_fit(ClusterCore *core, const ClusterRequest *request, GError **err
 bool get_plan_lose(ClusterCore *core, const ClusterRequest *request, GError **error);
 bool get_plan_drain(ClusterCore *core, const ClusterRequest *request, GError **error);
 
+bool list_queue(ClusterCore *core, const ClusterRequest *request, GError **error);
+bool get_queue_entry(ClusterCore *core, const ClusterRequest *request, GError **error);
+bool delete_queue_entry(ClusterCore *core, const ClusterRequest *request, GError **error);
+
 bool list_rules(ClusterCore *core, const ClusterRequest *request, GError **error);
 bool create_rule(ClusterCore *core, const ClusterRequest *request, GError **error);
 bool get_rule(ClusterCore *core, const ClusterRequest *request, GError **error);

@@ -602,6 +602,52 @@ Explanation *fleet_explain(ClusterCore *core, const char *tenant, const VmSpec *
     return explaining.explanation;
 }
 
+Vector fleet_total(ClusterCore *core)
+{
+    Vector total = {0};
+    for (GTreeNode *n = g_tree_node_first(core->hosts); n != NULL; n = g_tree_node_next(n)) {
+        Vector capacity = host_capacity(core, g_tree_node_value(n));
+        for (int d = 0; d < MAX_DIMENSIONS; d++) {
+            total.amount[d] += capacity.amount[d];
+        }
+    }
+    return total;
+}
+
+/* Short of room, or not, as the engine sees it: every other reason is one that waiting does not end. */
+static bool could_hold(ClusterCore *core, const EngineRequest *request, const ClusterHost *host)
+{
+    BerthPlaceVerdict verdict;
+    if (berth_place_examine(core->place, &request->request, host->place, &verdict) !=
+            BERTH_PLACE_OK ||
+        (verdict.reason != BERTH_PLACE_CANDIDATE && verdict.reason != BERTH_PLACE_SHORT)) {
+        return false;
+    }
+    Vector capacity = host_capacity(core, host), reserve = host_reserve(core, host);
+    for (int d = 0; d < MAX_DIMENSIONS; d++) {
+        if (request->vector.amount[d] > 0 &&
+            request->vector.amount[d] > capacity.amount[d] - reserve.amount[d]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool fleet_could_hold(ClusterCore *core, const char *tenant, const VmSpec *spec,
+                      const ClusterHost *only)
+{
+    EngineRequest request;
+    bool found = false;
+    if (fleet_request(core, tenant, spec, only, &request, NULL)) {
+        for (GTreeNode *n = g_tree_node_first(core->hosts); n != NULL && !found;
+             n = g_tree_node_next(n)) {
+            found = could_hold(core, &request, g_tree_node_value(n));
+        }
+    }
+    fleet_request_clear(&request);
+    return found;
+}
+
 static int64_t measured(const ClusterHost *host, int dim)
 {
     if (host->measure == NULL) {

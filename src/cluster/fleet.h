@@ -78,6 +78,13 @@ GPtrArray *fleet_try(ClusterCore *core, const char *tenant, const VmSpec *spec, 
 Explanation *fleet_explain(ClusterCore *core, const char *tenant, const VmSpec *spec,
                            ClusterHost *only, const ClusterHost *chosen);
 
+/* What all hosts together have, as far as they have said so. */
+Vector fleet_total(ClusterCore *core);
+
+/* Is there a host that would take such a VM if it were empty? */
+bool fleet_could_hold(ClusterCore *core, const char *tenant, const VmSpec *spec,
+                      const ClusterHost *only);
+
 /* Rows of a host's ledger, of LedgerRow. */
 GPtrArray *fleet_ledger(ClusterCore *core, const ClusterHost *host);
 

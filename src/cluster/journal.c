@@ -172,6 +172,13 @@ ClusterOperation *operation_load(ClusterCore *core, Operation *object)
     return operation;
 }
 
+void operation_tell(ClusterCore *core, ClusterOperation *operation, const char *message)
+{
+    g_free(operation->object->message);
+    operation->object->message = g_strdup(message);
+    operation_save(core, operation);
+}
+
 void operation_wait_vm(ClusterOperation *operation, ClusterVm *vm)
 {
     operation->vm = vm;

@@ -31,6 +31,8 @@ Subject subject_of_host(const ClusterHost *host);
 ClusterOperation *operation_start(ClusterCore *core, const char *kind, const char *tenant,
                                   const Subject *subject, int64_t generation, const char *message);
 ClusterOperation *operation_load(ClusterCore *core, Operation *object);
+/* What it waits for now. */
+void operation_tell(ClusterCore *core, ClusterOperation *operation, const char *message);
 /* It waits for this VM's (or app's) status. */
 void operation_wait_vm(ClusterOperation *operation, ClusterVm *vm);
 void operation_wait_app(ClusterOperation *operation, ClusterApp *app);

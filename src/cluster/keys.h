@@ -9,6 +9,7 @@
  *     rule/TENANT/ID                    Rule
  *     app/TENANT/ID/spec                AppSpec
  *     vm/TENANT/ID/spec, …/placement, …/status
+ *     queue/TENANT/ID                   QueuedRequest; ID is that of its VM or app
  *     name/KIND/TENANT/NAME             "ID", so that a name is taken once
  *     tenant/NAME                       TenantSpec
  *     account/NAME                      Account

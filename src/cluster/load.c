@@ -6,6 +6,7 @@
 #include "cluster/fleet.h"
 #include "cluster/journal.h"
 #include "cluster/load.h"
+#include "cluster/queue.h"
 #include "cluster/rules.h"
 #include "cluster/tenants.h"
 #include "cluster/txn.h"
@@ -80,6 +81,15 @@ static bool load_rule(ClusterCore *core, const json_t *json, int64_t revision, G
     }
     object->revision = revision;
     return rules_enlist(core, model_add_rule(core, object), error);
+}
+
+static bool load_queued(ClusterCore *core, const json_t *json, GError **error)
+{
+    QueuedRequest *object = queued_request_decode(json, CODEC_TOLERANT, error);
+    if (object != NULL) {
+        model_add_queued(core, object);
+    }
+    return object != NULL;
 }
 
 static bool load_app(ClusterCore *core, char **path, const json_t *json, int64_t revision,
@@ -231,6 +241,8 @@ static bool load_json(ClusterCore *core, const char *key, char **path, const jso
         return load_network(core, json, revision, error);
     } else if (strcmp(kind, "rule") == 0 && depth == 3) {
         return load_rule(core, json, revision, error);
+    } else if (strcmp(kind, "queue") == 0 && depth == 3) {
+        return load_queued(core, json, error);
     } else if (strcmp(kind, "app") == 0 && depth == 4) {
         return load_app(core, path, json, revision, error);
     } else if (strcmp(kind, "vm") == 0 && depth == 4) {
@@ -315,7 +327,10 @@ static void link_operation(ClusterCore *core, ClusterOperation *operation)
     }
     ClusterVm *vm = g_tree_lookup(core->vms, object->subject->id);
     ClusterApp *app = g_tree_lookup(core->apps, object->subject->id);
-    if (vm != NULL) {
+    ClusterQueued *queued = g_tree_lookup(core->queue, object->subject->id);
+    if (queued != NULL && g_strcmp0(queued->object->operation, object->id) == 0) {
+        queued->operation = operation;
+    } else if (vm != NULL) {
         operation_wait_vm(operation, vm);
     } else if (app != NULL) {
         operation_wait_app(operation, app);
@@ -365,6 +380,7 @@ void load_finish(ClusterCore *core)
         name_index(core, "vm", vm->tenant, vm->spec->name, vm);
         model_link_vm(core, vm);
     }
+    queue_load_finish(core);
     tenants_load_finish(core);
     for (GTreeNode *n = g_tree_node_first(core->operations); n != NULL; n = g_tree_node_next(n)) {
         link_operation(core, g_tree_node_value(n));

@@ -65,6 +65,14 @@ static void cluster_rule_free(void *data)
     g_free(rule);
 }
 
+static void cluster_queued_free(void *data)
+{
+    ClusterQueued *queued = data;
+    queued_request_free(queued->object);
+    g_free(queued->id);
+    g_free(queued);
+}
+
 static void cluster_network_free(void *data)
 {
     ClusterNetwork *network = data;
@@ -154,6 +162,7 @@ void model_init(ClusterCore *core)
     core->apps = tree_new(cluster_app_free);
     core->networks = tree_new(cluster_network_free);
     core->rules = tree_new(cluster_rule_free);
+    core->queue = tree_new(cluster_queued_free);
     core->images = tree_new(cluster_image_free);
     core->operations = tree_new(cluster_operation_free);
     core->sizes = tree_new(cluster_size_free);
@@ -196,6 +205,7 @@ void model_clear(ClusterCore *core)
     g_tree_unref(core->apps);
     g_tree_unref(core->networks);
     g_tree_unref(core->rules);
+    g_tree_unref(core->queue);
     g_tree_unref(core->images);
     g_tree_unref(core->hosts);
     g_tree_unref(core->tenants);
@@ -221,10 +231,14 @@ bool name_is_free(ClusterCore *core, const char *kind, const char *tenant, const
                   GError **error)
 {
     g_autofree char *key = name_key(kind, tenant, name);
-    if (!g_hash_table_contains(core->names, key)) {
-        return true;
+    g_autofree char *waiting = g_strconcat("queue/", tenant, "/", kind, ":", name, NULL);
+    if (g_hash_table_contains(core->names, waiting)) {
+        return berth_error_set(error, BERTH_ERROR_EXISTS, "name", name,
+                               "choose another name, or see 'berth queue list'",
+                               "a %s of this name waits in the queue", kind);
     }
-    return berth_error_set(error, BERTH_ERROR_EXISTS, "name", name, "choose another name",
+    return !g_hash_table_contains(core->names, key) ||
+           berth_error_set(error, BERTH_ERROR_EXISTS, "name", name, "choose another name",
                            "there is a %s of this name already", kind);
 }
 
@@ -414,6 +428,15 @@ ClusterRule *model_add_rule(ClusterCore *core, Rule *object)
     return rule;
 }
 
+ClusterQueued *model_add_queued(ClusterCore *core, QueuedRequest *object)
+{
+    ClusterQueued *queued = g_new0(ClusterQueued, 1);
+    queued->id = g_strdup(object->id);
+    queued->object = object;
+    g_tree_insert(core->queue, queued->id, queued);
+    return queued;
+}
+
 ClusterNetwork *model_add_network(ClusterCore *core, Network *object)
 {
     ClusterNetwork *network = g_new0(ClusterNetwork, 1);
@@ -522,6 +545,12 @@ void save_rule(ClusterCore *core, ClusterRule *rule)
     rule->object->revision = txn_revision(core);
     txn_put_json(core, key_of("rule", rule->object->tenant, rule->object->id),
                  rule_encode(rule->object));
+}
+
+void save_queued(ClusterCore *core, ClusterQueued *queued)
+{
+    txn_put_json(core, key_of("queue", queued->object->tenant, queued->id),
+                 queued_request_encode(queued->object));
 }
 
 void save_image(ClusterCore *core, ClusterImage *image)

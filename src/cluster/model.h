@@ -31,6 +31,7 @@ typedef struct ClusterImage ClusterImage;
 typedef struct ClusterRule ClusterRule;
 typedef struct ClusterOperation ClusterOperation;
 typedef struct ClusterTenant ClusterTenant;
+typedef struct ClusterQueued ClusterQueued;
 
 /* The VMs of one app of a tenant, or those without one, as its account sees them. */
 typedef struct {
@@ -136,6 +137,14 @@ struct ClusterRule {
     uint32_t number; /* in the engine */
 };
 
+/* A request that waits for room; what it asks for is nowhere yet. */
+struct ClusterQueued {
+    char *id; /* of the VM or the app that it becomes */
+    QueuedRequest *object;
+    ClusterOperation *operation; /* running */
+    bool starving;               /* has waited so long that those behind it get nothing before it */
+};
+
 struct ClusterOperation {
     Operation *object;
     ClusterVm *vm; /* waited for; NULL once it is over */
@@ -223,7 +232,9 @@ struct ClusterCore {
     GTree *lagging;          /* id → ClusterHost whose networks lag */
     int64_t networks_due_ms; /* when the lagging are told; INT64_MAX: none lag */
 
-    /* Apps that lack VMs are filled when there is room again, not more often than the pause says. */
+    /* What waits is served when there is room again, not more often than the pause says (queue.c). */
+    GTree *queue;         /* by id → ClusterQueued */
+    int64_t queue_due_ms; /* when the first of them is refused; INT64_MAX: none is */
     bool room_made;
     int64_t fill_due_ms;
     int64_t apps_short;
@@ -245,7 +256,8 @@ Size *find_size(ClusterCore *core, const char *name, GError **error);
 ClusterOperation *find_operation(ClusterCore *core, const char *id, GError **error);
 ClusterTenant *find_tenant(ClusterCore *core, const char *name, GError **error);
 
-/* Names: one object a (kind, tenant, name). `kind` is "host", "vm", "app", "network", "image" or "rule". */
+/* Names: one object a (kind, tenant, name). `kind` is "host", "vm", "app", "network", "image" or "rule",
+ * or "queue": "vm:web" then keeps the VM's name for a request that waits. */
 bool name_is_free(ClusterCore *core, const char *kind, const char *tenant, const char *name,
                   GError **error);
 void name_take(ClusterCore *core, const char *kind, const char *tenant, const char *name,
@@ -262,6 +274,7 @@ ClusterApp *model_add_app(ClusterCore *core, char *id, const char *tenant, AppSp
 ClusterNetwork *model_add_network(ClusterCore *core, Network *object);
 ClusterImage *model_add_image(ClusterCore *core, Image *object);
 ClusterRule *model_add_rule(ClusterCore *core, Rule *object);
+ClusterQueued *model_add_queued(ClusterCore *core, QueuedRequest *object);
 /* The tenant of this name; made, without limits and charges, where it is not known yet. */
 ClusterTenant *model_tenant(ClusterCore *core, const char *name);
 
@@ -290,6 +303,7 @@ void save_app(ClusterCore *core, ClusterApp *app);
 void save_network(ClusterCore *core, ClusterNetwork *network);
 void save_image(ClusterCore *core, ClusterImage *image);
 void save_rule(ClusterCore *core, ClusterRule *rule);
+void save_queued(ClusterCore *core, ClusterQueued *queued);
 void save_size(ClusterCore *core, Size *size);
 void save_tenant(ClusterCore *core, ClusterTenant *tenant);
 void save_account(ClusterCore *core, const ClusterTenant *tenant);

@@ -127,6 +127,7 @@ bool delete_rule(ClusterCore *core, const ClusterRequest *request, GError **erro
     if (rule == NULL || !check_if_match(request, rule->object->revision, error)) {
         return false;
     }
+    core->room_made = true;
     rules_strike(core, rule);
     txn_delete(core, key_of("rule", rule->object->tenant, rule->object->id));
     name_release(core, "rule", rule->object->tenant, rule->object->name);

@@ -100,6 +100,7 @@ VmSpec *spec_from_create(ClusterCore *core, const char *tenant, const VmCreate *
     spec->power = body->power != POWER_WANTED_UNSET ? body->power : POWER_WANTED_ON;
     spec->restart = body->restart != RESTART_POLICY_UNSET ? body->restart : RESTART_POLICY_ALWAYS;
     spec->policy = body->policy != PLACE_POLICY_UNSET ? body->policy : PLACE_POLICY_MOST_FREE;
+    spec->priority = body->priority;
     spec->created_ms = core->now_ms;
     spec->description = g_strdup(body->description);
     set_labels(&spec->labels, body->labels);
@@ -238,6 +239,7 @@ AppSpec *spec_from_create_app(ClusterCore *core, const char *tenant, const AppCr
     spec->power = body->power != POWER_WANTED_UNSET ? body->power : POWER_WANTED_ON;
     spec->restart = body->restart != RESTART_POLICY_UNSET ? body->restart : RESTART_POLICY_ALWAYS;
     spec->policy = body->policy != PLACE_POLICY_UNSET ? body->policy : PLACE_POLICY_MOST_FREE;
+    spec->priority = body->priority;
     spec->created_ms = core->now_ms;
     spec->description = g_strdup(body->description);
     set_labels(&spec->labels, body->labels);
@@ -258,6 +260,7 @@ VmSpec *spec_of_app_vm(ClusterCore *core, const ClusterApp *app, int64_t number,
     spec->power = app->spec->power;
     spec->restart = app->spec->restart;
     spec->policy = app->spec->policy;
+    spec->priority = app->spec->priority;
     spec->created_ms = core->now_ms;
     set_labels(&spec->labels, app->spec->labels);
     set_labels(&spec->host_labels, app->spec->host_labels);

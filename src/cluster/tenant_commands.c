@@ -6,6 +6,7 @@
 #include "cluster/fleet.h"
 #include "cluster/journal.h"
 #include "cluster/keys.h"
+#include "cluster/queue.h"
 #include "cluster/tenants.h"
 #include "cluster/tokens.h"
 #include "cluster/txn.h"
@@ -84,6 +85,8 @@ bool create_tenant(ClusterCore *core, const ClusterRequest *request, GError **er
     spec->charged = body->charged;
     spec->on_empty = body->on_empty != ON_EMPTY_UNSET ? body->on_empty : ON_EMPTY_WARN;
     spec->grace_seconds = body->grace_seconds;
+    spec->weight = body->weight;
+    spec->max_priority = body->max_priority;
     spec->created_ms = core->now_ms;
     spec->description = g_strdup(body->description);
     save_tenant(core, tenant);
@@ -135,6 +138,8 @@ bool update_tenant(ClusterCore *core, const ClusterRequest *request, GError **er
     if (body->has_grace_seconds) {
         spec->grace_seconds = body->grace_seconds;
     }
+    spec->weight = body->has_weight ? body->weight : spec->weight;
+    spec->max_priority = body->has_max_priority ? body->max_priority : spec->max_priority;
     if (body->description != NULL) {
         g_free(spec->description);
         spec->description = g_strdup(body->description);
@@ -148,7 +153,7 @@ bool update_tenant(ClusterCore *core, const ClusterRequest *request, GError **er
 /* What the tenant still owns, in words; NULL: nothing. */
 static char *belongings(ClusterCore *core, const ClusterTenant *tenant)
 {
-    int64_t apps = 0, networks = 0, rules = 0;
+    int64_t apps = queue_count(core, tenant->name), networks = 0, rules = 0;
     for (GTreeNode *n = g_tree_node_first(core->apps); n != NULL; n = g_tree_node_next(n)) {
         apps += strcmp(((ClusterApp *)g_tree_node_value(n))->tenant, tenant->name) == 0;
     }
@@ -162,8 +167,8 @@ static char *belongings(ClusterCore *core, const ClusterTenant *tenant)
     return tenant->vms + apps + networks + rules == 0
                ? NULL
                : g_strdup_printf("%" G_GINT64_FORMAT " VMs, %" G_GINT64_FORMAT
-                                 " apps, %" G_GINT64_FORMAT " networks and %" G_GINT64_FORMAT
-                                 " rules",
+                                 " apps and waiting requests, %" G_GINT64_FORMAT
+                                 " networks and %" G_GINT64_FORMAT " rules",
                                  tenant->vms, apps, networks, rules);
 }
 

@@ -142,6 +142,22 @@ bool tenant_allows(ClusterCore *core, const char *name, const Resources *resourc
            account_affords(core, tenant, &more, error);
 }
 
+bool tenant_could_allow(ClusterCore *core, const char *name, const Resources *resources,
+                        int64_t count, GError **error)
+{
+    ClusterTenant empty = *model_tenant(core, name);
+    Vector more;
+    if (!fleet_vector(core, resources, &more, error)) {
+        return false;
+    }
+    for (int d = 0; d < MAX_DIMENSIONS; d++) {
+        more.amount[d] *= count;
+    }
+    empty.usage = (Vector){0};
+    empty.vms = 0;
+    return within_quota(core, &empty, &more, count, error);
+}
+
 bool tenant_allows_resize(ClusterCore *core, const ClusterVm *vm, const Resources *resources,
                           GError **error)
 {

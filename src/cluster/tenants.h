@@ -25,6 +25,9 @@ bool tenant_is_shown(const char *shown, const char *tenant);
  * and what is missing. */
 bool tenant_allows(ClusterCore *core, const char *tenant, const Resources *resources, int64_t count,
                    GError **error);
+/* Could it, if it had none yet? Credits are not asked about. */
+bool tenant_could_allow(ClusterCore *core, const char *tenant, const Resources *resources,
+                        int64_t count, GError **error);
 /* The same for other resources in place of those that the VM has. */
 bool tenant_allows_resize(ClusterCore *core, const ClusterVm *vm, const Resources *resources,
                           GError **error);

@@ -8,6 +8,7 @@
 #include "cluster/fleet.h"
 #include "cluster/journal.h"
 #include "cluster/keys.h"
+#include "cluster/queue.h"
 #include "cluster/rules.h"
 #include "cluster/spec.h"
 #include "cluster/tenants.h"
@@ -82,31 +83,49 @@ static GPtrArray *plan_of_one(const char *name, const ClusterHost *host)
     return plan;
 }
 
+/* There is no room: takes spec, verdicts and refusal over. */
+static void refuse_new(ClusterCore *core, const ClusterRequest *request, const char *tenant,
+                       VmSpec *spec, Explanation *verdicts, GError *refusal)
+{
+    const CreateVmQuery *query = request->query;
+    const VmCreate *body = request->body;
+    QueueOffer offer = {.vm = spec,
+                        .asked = body->queue || body->has_queue_seconds,
+                        .seconds = body->queue_seconds,
+                        .dry_run = query->dry_run,
+                        .wait = query->wait,
+                        .verdicts = verdicts};
+    queue_or_refuse(core, request, tenant, &offer, refusal);
+}
+
+/* Takes the spec over. */
+static void look_only(ClusterCore *core, const ClusterRequest *request, const char *tenant,
+                      VmSpec *spec, ClusterHost *only)
+{
+    const CreateVmQuery *query = request->query;
+    GError *refusal = NULL;
+    g_autoptr(GPtrArray) hosts = fleet_try(core, tenant, spec, only, 1, NULL, &refusal);
+    const ClusterHost *chosen = hosts != NULL ? hosts->pdata[0] : NULL;
+    Explanation *verdicts = query->explain ? fleet_explain(core, tenant, spec, only, chosen) : NULL;
+    if (hosts == NULL) {
+        refuse_new(core, request, tenant, spec, verdicts, refusal);
+        return;
+    }
+    reply_plan(core, request->id, "vm.create", "nothing was done", plan_of_one(spec->name, chosen),
+               verdicts);
+    vm_spec_free(spec);
+}
+
 static void create_resolved(ClusterCore *core, const ClusterRequest *request, const char *tenant,
                             VmSpec *spec, ClusterHost *only)
 {
     const CreateVmQuery *query = request->query;
     GError *refusal = NULL;
-    if (query->dry_run) {
-        g_autoptr(VmSpec) owned = spec;
-        g_autoptr(GPtrArray) hosts = fleet_try(core, tenant, spec, only, 1, NULL, &refusal);
-        const ClusterHost *chosen = hosts != NULL ? hosts->pdata[0] : NULL;
-        Explanation *explanation =
-            query->explain ? fleet_explain(core, tenant, spec, only, chosen) : NULL;
-        if (hosts == NULL) {
-            reply_refusal(core, request->id, refusal, explanation);
-        } else {
-            reply_plan(core, request->id, "vm.create", "nothing was done",
-                       plan_of_one(spec->name, chosen), explanation);
-        }
-        return;
-    }
     Explanation *explanation =
         query->explain ? fleet_explain(core, tenant, spec, only, NULL) : NULL;
-    ClusterVm *vm = vm_place(core, tenant, spec, only, &refusal);
+    ClusterVm *vm = vm_place(core, tenant, NULL, spec, only, &refusal);
     if (vm == NULL) {
-        reply_refusal(core, request->id, refusal, explanation);
-        vm_spec_free(spec);
+        refuse_new(core, request, tenant, spec, explanation, refusal);
         return;
     }
     Subject subject = subject_of_vm(vm);
@@ -122,17 +141,26 @@ static void create_resolved(ClusterCore *core, const ClusterRequest *request, co
 bool create_vm(ClusterCore *core, const ClusterRequest *request, GError **error)
 {
     const VmCreate *body = request->body;
+    const CreateVmQuery *query = request->query;
     const char *tenant = tenant_for_new(core, request, body->tenant, error);
     g_autoptr(VmSpec) spec = tenant != NULL ? spec_from_create(core, tenant, body, error) : NULL;
     if (spec == NULL || !name_is_free(core, "vm", tenant, spec->name, error) ||
-        !tenant_allows(core, tenant, spec->resources, 1, error)) {
+        !queue_may_ask(core, request, tenant, spec->priority, error)) {
         return false;
     }
     ClusterHost *only = spec->host != NULL ? find_host(core, spec->host, error) : NULL;
     if (spec->host != NULL && only == NULL) {
         return false;
     }
-    create_resolved(core, request, tenant, g_steal_pointer(&spec), only);
+    GError *refusal = NULL;
+    if (!queue_lets_pass(core, tenant, spec->priority, &refusal) ||
+        !tenant_allows(core, tenant, spec->resources, 1, &refusal)) {
+        refuse_new(core, request, tenant, g_steal_pointer(&spec), NULL, refusal);
+    } else if (query->dry_run) {
+        look_only(core, request, tenant, g_steal_pointer(&spec), only);
+    } else {
+        create_resolved(core, request, tenant, g_steal_pointer(&spec), only);
+    }
     return true;
 }
 

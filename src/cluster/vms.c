@@ -59,8 +59,8 @@ static VmPlacement *make_placement(ClusterCore *core, const ClusterVm *vm, const
     return g_steal_pointer(&placement);
 }
 
-ClusterVm *vm_place(ClusterCore *core, const char *tenant, VmSpec *spec, ClusterHost *only,
-                    GError **error)
+ClusterVm *vm_place(ClusterCore *core, const char *tenant, const char *id, VmSpec *spec,
+                    ClusterHost *only, GError **error)
 {
     char *why = NULL;
     ClusterHost *host = tenant_allows(core, tenant, spec->resources, 1, error)
@@ -69,7 +69,8 @@ ClusterVm *vm_place(ClusterCore *core, const char *tenant, VmSpec *spec, Cluster
     if (host == NULL) {
         return NULL;
     }
-    ClusterVm *vm = model_add_vm(core, model_new_id(core), tenant, spec);
+    ClusterVm *vm =
+        model_add_vm(core, id != NULL ? g_strdup(id) : model_new_id(core), tenant, spec);
     vm->placement = make_placement(core, vm, host, why, error);
     if (vm->placement == NULL) {
         vm->spec = NULL;

@@ -5,11 +5,11 @@
 
 #include "cluster/model.h"
 
-/* Places a VM whose spec is complete and enters it: booked, saved, its host to be told. `only` is
- * the one host allowed, or NULL. On failure nothing is changed and `spec` still belongs to the
- * caller. */
-ClusterVm *vm_place(ClusterCore *core, const char *tenant, VmSpec *spec, ClusterHost *only,
-                    GError **error);
+/* Places a VM whose spec is complete and enters it: booked, saved, its host to be told. `id` is the one
+ * that it shall have, or NULL; `only` is the one host allowed, or NULL. On failure nothing is changed
+ * and `spec` still belongs to the caller. */
+ClusterVm *vm_place(ClusterCore *core, const char *tenant, const char *id, VmSpec *spec,
+                    ClusterHost *only, GError **error);
 /* Begins a VM's removal; it is gone when its host says so. */
 void vm_begin_removal(ClusterCore *core, ClusterVm *vm);
 /* The host holds nothing of it any more. */
