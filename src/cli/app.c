@@ -3,6 +3,7 @@
 #include "cli/commands.h"
 #include "cli/names.h"
 #include "cli/quantities.h"
+#include "cli/queue.h"
 #include "schema/objects.h"
 
 static bool app_row(Cli *cli, Table *table, const json_t *json, GError **error)
@@ -88,7 +89,7 @@ static bool create(Cli *cli, GError **error)
     bool ok = cli_set_map(cli, body, "labels", "label", error) &&
               cli_set_map(cli, body, "host-labels", "host-label", error) &&
               cli_set_integer(cli, body, "count", "count", error) &&
-              quantities_from_args(cli->args, total, error);
+              queue_from_args(cli, body, error) && quantities_from_args(cli->args, total, error);
     if (ok && json_object_size(total) > 0) {
         json_object_set(body, "total", total);
     }
@@ -134,6 +135,7 @@ static const CliOption create_options[] = {
     {"policy", 0, "POLICY",
      "of placement: most-free (the default), least-free, first-fit, cosine, "
      "dot-product, l2-diff, l2-ratio or l2-ratio-spread"},
+    QUEUE_OPTIONS,
     {"description", 0, "TEXT", "for people"},
     {NULL},
 };

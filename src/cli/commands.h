@@ -13,6 +13,7 @@ extern const CliGroup image_group;
 extern const CliGroup network_group;
 extern const CliGroup operation_group;
 extern const CliGroup plan_group;
+extern const CliGroup queue_group;
 extern const CliGroup quota_group;
 extern const CliGroup rule_group;
 extern const CliGroup size_group;

@@ -172,6 +172,8 @@ GPtrArray *difference_find(Cli *cli, const ManifestItem *item, const json_t *obj
         return NULL;
     }
     json_object_del(new, "name");
+    json_object_del(new, "queue"); /* of the asking, not of what is there */
+    json_object_del(new, "queue-seconds");
     if (item->kind == MANIFEST_IMAGE) {
         compare_files(old, new, found);
         json_object_del(new, "files");

@@ -106,6 +106,9 @@ static bool tenant_details(Cli *cli, const json_t *json, GError **error)
     cli_detail_take(details, "Quota", quota_text(spec->quota));
     cli_detail_take(details, "Uses", resources_format(status->usage));
     cli_detail_take(details, "VMs", g_strdup_printf("%" G_GINT64_FORMAT, status->vms));
+    cli_detail_take(details, "Weight", g_strdup_printf("%" G_GINT64_FORMAT, spec->weight));
+    cli_detail_take(details, "Highest priority",
+                    g_strdup_printf("%" G_GINT64_FORMAT, spec->max_priority));
     cli_detail(details, "Charged", spec->charged ? "yes" : "no");
     if (spec->charged) {
         cli_detail_take(details, "Balance", balance_of(tenant));
@@ -138,6 +141,10 @@ static bool body_from_options(const Cli *cli, json_t *body, GError **error)
     const char *quota = cli_args_get(cli->args, "quota");
     const char *grace = cli_args_get(cli->args, "grace");
     int64_t grace_ms = 0;
+    if (!cli_set_integer(cli, body, "weight", "weight", error) ||
+        !cli_set_integer(cli, body, "max-priority", "max-priority", error)) {
+        return false;
+    }
     cli_set_text(cli, body, "on-empty", "on-empty");
     cli_set_text(cli, body, "description", "description");
     if (cli_args_has(cli->args, "charge") || cli_args_has(cli->args, "no-charge")) {
@@ -202,6 +209,8 @@ static const CliOption create_options[] = {
     {"no-charge", 0, NULL, "it pays nothing"},
     {"on-empty", 0, "POLICY", "when credits end: warn (the default), or stop: power VMs off"},
     {"grace", 0, "DURATION", "from the end of the credits to the power off: 1h (the default)"},
+    {"weight", 0, "NUMBER", "of its share of what there is, among tenants that wait"},
+    {"max-priority", 0, "NUMBER", "the highest that its own tokens may ask for"},
     {"description", 0, "TEXT", "for people"},
     {NULL},
 };
@@ -211,6 +220,8 @@ static const CliOption set_options[] = {
     {"no-charge", 0, NULL, "it pays nothing from now on"},
     {"on-empty", 0, "POLICY", "when credits end: warn, or stop: power VMs off"},
     {"grace", 0, "DURATION", "from the end of the credits to the power off"},
+    {"weight", 0, "NUMBER", "of its share of what there is, among tenants that wait"},
+    {"max-priority", 0, "NUMBER", "the highest that its own tokens may ask for"},
     {"description", 0, "TEXT", "for people"},
     {NULL},
 };

@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 #include "cli/names.h"
 #include "cli/quantities.h"
+#include "cli/queue.h"
 #include "schema/objects.h"
 
 /* "running", "running (resizing)", "crashed (guest-panic)", "pending". */
@@ -166,6 +167,7 @@ static bool create(Cli *cli, GError **error)
     cli_set_texts(cli, body, "networks", "network");
     bool ok = cli_set_map(cli, body, "labels", "label", error) &&
               cli_set_map(cli, body, "host-labels", "host-label", error) &&
+              queue_from_args(cli, body, error) &&
               change_one(cli, &(ApiCall){.operation = API_OP_CREATE_VM, .body = body}, error);
     json_decref(body);
     return ok;
@@ -268,6 +270,7 @@ static const CliOption create_options[] = {
     {"policy", 0, "POLICY",
      "of placement: most-free (the default), least-free, first-fit, cosine, "
      "dot-product, l2-diff, l2-ratio or l2-ratio-spread"},
+    QUEUE_OPTIONS,
     {"description", 0, "TEXT", "for people"},
     {NULL},
 };

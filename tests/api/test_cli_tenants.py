@@ -47,6 +47,27 @@ def test_tenants(manager, tmp_path):
     run(manager, 0, "tenant", "rates", "set")
 
 
+def test_queue(manager):
+    run(manager, 0, "tenant", "create", "teal", "--no-charge", "--weight", "2", "--max-priority", "600")
+    assert "600" in run(manager, 0, "tenant", "show", "teal")
+    run(manager, 0, "size", "create", "odd", "--cpu", "100m", "--memory", "64MiB", "--accelerator", "asic/odd=1")
+    vm = ("vm", "create", "late", "--size", "odd", "--image", "demo", "--tenant", "teal", "--no-wait")
+    run(manager, 5, *vm)
+    assert "would wait in the queue" in run(manager, 0, *vm, "--queue", "--dry-run")
+    run(manager, 0, *vm, "--queue-for", "2h", "--priority", "700")
+    rows = run(manager, 0, "queue", "list")
+    assert "late" in rows and "700" in rows and "asic/odd" in rows, rows
+    shown = run(manager, 0, "queue", "show", "late", "--tenant", "teal")
+    assert "Is refused" in shown and "in 1h" in shown or "in 2h" in shown, shown
+    run(manager, 3, "queue", "show", "late")
+    run(manager, 0, "queue", "remove", "late", "--tenant", "teal")
+    run(manager, 3, "queue", "remove", "late", "--tenant", "teal")
+    run(manager, 2, *vm, "--queue-for", "soon")
+    run(manager, 2, *vm, "--priority", "1001")
+    run(manager, 0, "size", "delete", "odd")
+    run(manager, 0, "tenant", "delete", "teal")
+
+
 @pytest.mark.parametrize("status, line", [
     (2, "tenant create Blue"), (2, "tenant create x --quota cpu"), (2, "tenant create x --quota cpu=4x"),
     (2, "tenant create x --quota vms=-1"), (2, "tenant create x --quota speed=3"), (2, "tenant create x --grace 5"),

@@ -168,6 +168,38 @@ def test_rules(manager):
     assert manager.delete("/v1/rules/tiny-together").status == 200
 
 
+def test_queue(manager, catalog, tmp_path):
+    host = Agent(manager, tmp_path / "queuer", "queuer").connect()
+    manager.post("/v1/sizes", {"name": "vast", "resources": {"cpu": 100, "memory": 64, "accelerators": {"fpga/q": 1}}})
+    vm = {"name": "patient", "size": "vast", "image": "demo"}
+    refused(manager.post("/v1/vms", vm), "no-capacity")
+    assert manager.post("/v1/vms", vm | {"queue": True}, dry_run=True).json["message"].startswith("would wait")
+    asked = manager.post("/v1/vms", vm | {"queue": True, "priority": 600})
+    assert asked.status == 202 and asked.json["state"] == "running" and "queue" in asked.json["message"]
+    entry = manager.get("/v1/queue/patient").json
+    assert entry["place"] == 1 and entry["priority"] == 600 and entry["operation"] == asked.json["id"]
+    assert "fpga/q" in entry["reason"] and entry["kind"] == "vm"
+    assert entry["id"] in [item["id"] for item in manager.get("/v1/queue", limit=1).json["items"]]
+    app = {"name": "crowd", "size": "vast", "image": "demo", "count": 2, "queue-seconds": 3600}
+    assert manager.post("/v1/apps", app).status == 202
+    first = manager.get("/v1/queue", limit=1).json
+    second = manager.get("/v1/queue", limit=1, after=first["next"]).json
+    assert [item["name"] for item in first["items"] + second["items"]] == ["patient", "crowd"]
+    refused(manager.post("/v1/apps", app), "exists", "name", "crowd")
+    refused(manager.post("/v1/vms", vm | {"name": "x", "priority": 1001}), "invalid", "priority", "1001")
+    refused(manager.post("/v1/vms", vm | {"name": "x", "queue-seconds": 0}), "invalid", "queue-seconds", "0")
+    refused(manager.get("/v1/queue/nobody"), "not-found", "entry", "nobody")
+    manager.restart()
+    assert [item["name"] for item in manager.get("/v1/queue").json["items"]] == ["patient", "crowd"]
+    for name in ("patient", "crowd"):
+        assert manager.delete("/v1/queue/" + name).json == {}
+    refused(manager.delete("/v1/queue/patient"), "not-found", "entry", "patient")
+    assert "queue" in manager.get(f"/v1/operations/{asked.json['id']}").json["error"]["message"]
+    assert manager.delete("/v1/sizes/vast").status == 200
+    host.close()
+    assert manager.delete("/v1/hosts/queuer").status == 200
+
+
 def test_sizes(manager):
     size = {"name": "tiny", "resources": {"cpu": 100, "memory": 64, "accelerators": {"gpu/a100": 1}}}
     assert manager.post("/v1/sizes", size, dry_run=True).status == 200
