@@ -398,6 +398,8 @@ static char *verdict_text(ClusterCore *core, const ClusterHost *host, const Bert
         g_autofree char *missing = amount_text(core, (int)v->dim, v->missing);
         return g_strdup_printf("lacks %s", missing);
     }
+    case BERTH_PLACE_DEVICE:
+        return g_strdup_printf("lacks %" G_GINT64_FORMAT " devices", v->missing);
     }
     return g_strdup("unknown");
 }

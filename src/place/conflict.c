@@ -16,8 +16,8 @@ enum {
     CAUSE_LABEL, /* and those behind it: the request's labels */
     CAUSE_LACKS = CAUSE_LABEL + BERTH_PLACE_MAX_LABELS,
     CAUSE_SHORT = CAUSE_LACKS + BERTH_PLACE_MAX_DIMS,
-    CAUSE_RULE =
-        CAUSE_SHORT + BERTH_PLACE_MAX_DIMS, /* and those behind it: the filter's conditions */
+    CAUSE_DEVICE = CAUSE_SHORT + BERTH_PLACE_MAX_DIMS,
+    CAUSE_RULE, /* and those behind it: the filter's conditions */
     N_CAUSES = CAUSE_RULE + BERTH_PLACE_MAX_RULES + BERTH_PLACE_MAX_LEVELS,
 };
 
@@ -80,6 +80,9 @@ static Set causes_of(const Filter *filter, uint32_t host)
         if (request->vector[d] > 0 && request->vector[d] > free_now[d]) {
             set_add(&set, (capacity[d] == 0 ? CAUSE_LACKS : CAUSE_SHORT) + d);
         }
+    }
+    if (filter_missing_devices(filter, host) > 0) {
+        set_add(&set, CAUSE_DEVICE);
     }
     for (uint32_t i = 0; i < filter->n_conditions; i++) {
         const Condition *condition = &filter->conditions[i];
@@ -193,6 +196,8 @@ static BerthPlaceCause describe(const Filter *filter, unsigned cause)
     if (cause >= CAUSE_RULE) {
         told.reason = BERTH_PLACE_RULE;
         told.rule = filter->conditions[cause - CAUSE_RULE].rule;
+    } else if (cause == CAUSE_DEVICE) {
+        told.reason = BERTH_PLACE_DEVICE;
     } else if (cause >= CAUSE_SHORT) {
         told.reason = BERTH_PLACE_SHORT;
         told.dim = cause - CAUSE_SHORT;

@@ -1,5 +1,7 @@
 #include "place/filter.h"
 
+#include "place/inventory.h"
+
 static bool is_in(const BerthPlaceRequest *request, uint32_t group)
 {
     for (uint32_t i = 0; i < request->n_groups; i++) {
@@ -163,7 +165,7 @@ bool filter_is_open(const Filter *filter)
     const BerthPlaceRequest *request = filter->request;
 
     return request->allowed == NULL && request->banned_count == 0 && request->n_labels == 0 &&
-           filter->n_conditions == 0;
+           request->devices == NULL && filter->n_conditions == 0;
 }
 
 bool filter_is_allowed(const Filter *filter, uint32_t host)
@@ -188,6 +190,13 @@ bool filter_is_banned(const Filter *filter, uint32_t host)
         }
     }
     return low < request->banned_count && request->banned[low] == host;
+}
+
+uint32_t filter_missing_devices(const Filter *filter, uint32_t host)
+{
+    const BerthPlaceDevices *asked = filter->request->devices;
+
+    return asked != NULL ? inventory_missing(filter->place, asked, host) : 0;
 }
 
 uint32_t filter_missing_label(const Filter *filter, uint32_t host)
@@ -268,7 +277,8 @@ bool filter_admits(Filter *filter, uint32_t host)
     uint64_t penalty = 0;
 
     if (!filter_is_allowed(filter, host) || filter_is_banned(filter, host) ||
-        filter_missing_label(filter, host) != BERTH_PLACE_NONE) {
+        filter_missing_label(filter, host) != BERTH_PLACE_NONE ||
+        filter_missing_devices(filter, host) > 0) {
         return false;
     }
     for (uint32_t i = 0; i < filter->n_conditions; i++) {

@@ -31,7 +31,9 @@ typedef struct {
 
 typedef struct {
     const BerthPlace *place;
-    const BerthPlaceRequest *request;
+    const BerthPlaceRequest
+        *request; /* the caller's, or `grown` where that was of an older library */
+    BerthPlaceRequest grown;
     uint64_t penalty; /* hosts above it are refused */
     uint64_t above;   /* the lowest penalty refused so far; UINT64_MAX: none */
     uint32_t n_conditions;
@@ -41,6 +43,9 @@ typedef struct {
 /* Sets up a filter on the stack; it refers to the fleet and the request. False when more rules
  * concern the request than may. */
 bool filter_begin(Filter *filter, const BerthPlace *place, const BerthPlaceRequest *request);
+
+/* How many more devices a host would need for the request. */
+uint32_t filter_missing_devices(const Filter *filter, uint32_t host);
 
 /* Whether the filter can refuse anything, so that it has to be asked. */
 bool filter_is_open(const Filter *filter);

@@ -1,7 +1,9 @@
 #include "place/find.h"
 
 #include <math.h>
+#include <string.h>
 
+#include "place/fragments.h"
 #include "place/index.h"
 #include "place/scan.h"
 
@@ -53,10 +55,22 @@ static bool is_mix_sound(const BerthPlaceRequest *request)
     return request->mix == NULL || (sum > 0 && isfinite(sum));
 }
 
+/* The sizes of the structs in their first form. */
+#define OLD_REQUEST_SIZE offsetof(BerthPlaceRequest, devices)
+#define OLD_DECISION_SIZE offsetof(BerthPlaceDecision, devices)
+
+static BerthPlaceResult check_devices(const BerthPlace *place, const BerthPlaceRequest *request)
+{
+    if (request->policy == BERTH_PLACE_FRAGMENTATION &&
+        (place->inventory == NULL || place->inventory->workload == NULL)) {
+        return BERTH_PLACE_ERROR_ARGUMENT;
+    }
+    return request->devices != NULL ? inventory_check_asked(request->devices) : BERTH_PLACE_OK;
+}
+
 static BerthPlaceResult check_request(const BerthPlace *place, const BerthPlaceRequest *request)
 {
-    if (request->struct_size < sizeof *request ||
-        berth_place_policy_name(request->policy) == NULL || request->vector == NULL ||
+    if (berth_place_policy_name(request->policy) == NULL || request->vector == NULL ||
         (request->banned == NULL && request->banned_count > 0)) {
         return BERTH_PLACE_ERROR_ARGUMENT;
     }
@@ -75,12 +89,22 @@ static BerthPlaceResult check_request(const BerthPlace *place, const BerthPlaceR
         !is_mix_sound(request)) {
         return BERTH_PLACE_ERROR_ARGUMENT;
     }
-    return check_vector(place, request->vector);
+    BerthPlaceResult result = check_devices(place, request);
+    return result == BERTH_PLACE_OK ? check_vector(place, request->vector) : result;
 }
 
 BerthPlaceResult find_begin(Filter *filter, const BerthPlace *place,
                             const BerthPlaceRequest *request)
 {
+    if (request->struct_size < OLD_REQUEST_SIZE) {
+        return BERTH_PLACE_ERROR_ARGUMENT;
+    }
+    if (request->struct_size < sizeof *request) {
+        filter->grown = (BerthPlaceRequest){0};
+        memcpy(&filter->grown, request, request->struct_size);
+        filter->grown.struct_size = sizeof *request;
+        request = &filter->grown;
+    }
     BerthPlaceResult result = check_request(place, request);
 
     if (result == BERTH_PLACE_OK && !filter_begin(filter, place, request)) {
@@ -124,6 +148,44 @@ static BerthPlaceVerdict find_on_step(Filter *filter)
     return search.best;
 }
 
+/* The devices that the request gets on a host where it fits. */
+static uint64_t choose(const Filter *filter, uint32_t host)
+{
+    const BerthPlace *place = filter->place;
+    const BerthPlaceRequest *request = filter->request;
+    uint64_t chosen = 0;
+
+    if (request->devices == NULL) {
+        return 0;
+    }
+    if (request->policy == BERTH_PLACE_FRAGMENTATION) {
+        fragments_increase(place, request, host, &chosen);
+        return chosen;
+    }
+    const Bay *bay = inventory_bay(place, host);
+    return inventory_tightest(inventory_devices(place, bay), bay->n, request->devices);
+}
+
+BerthPlaceResult berth_place_choose_devices(const BerthPlace *place,
+                                            const BerthPlaceRequest *request, uint32_t host,
+                                            uint64_t *ret_chosen)
+{
+    Filter filter;
+    BerthPlaceResult result = find_begin(&filter, place, request);
+
+    if (result != BERTH_PLACE_OK) {
+        return result;
+    }
+    if (!fleet_has(place, host)) {
+        return BERTH_PLACE_ERROR_UNKNOWN_HOST;
+    }
+    if (filter_missing_devices(&filter, host) > 0) {
+        return BERTH_PLACE_NO_HOST;
+    }
+    *ret_chosen = choose(&filter, host);
+    return BERTH_PLACE_OK;
+}
+
 BerthPlaceResult berth_place_find(const BerthPlace *place, const BerthPlaceRequest *request,
                                   BerthPlaceDecision *decision)
 {
@@ -133,7 +195,7 @@ BerthPlaceResult berth_place_find(const BerthPlace *place, const BerthPlaceReque
     if (result != BERTH_PLACE_OK) {
         return result;
     }
-    if (decision->struct_size < sizeof *decision) {
+    if (decision->struct_size < OLD_DECISION_SIZE) {
         return BERTH_PLACE_ERROR_ARGUMENT;
     }
     BerthPlaceVerdict best;
@@ -146,5 +208,8 @@ BerthPlaceResult berth_place_find(const BerthPlace *place, const BerthPlaceReque
     decision->host = best.host;
     decision->score = best.score;
     decision->penalty = best.penalty;
+    if (decision->struct_size >= sizeof *decision) {
+        decision->devices = choose(&filter, best.host);
+    }
     return BERTH_PLACE_OK;
 }

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "place/inventory.h"
 #include "place/journal.h"
 #include "place/relations.h"
 
@@ -133,6 +134,7 @@ void berth_place_free(BerthPlace *place)
         free(place->orders);
         relations_free(place->relations);
         journal_free(place->journal);
+        inventory_free(place->inventory);
         free(place->available.narrow);
         free(place->available.wide);
         free(place);
@@ -177,6 +179,9 @@ BerthPlaceResult berth_place_copy(const BerthPlace *place, BerthPlace **ret_copy
     } else {
         result = relations_copy(place, copy);
     }
+    if (result == BERTH_PLACE_OK) {
+        result = inventory_copy(place, copy);
+    }
     if (result != BERTH_PLACE_OK) {
         berth_place_free(copy);
         return result;
@@ -203,6 +208,9 @@ static BerthPlaceResult reserve(BerthPlace *place, uint32_t host)
     }
     BerthPlaceResult result = relations_reserve(place, slots);
     if (result == BERTH_PLACE_OK) {
+        result = inventory_reserve(place, slots);
+    }
+    if (result == BERTH_PLACE_OK) {
         result = allocate(place, slots, &larger);
     }
     if (result != BERTH_PLACE_OK) {
@@ -210,7 +218,9 @@ static BerthPlaceResult reserve(BerthPlace *place, uint32_t host)
     }
     copy_slots(larger, place);
     larger->relations = place->relations;
+    larger->inventory = place->inventory;
     place->relations = NULL;
+    place->inventory = NULL;
     larger->shape_table = place->shape_table;
     larger->index = place->index;
     place->shape_table = (Shapes){0};
@@ -303,6 +313,13 @@ uint32_t berth_place_n_hosts(const BerthPlace *place)
     return place->n_hosts;
 }
 
+/* Tells those who keep something about a host's state and amounts. */
+static void host_changed(BerthPlace *place, uint32_t host)
+{
+    index_refresh(place, host);
+    inventory_host_changed(place, host);
+}
+
 static bool are_amounts_sound(const BerthPlace *place, const int64_t *capacity,
                               const int64_t *available)
 {
@@ -354,7 +371,7 @@ BerthPlaceResult berth_place_add(BerthPlace *place, uint32_t host, uint64_t orde
     place->states[host] = FLEET_ENABLED;
     place->n_hosts++;
     relations_host_added(place, host);
-    index_refresh(place, host);
+    host_changed(place, host);
     return BERTH_PLACE_OK;
 }
 
@@ -367,6 +384,7 @@ BerthPlaceResult berth_place_remove(BerthPlace *place, uint32_t host)
         return BERTH_PLACE_ERROR_BUSY;
     }
     relations_host_removed(place, host, place->states[host] == FLEET_ENABLED);
+    inventory_host_removed(place, host);
     place->states[host] = FLEET_EMPTY;
     index_refresh(place, host);
     shapes_release(&place->shape_table, fleet_shape(place, host));
@@ -405,7 +423,7 @@ BerthPlaceResult berth_place_set(BerthPlace *place, uint32_t host, const int64_t
     uint32_t old = fleet_shape(place, host);
     set_shape(place, host, shape);
     amounts_write(&place->available, host, place->n_dims, free_now);
-    index_refresh(place, host);
+    host_changed(place, host);
     if (shape != old) {
         shapes_release(&place->shape_table, old);
     }
@@ -444,7 +462,7 @@ void fleet_shift(BerthPlace *place, uint32_t host, const int64_t *vector, bool g
         available[d] += gives ? vector[d] : -vector[d];
     }
     amounts_write(&place->available, host, place->n_dims, available);
-    index_refresh(place, host);
+    host_changed(place, host);
 }
 
 static bool is_vector_sound(const BerthPlace *place, const int64_t *vector)
@@ -495,7 +513,7 @@ BerthPlaceResult berth_place_take(BerthPlace *place, uint32_t host, const int64_
     if (!journal_is_open(place)) {
         index_taken(place, vector);
     }
-    index_refresh(place, host);
+    host_changed(place, host);
     journal_note_vector(place, JOURNAL_TAKE, host, vector);
     return BERTH_PLACE_OK;
 }
@@ -523,7 +541,7 @@ BerthPlaceResult berth_place_give(BerthPlace *place, uint32_t host, const int64_
         available[d] += vector[d];
     }
     amounts_write(&place->available, host, place->n_dims, available);
-    index_refresh(place, host);
+    host_changed(place, host);
     journal_note_vector(place, JOURNAL_GIVE, host, vector);
     return BERTH_PLACE_OK;
 }
@@ -607,5 +625,8 @@ const char *berth_place_check(const BerthPlace *place)
         return "each shape knows its hosts";
     }
     const char *broken = index_check(place);
-    return broken != NULL ? broken : relations_check(place);
+    if (broken == NULL) {
+        broken = relations_check(place);
+    }
+    return broken != NULL ? broken : inventory_check(place);
 }

@@ -24,6 +24,7 @@ struct BerthPlace {
     struct Index *index;
     struct Relations *relations; /* NULL: no tree, label, group or rule */
     struct Journal *journal;     /* NULL: none was ever begun */
+    struct Inventory *inventory; /* NULL: no devices and no workload */
 };
 
 static inline uint32_t fleet_shape(const BerthPlace *place, uint32_t host)

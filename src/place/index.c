@@ -279,7 +279,8 @@ bool index_find(Filter *filter, BerthPlaceVerdict *ret_best)
     uint32_t bit = 1U << filter->request->policy;
     Search search;
 
-    if (place->n_hosts < FEW_HOSTS && index->wanted == 0) {
+    if (filter->request->policy == BERTH_PLACE_FRAGMENTATION ||
+        (place->n_hosts < FEW_HOSTS && index->wanted == 0)) {
         return false;
     }
     if ((index->wanted & bit) == 0) {

@@ -31,7 +31,8 @@
  * NULL except where it is said.
  *
  * Compatibility: callers set `struct_size` of each struct to its sizeof and zero the rest. A
- * library that is older than its caller refuses what it does not know (a non-zero byte behind its
+ * library that is newer than its caller takes what the caller's struct has no place for as 0. One
+ * that is older than its caller refuses what it does not know (a non-zero byte behind its
  * own struct) instead of ignoring a constraint. Enumerators keep their numbers.
  *
  * Threads: no globals, no locks. Functions that take a `const BerthPlace *` may run at the same
@@ -96,9 +97,10 @@ typedef enum {
     BERTH_PLACE_L2_RATIO = 6,        /* the largest shares of what is available: packs tight */
     BERTH_PLACE_L2_RATIO_SPREAD = 7, /* the smallest: spreads */
     BERTH_PLACE_MIX = 8,             /* a weighted sum of the scores of those above */
+    BERTH_PLACE_FRAGMENTATION = 9,   /* the fewest devices become useless (place/devices.h) */
 } BerthPlacePolicy;
 
-#define BERTH_PLACE_N_POLICIES 9
+#define BERTH_PLACE_N_POLICIES 10
 #define BERTH_PLACE_N_MIXED 8 /* policies that a mix can weigh */
 
 /* "most-free", "l2-ratio-spread", …; NULL for a number that is no policy. */
@@ -203,6 +205,9 @@ typedef struct {
     /* For BERTH_PLACE_MIX: a weight for each of the BERTH_PLACE_N_MIXED policies by number, finite,
      * not negative, not all 0. Otherwise NULL. */
     const double *mix;
+
+    /* Devices that the VM needs besides; NULL: none. (place/devices.h) */
+    const struct BerthPlaceDevices *devices;
 } BerthPlaceRequest;
 
 typedef struct {
@@ -210,6 +215,7 @@ typedef struct {
     uint32_t host;
     double score;
     uint64_t penalty; /* the weights of the soft rules that the host breaks */
+    uint64_t devices; /* which of the host's devices the request gets, bit by bit */
 } BerthPlaceDecision;
 
 /* The host for a request; changes nothing. BERTH_PLACE_NO_HOST leaves the decision untouched, as an
@@ -219,27 +225,29 @@ BERTH_PLACE_API BerthPlaceResult berth_place_find(const BerthPlace *place,
                                                   BerthPlaceDecision *decision);
 
 /* What speaks for or against a host. The reasons are looked for in this order: disabled, not
- * allowed, banned, label, lacks, short, rule. */
+ * allowed, banned, label, lacks, short, device,
+ * rule. */
 typedef enum {
     BERTH_PLACE_CHOSEN = 0,
     BERTH_PLACE_CANDIDATE = 1,   /* fits, but another is better */
     BERTH_PLACE_DISABLED = 2,    /* drained or down */
     BERTH_PLACE_NOT_ALLOWED = 3, /* not among the allowed hosts */
     BERTH_PLACE_BANNED = 4,
-    BERTH_PLACE_LACKS = 5, /* has no capacity at all in a dimension that is asked for */
-    BERTH_PLACE_SHORT = 6, /* not enough available */
-    BERTH_PLACE_LABEL = 7, /* without a label that is asked for */
-    BERTH_PLACE_RULE = 8,  /* a hard rule would be broken */
+    BERTH_PLACE_LACKS = 5,  /* has no capacity at all in a dimension that is asked for */
+    BERTH_PLACE_SHORT = 6,  /* not enough available */
+    BERTH_PLACE_LABEL = 7,  /* without a label that is asked for */
+    BERTH_PLACE_RULE = 8,   /* a hard rule would be broken */
+    BERTH_PLACE_DEVICE = 9, /* too few devices of the models that do have so many slices free */
 } BerthPlaceReason;
 
 typedef struct {
     uint32_t host;
     BerthPlaceReason reason;
-    double score;     /* of CHOSEN and CANDIDATE */
-    uint32_t dim;     /* of LACKS and SHORT: the first such dimension */
-    int64_t missing;  /* of LACKS and SHORT: how much more it would take there */
-    uint32_t label;   /* of LABEL */
-    uint32_t rule;    /* of RULE: the first such rule, by the order of the request's groups */
+    double score;    /* of CHOSEN and CANDIDATE */
+    uint32_t dim;    /* of LACKS and SHORT: the first such dimension */
+    int64_t missing; /* of LACKS and SHORT: how much more it would take there; of DEVICE: devices */
+    uint32_t label;  /* of LABEL */
+    uint32_t rule;   /* of RULE: the first such rule, by the order of the request's groups */
     uint64_t penalty; /* of CHOSEN and CANDIDATE, as in the decision */
 } BerthPlaceVerdict;
 

@@ -1,5 +1,6 @@
 #include "place/scan.h"
 
+#include "place/fragments.h"
 #include "place/score.h"
 
 static void refuse(BerthPlaceVerdict *verdict, BerthPlaceReason reason, uint32_t dim,
@@ -44,6 +45,19 @@ static void refuse_by_amount(const BerthPlace *place, const int64_t *vector,
     }
 }
 
+static double score(const Filter *filter, uint32_t host)
+{
+    const BerthPlace *place = filter->place;
+    int64_t available[BERTH_PLACE_MAX_DIMS];
+    uint64_t chosen;
+
+    if (filter->request->policy == BERTH_PLACE_FRAGMENTATION) {
+        return fragments_increase(place, filter->request, host, &chosen);
+    }
+    fleet_available(place, host, available);
+    return score_request(filter->request, place->n_dims, available, fleet_capacity(place, host));
+}
+
 void scan_examine(const Filter *filter, uint32_t host, BerthPlaceVerdict *ret_verdict)
 {
     const BerthPlace *place = filter->place;
@@ -70,13 +84,16 @@ void scan_examine(const Filter *filter, uint32_t host, BerthPlaceVerdict *ret_ve
     ret_verdict->label = 0;
     refuse_by_amount(place, request->vector, ret_verdict);
     if (ret_verdict->reason == BERTH_PLACE_CANDIDATE) {
+        ret_verdict->missing = filter_missing_devices(filter, host);
+        if (ret_verdict->missing > 0) {
+            ret_verdict->reason = BERTH_PLACE_DEVICE;
+        }
+    }
+    if (ret_verdict->reason == BERTH_PLACE_CANDIDATE) {
         refuse_by_rule(filter, ret_verdict);
     }
     if (ret_verdict->reason == BERTH_PLACE_CANDIDATE) {
-        int64_t available[BERTH_PLACE_MAX_DIMS];
-        fleet_available(place, host, available);
-        ret_verdict->score =
-            score_request(request, place->n_dims, available, fleet_capacity(place, host));
+        ret_verdict->score = score(filter, host);
     }
 }
 

@@ -21,6 +21,7 @@ static const Policy policies[BERTH_PLACE_N_POLICIES] = {
     [BERTH_PLACE_L2_RATIO] = {"l2-ratio", true},
     [BERTH_PLACE_L2_RATIO_SPREAD] = {"l2-ratio-spread", false},
     [BERTH_PLACE_MIX] = {"mix", true},
+    [BERTH_PLACE_FRAGMENTATION] = {"fragmentation", false},
 };
 
 static bool is_policy(BerthPlacePolicy policy)
@@ -138,6 +139,8 @@ double berth_place_score(BerthPlacePolicy policy, uint32_t n_dims, const int64_t
         return ratios(n_dims, request, available);
     case BERTH_PLACE_MIX:
         break; /* mixes what is above */
+    case BERTH_PLACE_FRAGMENTATION:
+        break; /* a score of devices: fragments.h */
     }
     return 0;
 }

@@ -251,7 +251,7 @@ static void ask(World *world)
     int64_t scratch[BERTH_PLACE_MAX_DIMS];
     BerthPlaceRequest request = {
         .struct_size = sizeof request,
-        .policy = (BerthPlacePolicy)below(world, BERTH_PLACE_N_POLICIES),
+        .policy = (BerthPlacePolicy)below(world, BERTH_PLACE_MIX + 1),
         .vector = pick_size(world, scratch),
     };
     BerthPlaceDecision decision = {.struct_size = sizeof decision, .host = BERTH_PLACE_NONE};
@@ -334,7 +334,7 @@ static void prepare(World *world)
 {
     uint32_t policies = g_rand_int(world->random);
 
-    for (uint32_t i = 0; i < BERTH_PLACE_N_POLICIES; i++) {
+    for (uint32_t i = 0; i <= BERTH_PLACE_MIX; i++) {
         for (uint32_t k = 0; (policies >> i & 1) != 0 && k < world->n_sizes; k++) {
             index_prepare(world->place, (BerthPlacePolicy)i,
                           world->is_diverse ? NULL : world->sizes[k]);

@@ -153,7 +153,7 @@ static void test_unsound_requests_are_refused(void)
     const BerthPlaceRequest good = request_for(BERTH_PLACE_MOST_FREE, AMOUNTS(1, 1, 0));
     BerthPlaceRequest small = good, policy = good, vector = good, negative = good, huge = good,
                       nothing = good, no_list = good, unsorted = good, twice = good;
-    small.struct_size = sizeof small - 1;
+    small.struct_size = offsetof(BerthPlaceRequest, devices) - 1;
     policy.policy = (BerthPlacePolicy)BERTH_PLACE_N_POLICIES;
     vector.vector = NULL;
     negative.vector = AMOUNTS(1, -1, 0);

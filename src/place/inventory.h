@@ -1,0 +1,70 @@
+/*
+ * The devices of all hosts, one after another in a bank, so that a copy is a memcpy. A fleet without
+ * devices has no Inventory and pays nothing.
+ */
+#pragma once
+
+#include "place/devices.h"
+#include "place/fleet.h"
+
+typedef struct {
+    uint32_t first; /* where its devices begin in the bank */
+    uint8_t n;
+    uint8_t room;       /* places in the bank */
+    uint8_t untouched;  /* devices of which nothing is taken */
+    uint32_t most_free; /* slices of one device */
+    uint64_t models;
+    int64_t fragments; /* under the workload (fragments.h); 0 without */
+} Bay;
+
+typedef struct Inventory {
+    uint32_t slots; /* length of `bays` */
+    Bay *bays;      /* by host */
+    uint32_t n_bank, bank_room;
+    uint32_t n_lost; /* places of the bank that no bay has */
+    BerthPlaceDevice *bank;
+    struct Workload *workload; /* NULL: none */
+} Inventory;
+
+static inline const Bay *inventory_bay(const BerthPlace *place, uint32_t host)
+{
+    static const Bay empty;
+
+    return place->inventory != NULL ? &place->inventory->bays[host] : &empty;
+}
+
+static inline const BerthPlaceDevice *inventory_devices(const BerthPlace *place, const Bay *bay)
+{
+    return bay->n > 0 ? &place->inventory->bank[bay->first] : NULL;
+}
+
+/* Whether a request for devices makes sense at all. */
+BerthPlaceResult inventory_check_asked(const BerthPlaceDevices *asked);
+
+/* How many more devices a host would need, 0 when it has enough. */
+uint32_t inventory_missing(const BerthPlace *place, const BerthPlaceDevices *asked, uint32_t host);
+
+/* The tightest that do, where enough of them are. */
+uint64_t inventory_tightest(const BerthPlaceDevice *devices, uint32_t n,
+                            const BerthPlaceDevices *asked);
+
+static inline bool inventory_is_usable(const BerthPlaceDevice *device,
+                                       const BerthPlaceDevices *asked)
+{
+    return (asked->models >> device->model & 1) != 0 &&
+           (asked->slices == BERTH_PLACE_WHOLE ? device->free == device->capacity
+                                               : device->free >= asked->slices);
+}
+
+/* What the fleet tells; each may be called without an Inventory. */
+BerthPlaceResult inventory_reserve(BerthPlace *place, uint32_t slots);
+void inventory_host_changed(BerthPlace *place, uint32_t host); /* its availability */
+void inventory_host_removed(BerthPlace *place, uint32_t host);
+BerthPlaceResult inventory_copy(const BerthPlace *from, BerthPlace *to);
+void inventory_free(Inventory *inventory);
+
+/* The Inventory of a fleet, made when there is none yet; NULL without memory. */
+Inventory *inventory_ensure(BerthPlace *place);
+
+/* NULL, or the first invariant that does not hold. */
+const char *inventory_check(const BerthPlace *place);
