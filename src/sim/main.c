@@ -5,6 +5,7 @@
  *     berth-sim faults --hours H --seed S    random use and random faults against the invariants
  *     berth-sim pack FILE.vbp…               the fewest bins for vectors (sim/pack.h)
  *     berth-sim reassign --model M --initial A   moves between hosts, optimised
+ *     berth-sim replay --hosts H --trace T       a trace of tasks on a list of hosts (sim/replay.h)
  *
  * Exit codes: 0 all holds; 1 a rule or an expectation does not; 2 wrong use or an unreadable file.
  */
@@ -15,6 +16,7 @@
 #include "sim/faults.h"
 #include "sim/pack.h"
 #include "sim/reassign.h"
+#include "sim/replay.h"
 #include "sim/scenario.h"
 
 static int usage(void)
@@ -27,7 +29,11 @@ static int usage(void)
                     "                      [--seed S] [--iterations N] [--assignment] "
                     "FILE.vbp...\n"
                     "       berth-sim reassign --model FILE --initial FILE [--out FILE] "
-                    "[--seconds S] [--seed S] [--threads N] [--json]\n");
+                    "[--seconds S] [--seed S] [--threads N] [--json]\n"
+                    "       berth-sim replay --hosts FILE.csv --trace FILE.csv --policy P "
+                    "[--arrival PERCENT]\n"
+                    "                      [--seed S] [--seeds N] [--typical PERCENT] "
+                    "[--only-device-hosts] [--json] [--svg FILE]\n");
     return 2;
 }
 
@@ -97,6 +103,9 @@ int main(int argc, char **argv)
     }
     if (argc >= 2 && strcmp(argv[1], "reassign") == 0) {
         return reassign_main(argc - 1, argv + 1);
+    }
+    if (argc >= 2 && strcmp(argv[1], "replay") == 0) {
+        return replay_command(argc - 1, argv + 1);
     }
     if (argc >= 2 && strcmp(argv[1], "run") == 0) {
         return run(argc - 1, argv + 1);
