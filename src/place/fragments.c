@@ -291,7 +291,8 @@ double fragments_increase(const BerthPlace *place, const BerthPlaceRequest *requ
         }
         after = count_fragments(workload, fitting, devices, bay->n);
     }
-    return (double)(after - bay->fragments) / (double)(FRAGMENT_PARTS * workload->weight);
+    int64_t increase = after - bay->fragments, step = FRAGMENT_STEP * workload->weight;
+    return (double)(increase / step + (increase % step > 0));
 }
 
 BerthPlaceResult berth_place_fragments(const BerthPlace *place, uint32_t host,

@@ -16,6 +16,10 @@
 /* Divisible by 1 to 16 and by 1000. */
 #define FRAGMENT_PARTS INT64_C(720720000)
 
+/* Increases count in steps of so many parts, a 25th of a device: smaller differences say nothing, and
+ * then the order of hosts, which packs, does better. */
+#define FRAGMENT_STEP (FRAGMENT_PARTS / 25)
+
 /* Requests that ask for the same devices. */
 typedef struct {
     BerthPlaceDevices asked; /* n = 0: none */
@@ -39,7 +43,7 @@ void workload_free(Workload *workload); /* takes NULL */
 /* The fragments on a host as they are, times FRAGMENT_PARTS and the workload's weight. */
 int64_t fragments_now(const BerthPlace *place, uint32_t host);
 
-/* By how much a placement on a host where it fits raises them, and on which devices, of those that it
+/* By how many steps, rounded up, a placement on a host where it fits raises them, and on which devices, of those that it
  * can have, it does so the least; of equal ones the tightest, then the first. More than one device at
  * once are always the tightest. */
 double fragments_increase(const BerthPlace *place, const BerthPlaceRequest *request, uint32_t host,
