@@ -39,6 +39,11 @@ typedef enum {
                               host u32, VMs u32 */
     SECTION_RULES =
         11, /* by time of addition: number, kind, a, b, level, skew, weight, zero: u32 */
+    SECTION_DEVICES = 12, /* for each host that has some: host, how many; for each of them model,
+                             capacity, free: u32 */
+    SECTION_WORKLOAD =
+        13, /* for each typical request, those with the same devices together: weight, devices,
+               slices, zero: u32; models u64; i64 a dimension */
     SECTION_END,
 } Section;
 

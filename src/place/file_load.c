@@ -4,6 +4,7 @@
 #include "place/checksum.h"
 #include "place/file.h"
 #include "place/file_format.h"
+#include "place/fragments.h"
 #include "place/relations.h"
 
 typedef struct {
@@ -486,6 +487,94 @@ static BerthPlaceResult read_rules(Reader *reader)
     return result;
 }
 
+static BerthPlaceResult read_devices(Reader *reader)
+{
+    const uint8_t *at = reader->sections[SECTION_DEVICES].at;
+    uint64_t left = reader->sections[SECTION_DEVICES].length;
+    BerthPlaceDevice devices[BERTH_PLACE_MAX_DEVICES];
+    BerthPlaceResult result = BERTH_PLACE_OK;
+
+    for (uint64_t least = 0; left > 0 && result == BERTH_PLACE_OK;) {
+        uint32_t host = left >= 8 ? format_u32(at) : 0, n = left >= 8 ? format_u32(at + 4) : 0;
+        uint64_t length = 8 + (uint64_t)n * 12;
+        if (n == 0 || n > BERTH_PLACE_MAX_DEVICES || host < least || length > left) {
+            return refuse(reader, at, "devices are not by rising host, or a host's are cut off");
+        }
+        for (uint32_t i = 0; i < n; i++) {
+            const uint8_t *device = at + 8 + (size_t)i * 12;
+            devices[i] = (BerthPlaceDevice){format_u32(device), format_u32(device + 4),
+                                            format_u32(device + 8)};
+        }
+        result = check(reader, berth_place_set_devices(reader->place, host, devices, n), at);
+        least = host + (uint64_t)1;
+        at += length;
+        left -= length;
+    }
+    return result;
+}
+
+/* Whether all that follows with the same devices follows at once, as the fleet keeps them. */
+static bool are_asks_together(const Workload *workload, const BerthPlaceTypical *typical)
+{
+    for (uint32_t i = 0; i < workload->n_asks; i++) {
+        const Ask *ask = &workload->asks[i];
+        for (uint32_t k = ask->first; k < ask->first + ask->n; k++) {
+            const BerthPlaceDevices *asked = &typical[k].devices;
+            if (asked->n != ask->asked.n || asked->slices != ask->asked.slices ||
+                asked->models != ask->asked.models) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static BerthPlaceResult set_workload(Reader *reader, BerthPlaceTypical *typical, int64_t *vectors,
+                                     uint32_t n, size_t row)
+{
+    const uint8_t *begin = reader->sections[SECTION_WORKLOAD].at, *at = begin;
+
+    for (uint32_t i = 0; i < n; i++, at += row) {
+        int64_t *vector = vectors + (size_t)i * reader->n_dims;
+        read_vector(reader, at + 24, 8, vector);
+        typical[i] = (BerthPlaceTypical){
+            .vector = vector,
+            .devices = {format_u32(at + 4), format_u32(at + 8), format_u64(at + 16)},
+            .weight = format_u32(at)};
+        if (format_u32(at + 12) != 0) {
+            return refuse(reader, at + 12, "what is not used yet is not zero");
+        }
+    }
+    BerthPlaceResult result =
+        check(reader, berth_place_set_workload(reader->place, typical, n), begin);
+    return result == BERTH_PLACE_OK &&
+                   !are_asks_together(reader->place->inventory->workload, typical)
+               ? refuse(reader, begin, "typical requests with the same devices lie apart")
+               : result;
+}
+
+static BerthPlaceResult read_workload(Reader *reader)
+{
+    const Bytes *section = &reader->sections[SECTION_WORKLOAD];
+    size_t row = 24 + (size_t)reader->n_dims * 8;
+
+    if (section->at == NULL) {
+        return BERTH_PLACE_OK;
+    }
+    if (section->length % row != 0 || section->length / row > BERTH_PLACE_MAX_TYPICAL) {
+        return refuse(reader, section->at, "a section has not the length that it must have");
+    }
+    uint32_t n = (uint32_t)(section->length / row);
+    BerthPlaceTypical *typical = calloc(n, sizeof *typical);
+    int64_t *vectors = calloc((size_t)n * reader->n_dims, sizeof *vectors);
+    BerthPlaceResult result = typical != NULL && vectors != NULL
+                                  ? set_workload(reader, typical, vectors, n, row)
+                                  : BERTH_PLACE_ERROR_NO_MEMORY;
+    free(typical);
+    free(vectors);
+    return result;
+}
+
 /* Only where there is something to say is a section that may be missing. */
 static BerthPlaceResult refuse_empty(Reader *reader)
 {
@@ -508,8 +597,9 @@ static BerthPlaceResult make_place(Reader *reader)
 static BerthPlaceResult read_all(Reader *reader)
 {
     static BerthPlaceResult (*const steps[])(Reader *) = {
-        read_header, read_table, refuse_empty, read_fleet,  expect_hosts, read_states, make_place,
-        read_levels, read_hosts, read_domains, read_labels, read_vms,     read_groups, read_rules,
+        read_header, read_table,  refuse_empty, read_fleet,    expect_hosts, read_states,
+        make_place,  read_levels, read_hosts,   read_domains,  read_labels,  read_vms,
+        read_groups, read_rules,  read_devices, read_workload,
     };
     BerthPlaceResult result = BERTH_PLACE_OK;
 

@@ -4,6 +4,7 @@
 #include "place/checksum.h"
 #include "place/file.h"
 #include "place/file_format.h"
+#include "place/fragments.h"
 #include "place/relations.h"
 
 #define PIECE 65536
@@ -240,6 +241,43 @@ static void put_rules(Writer *writer, const Source *source)
     }
 }
 
+static void put_devices(Writer *writer, const Source *source)
+{
+    for (uint32_t host = 0; host < source->slots; host++) {
+        const Bay *bay = inventory_bay(source->place, host);
+        const BerthPlaceDevice *devices = inventory_devices(source->place, bay);
+        if (bay->n > 0) {
+            put_u32(writer, host);
+            put_u32(writer, bay->n);
+        }
+        for (uint32_t i = 0; i < bay->n; i++) {
+            put_u32(writer, devices[i].model);
+            put_u32(writer, devices[i].capacity);
+            put_u32(writer, devices[i].free);
+        }
+    }
+}
+
+static void put_workload(Writer *writer, const Source *source)
+{
+    const Inventory *inventory = source->place->inventory;
+    const Workload *workload = inventory != NULL ? inventory->workload : NULL;
+
+    for (uint32_t i = 0; workload != NULL && i < workload->n_asks; i++) {
+        const Ask *ask = &workload->asks[i];
+        for (uint32_t k = ask->first; k < ask->first + ask->n; k++) {
+            put_u32(writer, workload->weights[k]);
+            put_u32(writer, ask->asked.n);
+            put_u32(writer, ask->asked.slices);
+            put_u32(writer, 0);
+            put(writer, ask->asked.models, 8);
+            for (uint32_t d = 0; d < workload->n_dims; d++) {
+                put(writer, (uint64_t)workload->vectors[(size_t)k * workload->n_dims + d], 8);
+            }
+        }
+    }
+}
+
 typedef void (*PutFunc)(Writer *writer, const Source *source);
 
 static const struct {
@@ -257,6 +295,8 @@ static const struct {
     [SECTION_VMS] = {put_vms, true, false},
     [SECTION_GROUPS] = {put_groups, true, false},
     [SECTION_RULES] = {put_rules, true, false},
+    [SECTION_DEVICES] = {put_devices, false, false},
+    [SECTION_WORKLOAD] = {put_workload, false, false},
 };
 
 static bool is_there(const Extent *extents, uint32_t kind)

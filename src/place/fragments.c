@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "place/journal.h"
+
 void workload_free(Workload *workload)
 {
     if (workload != NULL) {
@@ -101,7 +103,10 @@ static void add_ask(Workload *workload, const BerthPlaceTypical *typical, uint32
 {
     Ask *ask = &workload->asks[workload->n_asks++];
 
-    *ask = (Ask){.asked = typical[at].devices, .first = workload->n_needs};
+    *ask = (Ask){.first = workload->n_needs};
+    if (typical[at].devices.n > 0) {
+        ask->asked = typical[at].devices;
+    }
     for (uint32_t i = at; i < n; i++) {
         if (asks_alike(&typical[i].devices, &ask->asked)) {
             workload->weights[workload->n_needs] = typical[i].weight;
@@ -121,6 +126,9 @@ BerthPlaceResult berth_place_set_workload(BerthPlace *place, const BerthPlaceTyp
     BerthPlaceResult result = check_typical(place, typical, n);
     Workload *workload = NULL;
 
+    if (journal_is_open(place)) {
+        return BERTH_PLACE_ERROR_BUSY;
+    }
     if (result != BERTH_PLACE_OK || (n == 0 && place->inventory == NULL)) {
         return result;
     }

@@ -331,6 +331,9 @@ void index_prepare(BerthPlace *place, BerthPlacePolicy policy, const int64_t *ve
     Index *index = place->index;
     uint32_t bit = 1U << policy;
 
+    if (policy == BERTH_PLACE_FRAGMENTATION) {
+        return; /* always scanned */
+    }
     if (vector != NULL) {
         forget_size(index, sizes_admit(&index->sizes, vector));
     } else if (policy == BERTH_PLACE_FIRST_FIT) {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "place/fragments.h"
+#include "place/journal.h"
 
 #define MIN_BANK 64
 
@@ -182,6 +183,9 @@ BerthPlaceResult berth_place_set_devices(BerthPlace *place, uint32_t host,
     if (!fleet_has(place, host)) {
         return BERTH_PLACE_ERROR_UNKNOWN_HOST;
     }
+    if (journal_is_open(place)) {
+        return BERTH_PLACE_ERROR_BUSY;
+    }
     if (result != BERTH_PLACE_OK || (n == 0 && place->inventory == NULL)) {
         return result;
     }
@@ -267,7 +271,7 @@ uint64_t inventory_tightest(const BerthPlaceDevice *devices, uint32_t n,
 
 /* Checks a booking, and answers with the host's devices. */
 static BerthPlaceResult begin_booking(BerthPlace *place, uint32_t host, uint32_t slices,
-                                      uint64_t chosen, BerthPlaceDevice **ret_devices)
+                                      uint64_t chosen, const BerthPlaceDevice **ret_devices)
 {
     if (!fleet_has(place, host)) {
         return BERTH_PLACE_ERROR_UNKNOWN_HOST;
@@ -283,16 +287,36 @@ static BerthPlaceResult begin_booking(BerthPlace *place, uint32_t host, uint32_t
     return BERTH_PLACE_OK;
 }
 
-static void end_booking(BerthPlace *place, uint32_t host)
+void inventory_shift(BerthPlace *place, uint32_t host, uint32_t slices, uint64_t chosen, bool gives)
 {
-    sum_up(place->inventory, &place->inventory->bays[host]);
+    Bay *bay = &place->inventory->bays[host];
+
+    for (uint64_t left = chosen; left != 0; left &= left - 1) {
+        BerthPlaceDevice *device = &place->inventory->bank[bay->first + __builtin_ctzll(left)];
+        uint32_t moved = slices == BERTH_PLACE_WHOLE ? device->capacity : slices;
+        device->free = gives ? device->free + moved : device->free - moved;
+    }
+    sum_up(place->inventory, bay);
     inventory_host_changed(place, host);
+}
+
+/* Does what was found possible. */
+static BerthPlaceResult book(BerthPlace *place, uint32_t host, uint32_t slices, uint64_t chosen,
+                             bool gives)
+{
+    if (!journal_reserve(place, JOURNAL_DEVICE_WORDS)) {
+        return BERTH_PLACE_ERROR_NO_MEMORY;
+    }
+    inventory_shift(place, host, slices, chosen, gives);
+    journal_note_devices(place, gives ? JOURNAL_GIVE_DEVICES : JOURNAL_TAKE_DEVICES, host, slices,
+                         chosen);
+    return BERTH_PLACE_OK;
 }
 
 BerthPlaceResult berth_place_take_devices(BerthPlace *place, uint32_t host, uint32_t slices,
                                           uint64_t chosen)
 {
-    BerthPlaceDevice *devices;
+    const BerthPlaceDevice *devices;
     BerthPlaceResult result = begin_booking(place, host, slices, chosen, &devices);
 
     if (result != BERTH_PLACE_OK) {
@@ -304,18 +328,13 @@ BerthPlaceResult berth_place_take_devices(BerthPlace *place, uint32_t host, uint
             return BERTH_PLACE_ERROR_OVERDRAW;
         }
     }
-    for (uint64_t left = chosen; left != 0; left &= left - 1) {
-        BerthPlaceDevice *device = &devices[__builtin_ctzll(left)];
-        device->free -= slices == BERTH_PLACE_WHOLE ? device->capacity : slices;
-    }
-    end_booking(place, host);
-    return BERTH_PLACE_OK;
+    return book(place, host, slices, chosen, false);
 }
 
 BerthPlaceResult berth_place_give_devices(BerthPlace *place, uint32_t host, uint32_t slices,
                                           uint64_t chosen)
 {
-    BerthPlaceDevice *devices;
+    const BerthPlaceDevice *devices;
     BerthPlaceResult result = begin_booking(place, host, slices, chosen, &devices);
 
     if (result != BERTH_PLACE_OK) {
@@ -328,12 +347,7 @@ BerthPlaceResult berth_place_give_devices(BerthPlace *place, uint32_t host, uint
             return BERTH_PLACE_ERROR_OVERFILL;
         }
     }
-    for (uint64_t left = chosen; left != 0; left &= left - 1) {
-        BerthPlaceDevice *device = &devices[__builtin_ctzll(left)];
-        device->free += slices == BERTH_PLACE_WHOLE ? device->capacity : slices;
-    }
-    end_booking(place, host);
-    return BERTH_PLACE_OK;
+    return book(place, host, slices, chosen, true);
 }
 
 /* Whether the bays lie in the bank without touching each other, as far as sums tell. */

@@ -56,6 +56,10 @@ static inline bool inventory_is_usable(const BerthPlaceDevice *device,
                                                : device->free >= asked->slices);
 }
 
+/* Takes or gives, which must be possible. */
+void inventory_shift(BerthPlace *place, uint32_t host, uint32_t slices, uint64_t chosen,
+                     bool gives);
+
 /* What the fleet tells; each may be called without an Inventory. */
 BerthPlaceResult inventory_reserve(BerthPlace *place, uint32_t slots);
 void inventory_host_changed(BerthPlace *place, uint32_t host); /* its availability */

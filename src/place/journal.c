@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "place/inventory.h"
 #include "place/relations.h"
 
 /* The word on top: kind, number of words below, host. */
@@ -60,6 +61,16 @@ void journal_note_groups(BerthPlace *place, JournalKind kind, uint32_t host, con
     }
 }
 
+void journal_note_devices(BerthPlace *place, JournalKind kind, uint32_t host, uint32_t slices,
+                          uint64_t chosen)
+{
+    if (journal_is_open(place)) {
+        place->journal->words[place->journal->n++] = slices;
+        place->journal->words[place->journal->n++] = chosen;
+        put_top(place->journal, kind, host, JOURNAL_DEVICE_WORDS);
+    }
+}
+
 static void undo(BerthPlace *place, JournalKind kind, uint32_t host, const uint64_t *words,
                  uint32_t n)
 {
@@ -82,6 +93,10 @@ static void undo(BerthPlace *place, JournalKind kind, uint32_t host, const uint6
     case JOURNAL_ENABLE:
     case JOURNAL_DISABLE:
         fleet_enable(place, host, kind == JOURNAL_DISABLE);
+        return;
+    case JOURNAL_TAKE_DEVICES:
+    case JOURNAL_GIVE_DEVICES:
+        inventory_shift(place, host, (uint32_t)words[0], words[1], kind == JOURNAL_TAKE_DEVICES);
         return;
     }
 }

@@ -13,6 +13,8 @@ typedef enum {
     JOURNAL_LEAVE,  /* groups */
     JOURNAL_ENABLE, /* nothing */
     JOURNAL_DISABLE,
+    JOURNAL_TAKE_DEVICES, /* slices, and which */
+    JOURNAL_GIVE_DEVICES,
 } JournalKind;
 
 typedef struct Journal {
@@ -34,3 +36,7 @@ bool journal_reserve(BerthPlace *place, uint32_t n_words);
 void journal_note_vector(BerthPlace *place, JournalKind kind, uint32_t host, const int64_t *vector);
 void journal_note_groups(BerthPlace *place, JournalKind kind, uint32_t host, const uint32_t *groups,
                          uint32_t n_groups);
+
+#define JOURNAL_DEVICE_WORDS 2
+void journal_note_devices(BerthPlace *place, JournalKind kind, uint32_t host, uint32_t slices,
+                          uint64_t chosen);

@@ -160,11 +160,12 @@ BERTH_PLACE_API BerthPlaceResult berth_place_give(BerthPlace *place, uint32_t ho
                                                   const int64_t *vector);
 
 /* Changes that can be undone, for a question of what would be: what is taken, given, enabled, disabled,
- * entered and left after `begin` is undone by `rollback`, each change at the cost of one, or stays
- * with `commit`. Questions in between see the changes, and neither call can fail but for being out of
- * turn: `begin` a second time is ERROR_BUSY, the others without it ERROR_ARGUMENT. In between, hosts are
- * not added, removed or set, and domains, labels and rules stay as they are (ERROR_BUSY); a
- * copy is a fleet of its own, with the changes so far. */
+ * entered and left after `begin`, devices included, is undone by `rollback`, each change at the cost
+ * of one, or stays with `commit`. Questions in between see the changes, and neither call can fail but
+ * for being out of turn: `begin` a second time is ERROR_BUSY, the others without it ERROR_ARGUMENT.
+ * In between, hosts are not added, removed or set, and domains, labels, rules, what devices there are
+ * and the workload stay as they are (ERROR_BUSY); a copy is a fleet of its own, with the changes so
+ * far. */
 BERTH_PLACE_API BerthPlaceResult berth_place_begin(BerthPlace *place);
 BERTH_PLACE_API BerthPlaceResult berth_place_rollback(BerthPlace *place);
 BERTH_PLACE_API BerthPlaceResult berth_place_commit(BerthPlace *place);

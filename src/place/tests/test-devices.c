@@ -5,6 +5,7 @@
 #include <glib.h>
 #include <string.h>
 
+#include "place/file.h"
 #include "place/find.h"
 #include "place/fragments.h"
 #include "place/rules.h"
@@ -347,6 +348,59 @@ static void remove_one(BerthPlace *place, const Vm *vm)
     }
 }
 
+static void test_what_is_booked_is_rolled_back(void)
+{
+    g_autoptr(BerthPlace) place = new_fleet(1);
+    BerthPlaceTypical typical = {VECTOR(1, 1), {1, BERTH_PLACE_WHOLE, ANY}, 1};
+    BerthPlaceDevice devices[BERTH_PLACE_MAX_DEVICES];
+    double before, after;
+
+    set_devices(place, 0, 2, (BerthPlaceDevice[]){{OLD, 10, 10}, {OLD, 10, 4}});
+    g_assert_cmpint(berth_place_set_workload(place, &typical, 1), ==, BERTH_PLACE_OK);
+    berth_place_fragments(place, 0, &before);
+    g_assert_cmpint(berth_place_begin(place), ==, BERTH_PLACE_OK);
+    g_assert_cmpint(berth_place_take_devices(place, 0, BERTH_PLACE_WHOLE, 1), ==, BERTH_PLACE_OK);
+    g_assert_cmpint(berth_place_give_devices(place, 0, 6, 2), ==, BERTH_PLACE_OK);
+    g_assert_cmpint(berth_place_take_devices(place, 0, 1, 2), ==, BERTH_PLACE_OK);
+    g_assert_cmpint(berth_place_set_devices(place, 0, devices, 0), ==, BERTH_PLACE_ERROR_BUSY);
+    g_assert_cmpint(berth_place_set_workload(place, NULL, 0), ==, BERTH_PLACE_ERROR_BUSY);
+    berth_place_fragments(place, 0, &after);
+    g_assert_cmpfloat(before, !=, after);
+    g_assert_cmpint(berth_place_rollback(place), ==, BERTH_PLACE_OK);
+    berth_place_fragments(place, 0, &after);
+    g_assert_cmpfloat(before, ==, after);
+    berth_place_get_devices(place, 0, devices, NULL);
+    g_assert_cmpuint(devices[0].free, ==, 10);
+    g_assert_cmpuint(devices[1].free, ==, 4);
+    g_assert_null(berth_place_check(place));
+}
+
+static bool append(const void *bytes, size_t length, void *user_data)
+{
+    g_byte_array_append(user_data, bytes, (guint)length);
+    return true;
+}
+
+/* A fleet that was loaded is saved as the same bytes, and its table of devices is not believed. */
+static void check_file(const BerthPlace *place)
+{
+    g_autoptr(GByteArray) one = g_byte_array_new(), other = g_byte_array_new();
+    g_autoptr(BerthPlace) loaded = NULL;
+    BerthPlaceFault fault = {.struct_size = sizeof fault};
+
+    g_assert_cmpint(berth_place_save(place, append, one), ==, BERTH_PLACE_OK);
+    g_assert_cmpint(berth_place_load(one->data, one->len, &loaded, &fault), ==, BERTH_PLACE_OK);
+    g_assert_null(berth_place_check(loaded));
+    g_assert_cmpint(berth_place_save(loaded, append, other), ==, BERTH_PLACE_OK);
+    g_assert_cmpmem(one->data, one->len, other->data, other->len);
+    for (uint32_t host = 0; host < N_HOSTS; host++) {
+        BerthPlaceDevice mine[64] = {0}, theirs[64] = {0};
+        berth_place_get_devices(place, host, mine, NULL);
+        berth_place_get_devices(loaded, host, theirs, NULL);
+        g_assert_cmpmem(mine, sizeof mine, theirs, sizeof theirs);
+    }
+}
+
 static void check_copy(const BerthPlace *place)
 {
     g_autoptr(BerthPlace) copy = NULL;
@@ -391,6 +445,7 @@ static void test_the_index_finds_what_a_scan_finds(void)
         }
         g_assert_null(berth_place_check(place));
         check_copy(place);
+        check_file(place);
     }
 }
 
@@ -434,6 +489,7 @@ int main(int argc, char **argv)
     g_test_add_func("/place/devices/older-structs", test_older_structs_are_taken);
     g_test_add_func("/place/devices/fragments", test_fragments_of_a_host);
     g_test_add_func("/place/devices/keeps-whole", test_fragmentation_keeps_whole_devices_whole);
+    g_test_add_func("/place/devices/rolled-back", test_what_is_booked_is_rolled_back);
     g_test_add_func("/place/devices/index-equals-scan", test_the_index_finds_what_a_scan_finds);
     g_test_add_func("/place/devices/hosts-come-and-go", test_hosts_come_and_go);
     return g_test_run();

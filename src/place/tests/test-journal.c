@@ -146,7 +146,7 @@ static void test_only_sound_vectors_and_policies_are_prepared(void)
 
     g_assert_cmpint(berth_place_prepare(place, BERTH_PLACE_COSINE, (int64_t[]){-1, 2}), ==,
                     BERTH_PLACE_ERROR_AMOUNT);
-    g_assert_cmpint(berth_place_prepare(place, (BerthPlacePolicy)9, NULL), ==,
+    g_assert_cmpint(berth_place_prepare(place, (BerthPlacePolicy)BERTH_PLACE_N_POLICIES, NULL), ==,
                     BERTH_PLACE_ERROR_ARGUMENT);
     g_assert_cmpint(berth_place_prepare(place, BERTH_PLACE_MIX, NULL), ==, BERTH_PLACE_OK);
     berth_place_free(place);
