@@ -19,9 +19,12 @@ static bool host_row(Cli *cli, Table *table, const json_t *json, GError **error)
     const HostStatus *status = host->status;
     const HostFacts *facts = status->facts;
     bool cordoned = host->spec != NULL && host->spec->cordoned;
+    const char *note = status->drain != DRAIN_STATE_UNSET ? drain_state_to_string(status->drain)
+                       : cordoned                         ? "cordoned"
+                                                          : NULL;
     table_add(table, host->name);
-    table_take(table, g_strconcat(host_state_to_string(status->state), cordoned ? ", cordoned" : "",
-                                  NULL));
+    table_take(table, g_strconcat(host_state_to_string(status->state), note != NULL ? ", " : NULL,
+                                  note, NULL));
     table_add(table, facts != NULL && facts->accelerator != NULL
                          ? accelerator_to_string(facts->accelerator->kind)
                          : NULL);
@@ -74,6 +77,18 @@ static void detail_quarantined(Table *details, const GPtrArray *vms)
     }
 }
 
+static void detail_drain(Table *details, const HostStatus *status)
+{
+    if (status->drain == DRAIN_STATE_DRAINED) {
+        cli_detail(details, "Drain", "drained: no VM runs here");
+    } else if (status->drain == DRAIN_STATE_DRAINING) {
+        cli_detail_take(details, "Drain",
+                        g_strdup_printf("draining: %" G_GINT64_FORMAT " of %" G_GINT64_FORMAT
+                                        " VMs left; stop or delete them",
+                                        status->vms_left, status->vms));
+    }
+}
+
 static bool host_details(Cli *cli, const json_t *json, GError **error)
 {
     g_autoptr(Host) host = host_decode(json, CODEC_TOLERANT, error);
@@ -87,6 +102,7 @@ static bool host_details(Cli *cli, const json_t *json, GError **error)
     cli_detail(details, "State", host_state_to_string(status->state));
     cli_detail_age(details, "Since", status->since_ms);
     cli_detail(details, "Cordoned", host->spec->cordoned ? "yes: takes no new VMs" : NULL);
+    detail_drain(details, status);
     cli_detail_take(details, "VMs", g_strdup_printf("%" G_GINT64_FORMAT, status->vms));
     detail_facts(details, status->facts);
     detail_labels(details, host->spec->labels);
@@ -151,6 +167,11 @@ static bool cordon(Cli *cli, GError **error)
 static bool uncordon(Cli *cli, GError **error)
 {
     return set_cordoned(cli, false, "takes new VMs", error);
+}
+
+static bool drain(Cli *cli, GError **error)
+{
+    return change_each(cli, API_OP_DRAIN_HOST, NULL, error);
 }
 
 /* KEY=VALUE sets, KEY- takes away. */
@@ -300,8 +321,16 @@ static const CliCommand commands[] = {
      .arguments = "NAME…",
      .min_arguments = 1,
      .max_arguments = -1,
-     .summary = "Lets hosts take new VMs again",
+     .summary = "Lets hosts take new VMs again; ends a drain",
      .run = uncordon},
+    {.verb = "drain",
+     .arguments = "NAME…",
+     .min_arguments = 1,
+     .max_arguments = -1,
+     .summary = "Cordons hosts; they are drained when no VM runs there (VMs are not moved: stop or "
+                "delete them)",
+     .shared = CLI_WAIT,
+     .run = drain},
     {.verb = "label",
      .arguments = "NAME KEY=VALUE|KEY-…",
      .min_arguments = 2,

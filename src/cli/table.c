@@ -78,8 +78,8 @@ static const char *color_of(const char *text)
     } states[] = {
         {"running", GREEN},   {"up", GREEN},        {"done", GREEN},      {"ready", GREEN},
         {"starting", YELLOW}, {"stopping", YELLOW}, {"waiting", YELLOW},  {"paused", YELLOW},
-        {"joined", YELLOW},   {"pending", YELLOW},  {"cordoned", YELLOW}, {"crashed", RED},
-        {"failed", RED},      {"down", RED},        {"unknown", RED},
+        {"joined", YELLOW},   {"pending", YELLOW},  {"cordoned", YELLOW}, {"draining", YELLOW},
+        {"crashed", RED},     {"failed", RED},      {"down", RED},        {"unknown", RED},
     };
     for (size_t i = 0; i < G_N_ELEMENTS(states); i++) {
         size_t length = strlen(states[i].word);

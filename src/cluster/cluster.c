@@ -26,6 +26,7 @@ static const ClusterCommand commands[API_N_OPERATIONS] = {
     [API_OP_GET_HOST] = get_host,
     [API_OP_UPDATE_HOST] = update_host,
     [API_OP_DELETE_HOST] = delete_host,
+    [API_OP_DRAIN_HOST] = drain_host,
     [API_OP_LIST_SIZES] = list_sizes,
     [API_OP_CREATE_SIZE] = create_size,
     [API_OP_GET_SIZE] = get_size,

@@ -21,6 +21,7 @@ bool list_hosts(ClusterCore *core, const ClusterRequest *request, GError **error
 bool get_host(ClusterCore *core, const ClusterRequest *request, GError **error);
 bool update_host(ClusterCore *core, const ClusterRequest *request, GError **error);
 bool delete_host(ClusterCore *core, const ClusterRequest *request, GError **error);
+bool drain_host(ClusterCore *core, const ClusterRequest *request, GError **error);
 bool join_host(ClusterCore *core, const ClusterRequest *request, GError **error);
 bool list_join_tokens(ClusterCore *core, const ClusterRequest *request, GError **error);
 bool create_join_token(ClusterCore *core, const ClusterRequest *request, GError **error);

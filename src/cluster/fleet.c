@@ -379,9 +379,10 @@ static char *verdict_text(ClusterCore *core, const ClusterHost *host, const Bert
     case BERTH_PLACE_CANDIDATE:
         return g_strdup("fits");
     case BERTH_PLACE_DISABLED:
-        return g_strdup(host->spec->cordoned ? "is cordoned"
-                        : host->session == 0 ? "is not connected"
-                                             : "has not reported yet");
+        return g_strdup(host->spec->draining   ? "is being drained"
+                        : host->spec->cordoned ? "is cordoned"
+                        : host->session == 0   ? "is not connected"
+                                               : "has not reported yet");
     case BERTH_PLACE_NOT_ALLOWED:
         return g_strdup("is not the host asked for");
     case BERTH_PLACE_BANNED:

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "cluster/commands.h"
+#include "cluster/drain.h"
 #include "cluster/fleet.h"
 #include "cluster/journal.h"
 #include "cluster/keys.h"
@@ -28,6 +29,8 @@ json_t *render_host(ClusterCore *core, const ClusterHost *host)
     status->facts = host_facts_copy(host->facts);
     status->since_ms = host->since_ms;
     status->vms = g_tree_nnodes(host->vms);
+    status->drain = drain_state(host);
+    status->vms_left = host->spec->draining ? drain_left(host) : 0;
     g_ptr_array_unref(status->ledger);
     status->ledger = fleet_ledger(core, host);
     for (GTreeNode *n = g_tree_node_first(host->quarantined); n != NULL; n = g_tree_node_next(n)) {
@@ -76,6 +79,9 @@ bool update_host(ClusterCore *core, const ClusterRequest *request, GError **erro
     }
     if (body->has_cordoned) {
         host->spec->cordoned = body->cordoned;
+        if (!body->cordoned) {
+            drain_end(core, host, "the host was uncordoned before it was drained");
+        }
     }
     if (body->has_labels) {
         string_map_free(host->spec->labels);
@@ -102,6 +108,7 @@ bool delete_host(ClusterCore *core, const ClusterRequest *request, GError **erro
                                "delete its VMs first", "%d VMs are on the host",
                                g_tree_nnodes(host->vms));
     }
+    drain_end(core, host, "the host was removed");
     Subject subject = subject_of_host(host);
     ClusterOperation *operation =
         operation_start(core, "host.delete", DEFAULT_TENANT, &subject, 0, "");

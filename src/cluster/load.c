@@ -328,7 +328,10 @@ static void link_operation(ClusterCore *core, ClusterOperation *operation)
     ClusterVm *vm = g_tree_lookup(core->vms, object->subject->id);
     ClusterApp *app = g_tree_lookup(core->apps, object->subject->id);
     ClusterQueued *queued = g_tree_lookup(core->queue, object->subject->id);
-    if (queued != NULL && g_strcmp0(queued->object->operation, object->id) == 0) {
+    ClusterHost *host = g_tree_lookup(core->hosts, object->subject->id);
+    if (host != NULL && strcmp(object->kind, "host.drain") == 0) {
+        host->drain = g_strdup(object->id);
+    } else if (queued != NULL && g_strcmp0(queued->object->operation, object->id) == 0) {
         queued->operation = operation;
     } else if (vm != NULL) {
         operation_wait_vm(operation, vm);

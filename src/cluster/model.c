@@ -30,6 +30,7 @@ static void cluster_host_free(void *data)
     g_tree_unref(host->quarantined);
     g_hash_table_unref(host->sent_networks);
     string_map_free(host->labelled);
+    g_free(host->drain);
     g_queue_clear_full(&host->applies, g_free);
     g_free(host);
 }

@@ -49,6 +49,7 @@ struct ClusterHost {
     GTree *vms;       /* id → ClusterVm, placed here */
     uint32_t place;   /* handle in the engine */
     Vector booked;
+    char *drain;         /* id of its newest drain's operation; NULL: none runs */
     StringMap *labelled; /* the labels that the engine knows; NULL: none told yet */
 
     /* Of the connection; none of it is stored. */

@@ -5,6 +5,7 @@
 #include "cluster/accounts.h"
 #include "cluster/agents.h"
 #include "cluster/commands.h"
+#include "cluster/drain.h"
 #include "cluster/fleet.h"
 #include "cluster/journal.h"
 #include "cluster/keys.h"
@@ -199,7 +200,7 @@ bool update_vm(ClusterCore *core, const ClusterRequest *request, GError **error)
         return false;
     }
     if (body->power == POWER_WANTED_ON && vm->spec->power == POWER_WANTED_OFF &&
-        !account_may_run(vm->owner, error)) {
+        (!account_may_run(vm->owner, error) || !drain_may_start(vm->host, error))) {
         return false;
     }
     if (query->dry_run) {

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "cluster/agents.h"
 #include "cluster/apps.h"
+#include "cluster/drain.h"
 #include "cluster/fleet.h"
 #include "cluster/hardware.h"
 #include "cluster/journal.h"
@@ -223,8 +224,10 @@ void vm_removed(ClusterCore *core, ClusterVm *vm)
     txn_delete(core, key_part("vm", vm->tenant, vm->id, "status"));
     name_release(core, "vm", vm->tenant, vm->spec->name);
     ClusterApp *app = vm->app;
+    ClusterHost *host = vm->host;
     model_unlink_vm(core, vm);
     model_remove_vm(core, vm);
+    drain_check(core, host);
     if (app != NULL) {
         app_vm_removed(core, app);
     }
@@ -319,6 +322,7 @@ void vm_take_status(ClusterCore *core, ClusterVm *vm, const VmStatus *status)
     if (is_settled(vm)) {
         finish_settled_operations(core, vm);
     }
+    drain_check(core, vm->host);
     if (vm->app != NULL) {
         app_vm_changed(core, vm->app);
     }

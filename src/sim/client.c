@@ -355,13 +355,22 @@ static void cordon(SimClient *client)
     ask(client, LOOK, "", "PATCH", path, json_pack("{s:b}", "cordoned", pick(client, 4) == 0));
 }
 
+static void drain(SimClient *client)
+{
+    const SimAgent *agent = client->sim->agents->pdata[pick(client, client->sim->agents->len)];
+    const char *name = sim_agent_machine(agent)->name;
+    g_autofree char *plain = g_strdup_printf("/v1/hosts/%s/drain", name);
+    g_autofree char *path = with_wait(client, plain);
+    ask(client, LOOK, "", "POST", path, NULL);
+}
+
 void sim_client_act(SimClient *client)
 {
     static const struct {
         uint64_t weight;
         void (*act)(SimClient *client);
-    } acts[] = {{26, create_vm}, {6, create_app}, {20, resize}, {4, resize_app}, {16, update},
-                {8, regret},     {10, look},      {2, cordon},  {12, delete_one}};
+    } acts[] = {{26, create_vm}, {6, create_app}, {20, resize}, {4, resize_app},  {16, update},
+                {8, regret},     {10, look},      {3, cordon},  {12, delete_one}, {1, drain}};
     bool full = client->vms->len + 2 * client->apps->len > client->vms_wanted;
     if (full && pick(client, 2) == 0) {
         delete_one(client);

@@ -176,13 +176,26 @@ static void check_leftovers(const Rest *rest, const SimMachine *machine)
     }
 }
 
+/* It goes on exactly while something runs there. */
+static void check_drain(const Rest *rest, const Operation *operation)
+{
+    const SimAgent *agent = host_by_id(rest->sim, operation->subject->id);
+    if (agent == NULL || g_tree_nnodes(sim_agent_machine(agent)->qemus) == 0) {
+        sim_broken(rest->sim->world, "host %s is empty and its drain goes on",
+                   operation->subject->name);
+    }
+}
+
 static void check_operation(const char *key, GBytes *value, void *data)
 {
-    Rest *rest = data;
+    const Rest *rest = data;
     json_t *json = parse(value);
     g_autoptr(Operation) operation = operation_decode(json, CODEC_TOLERANT, NULL);
     json_decref(json);
-    if (operation == NULL || operation->state == OPERATION_STATE_RUNNING) {
+    if (operation != NULL && operation->state == OPERATION_STATE_RUNNING &&
+        strcmp(operation->kind, "host.drain") == 0) {
+        check_drain(rest, operation);
+    } else if (operation == NULL || operation->state == OPERATION_STATE_RUNNING) {
         sim_broken(rest->sim->world, "operation %s (%s of %s) never ends", key,
                    operation != NULL ? operation->kind : "unreadable",
                    operation != NULL && operation->subject != NULL ? operation->subject->name : "");

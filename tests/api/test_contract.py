@@ -118,6 +118,24 @@ def test_the_last_label_can_be_removed(manager, agents):
     assert labels({"labels": {}}) == {}
 
 
+def test_drain_host(manager, tmp_path, catalog):
+    with_room = Agent(manager, tmp_path / "drained", "drained").connect()
+    assert manager.post("/v1/vms", {**vm_of("last"), "host": "drained"}, wait=20).json["state"] == "done"
+    refused(manager.post("/v1/hosts/nobody/drain"), "not-found", "host")
+    begun = manager.post("/v1/hosts/drained/drain")
+    assert begun.status == 202 and "last" in begun.json["message"]
+    assert manager.post("/v1/hosts/drained/drain").json["id"] == begun.json["id"]
+    status = manager.get("/v1/hosts/drained").json["status"]
+    assert (status["drain"], status["vms-left"]) == ("draining", 1)
+    assert manager.delete("/v1/vms/last", wait=20).json["state"] == "done"
+    assert manager.get(f"/v1/operations/{begun.json['id']}", wait=20).json["state"] == "done"
+    assert manager.get("/v1/hosts/drained").json["status"]["drain"] == "drained"
+    assert "host.drained" in [e["kind"] for e in manager.get("/v1/events", limit=1000).json["items"]]
+    assert manager.patch("/v1/hosts/drained", {"cordoned": False}).json["status"].get("drain") is None
+    assert manager.delete("/v1/hosts/drained").status == 200
+    with_room.close()
+
+
 def test_delete_host(manager, tmp_path):
     gone = Agent(manager, tmp_path / "gone", "gone").connect()
     refused(manager.delete("/v1/hosts/nobody"), "not-found", "host")

@@ -137,6 +137,23 @@ static void test_host_changes(Run *run, gconstpointer data)
     g_assert_cmpstr(reserve->body, ==, "{\"reserve\":{\"cpu\":1000,\"memory\":1024}}");
 }
 
+static void test_host_drain(Run *run, gconstpointer data)
+{
+    fake_manager_answer(run->manager, "POST /v1/hosts/h1/drain", 202,
+                        "{\"id\": \"01OP\", \"kind\": \"host.drain\", \"state\": \"running\", "
+                        "\"subject\": {\"kind\": \"host\", \"id\": \"01H\", \"name\": \"h1\"}, "
+                        "\"message\": \"1 VM left: web-1\"}");
+    run_berth(run, "host drain h1 --no-wait");
+    g_assert_cmpint(run->status, ==, 0);
+    assert_has(run->out, "1 VM left: web-1");
+    fake_manager_answer(run->manager, "GET /v1/hosts/h1", 200,
+                        "{\"id\": \"01H\", \"name\": \"h1\", \"revision\": 2, \"spec\": "
+                        "{\"cordoned\": true, \"draining\": true}, \"status\": {\"state\": \"up\", "
+                        "\"drain\": \"draining\", \"vms\": 3, \"vms-left\": 1}}");
+    run_berth(run, "host show h1");
+    assert_has(run->out, "Drain     draining: 1 of 3 VMs left");
+}
+
 static void test_join_token(Run *run, gconstpointer data)
 {
     fake_manager_answer(run->manager, "POST /v1/join-tokens", 201,
@@ -301,6 +318,7 @@ int main(int argc, char **argv)
     run_test_add("/cli/views/vm-show", test_vm_show);
     run_test_add("/cli/views/host", test_host);
     run_test_add("/cli/views/host-changes", test_host_changes);
+    run_test_add("/cli/views/host-drain", test_host_drain);
     run_test_add("/cli/views/join-token", test_join_token);
     run_test_add("/cli/views/top", test_top);
     run_test_add("/cli/views/cluster", test_cluster);
