@@ -25,6 +25,7 @@ void fleet_init(ClusterCore *core)
         g_ptr_array_add(core->dimensions, g_strdup(fixed_names[i]));
     }
     core->by_handle = g_ptr_array_new();
+    core->free_handles = g_array_new(FALSE, FALSE, sizeof(uint32_t));
     core->overhead = OVERHEAD_UNTIL_MEASURED;
     rules_init(core);
 }
@@ -34,6 +35,7 @@ void fleet_clear(ClusterCore *core)
     berth_place_free(core->place);
     g_ptr_array_unref(core->dimensions);
     g_ptr_array_unref(core->by_handle);
+    g_array_unref(core->free_handles);
     rules_clear(core);
 }
 
@@ -130,10 +132,11 @@ static uint64_t host_order(const char *id)
 
 static uint32_t free_handle(ClusterCore *core)
 {
-    for (guint i = 0; i < core->by_handle->len; i++) {
-        if (core->by_handle->pdata[i] == NULL) {
-            return i;
-        }
+    if (core->free_handles->len > 0) {
+        guint last = core->free_handles->len - 1;
+        uint32_t handle = g_array_index(core->free_handles, uint32_t, last);
+        g_array_set_size(core->free_handles, last);
+        return handle;
     }
     g_ptr_array_add(core->by_handle, NULL);
     return core->by_handle->len - 1;
@@ -154,6 +157,7 @@ void fleet_remove_host(ClusterCore *core, ClusterHost *host)
 {
     berth_place_remove(core->place, host->place);
     core->by_handle->pdata[host->place] = NULL;
+    g_array_append_val(core->free_handles, host->place);
 }
 
 static Vector host_reserve(ClusterCore *core, const ClusterHost *host)

@@ -199,7 +199,8 @@ struct ClusterCore {
     /* The placement engine and the names of its dimensions. */
     BerthPlace *place;
     GPtrArray *dimensions; /* of char *, MAX_DIMENSIONS at most */
-    GPtrArray *by_handle;  /* engine's handle → ClusterHost */
+    GPtrArray *by_handle;  /* engine's handle → ClusterHost; NULL: free */
+    GArray *free_handles;  /* of uint32_t */
 
     /* Its names for groups, labels and domains of hosts, and rules (rules.c). */
     GHashTable *groups, *host_labels, *domains;
