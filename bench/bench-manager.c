@@ -7,7 +7,8 @@
  *     apps of 100 VMs each, from 4 clients, and of 10, from 8
  *
  * (Creates of single VMs are in bench-api.c.) For each: VMs a second by the clock, and by the processor time of the manager alone, since the
- * clients share the machine with it; how long a request takes. VMs have their power off.
+ * clients share the machine with it; how long a request takes. Each request comes over a connection of
+ * its own, whose handshake is in it. VMs have their power off.
  *
  *     bench-manager BUILD-DIR [--hosts N] [--seconds S] [--policy NAME]
  */
