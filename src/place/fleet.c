@@ -45,6 +45,12 @@ const char *berth_place_strerror(BerthPlaceResult result)
         return "the bytes are not those of a fleet";
     case BERTH_PLACE_ERROR_WRITE:
         return "the bytes could not be written";
+    case BERTH_PLACE_LATE:
+        return "it can run, but not in time";
+    case BERTH_PLACE_ERROR_TIME:
+        return "a span of time is empty, in the past or too long";
+    case BERTH_PLACE_ERROR_UNKNOWN_COMMITMENT:
+        return "there is no commitment of this number";
     }
     return "unknown result";
 }

@@ -65,6 +65,7 @@ extern "C" {
 typedef enum {
     BERTH_PLACE_OK = 0,
     BERTH_PLACE_NO_HOST = 1,         /* a sound request that no host can take now */
+    BERTH_PLACE_LATE = 2,            /* possible, but not by the deadline (place/calendar.h) */
     BERTH_PLACE_ERROR_ARGUMENT = -1, /* a size, number, policy or filter out of its range */
     BERTH_PLACE_ERROR_AMOUNT = -2,   /* negative, over the maximum, above capacity, or all zero */
     BERTH_PLACE_ERROR_UNKNOWN_HOST = -3, /* no host of this number */
@@ -80,6 +81,8 @@ typedef enum {
     BERTH_PLACE_ERROR_CYCLE = -13,         /* rules that lead back to where they began */
     BERTH_PLACE_ERROR_FILE = -14,          /* bytes that are no fleet (place/file.h) */
     BERTH_PLACE_ERROR_WRITE = -15,         /* the caller could not write */
+    BERTH_PLACE_ERROR_TIME = -20, /* a span that is empty, in the past or beyond what can be counted */
+    BERTH_PLACE_ERROR_UNKNOWN_COMMITMENT = -21, /* no commitment of this number */
 } BerthPlaceResult;
 
 /* One line for a person, without a full stop; never NULL. */
