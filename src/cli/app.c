@@ -1,6 +1,7 @@
 #include "base/error.h"
 #include "cli/change.h"
 #include "cli/commands.h"
+#include "cli/ends.h"
 #include "cli/names.h"
 #include "cli/quantities.h"
 #include "cli/queue.h"
@@ -56,6 +57,8 @@ static bool app_details(Cli *cli, const json_t *json, GError **error)
     cli_detail(details, "Restart", restart_policy_to_string(spec->restart));
     cli_detail(details, "Policy", place_policy_to_string(spec->policy));
     cli_detail_age(details, "Created", spec->created_ms);
+    cli_detail(details, "Reservation", name_of(cli, API_OP_LIST_RESERVATIONS, spec->reservation));
+    ends_details(details, spec->ends_ms, spec->at_end, spec->grace_seconds);
     cli_detail(details, "State", spec->removing ? "being deleted" : NULL);
     cli_print_table(cli, details);
     return true;
@@ -89,7 +92,8 @@ static bool create(Cli *cli, GError **error)
     bool ok = cli_set_map(cli, body, "labels", "label", error) &&
               cli_set_map(cli, body, "host-labels", "host-label", error) &&
               cli_set_integer(cli, body, "count", "count", error) &&
-              queue_from_args(cli, body, error) && quantities_from_args(cli->args, total, error);
+              queue_from_args(cli, body, error) && ends_from_args(cli, body, error) &&
+              quantities_from_args(cli->args, total, error);
     if (ok && json_object_size(total) > 0) {
         json_object_set(body, "total", total);
     }
@@ -130,6 +134,7 @@ static const CliOption create_options[] = {
     {"network", 'N', "NAME", "may be repeated, or a list with commas"},
     {"label", 0, "KEY=VALUE", "for rules that speak of it; may be repeated"},
     {"host-label", 0, "KEY=VALUE", "only hosts that have it; may be repeated"},
+    END_OPTIONS,
     {"power", 0, "POWER", "on (the default) or off"},
     {"restart", 0, "POLICY", "always (the default), on-failure or never"},
     {"policy", 0, "POLICY",

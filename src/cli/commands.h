@@ -15,6 +15,7 @@ extern const CliGroup operation_group;
 extern const CliGroup plan_group;
 extern const CliGroup queue_group;
 extern const CliGroup quota_group;
+extern const CliGroup reservation_group;
 extern const CliGroup rule_group;
 extern const CliGroup size_group;
 extern const CliGroup support_group;

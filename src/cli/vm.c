@@ -5,6 +5,7 @@
 #include "base/units.h"
 #include "cli/change.h"
 #include "cli/commands.h"
+#include "cli/ends.h"
 #include "cli/names.h"
 #include "cli/quantities.h"
 #include "cli/queue.h"
@@ -77,6 +78,8 @@ static void detail_spec(Cli *cli, Table *details, const Vm *vm)
     cli_detail(details, "Restart", restart_policy_to_string(spec->restart));
     cli_detail(details, "Wanted", power_wanted_to_string(spec->power));
     cli_detail_age(details, "Created", spec->created_ms);
+    cli_detail(details, "Reservation", name_of(cli, API_OP_LIST_RESERVATIONS, spec->reservation));
+    ends_details(details, spec->ends_ms, spec->at_end, spec->grace_seconds);
 }
 
 static void detail_placement(Cli *cli, Table *details, const VmPlacement *placement)
@@ -167,7 +170,7 @@ static bool create(Cli *cli, GError **error)
     cli_set_texts(cli, body, "networks", "network");
     bool ok = cli_set_map(cli, body, "labels", "label", error) &&
               cli_set_map(cli, body, "host-labels", "host-label", error) &&
-              queue_from_args(cli, body, error) &&
+              queue_from_args(cli, body, error) && ends_from_args(cli, body, error) &&
               change_one(cli, &(ApiCall){.operation = API_OP_CREATE_VM, .body = body}, error);
     json_decref(body);
     return ok;
@@ -265,6 +268,7 @@ static const CliOption create_options[] = {
     {"host", 0, "NAME", "place it there or nowhere"},
     {"label", 0, "KEY=VALUE", "for rules that speak of it; may be repeated"},
     {"host-label", 0, "KEY=VALUE", "only hosts that have it; may be repeated"},
+    END_OPTIONS,
     {"power", 0, "POWER", "on (the default) or off"},
     {"restart", 0, "POLICY", "always (the default), on-failure or never"},
     {"policy", 0, "POLICY",

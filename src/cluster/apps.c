@@ -8,6 +8,7 @@
 #include "cluster/journal.h"
 #include "cluster/keys.h"
 #include "cluster/queue.h"
+#include "cluster/reservations.h"
 #include "cluster/spec.h"
 #include "cluster/tenants.h"
 #include "cluster/txn.h"
@@ -133,7 +134,7 @@ static bool look_ahead(ClusterCore *core, const ClusterApp *app, bool explain, O
         return false;
     }
     int64_t count = MIN(names->len, app_missing(app));
-    if (count > 0 && !tenant_allows(core, app->tenant, one->resources, count, error)) {
+    if (count > 0 && !reservations_admit(core, app->tenant, one, count, error)) {
         return false;
     }
     g_autoptr(GPtrArray) hosts = fleet_try(core, app->tenant, one, NULL, count,
@@ -384,6 +385,14 @@ bool update_app(ClusterCore *core, const ClusterRequest *request, GError **error
     return true;
 }
 
+void app_begin_removal(ClusterCore *core, ClusterApp *app)
+{
+    app->spec->removing = true;
+    save_app(core, app);
+    remove_vms_above(core, app, 0);
+    app_vm_changed(core, app);
+}
+
 bool delete_app(ClusterCore *core, const ClusterRequest *request, GError **error)
 {
     const DeleteAppQuery *query = request->query;
@@ -391,10 +400,7 @@ bool delete_app(ClusterCore *core, const ClusterRequest *request, GError **error
     if (app == NULL || !check_if_match(request, app->revision, error)) {
         return false;
     }
-    app->spec->removing = true;
-    save_app(core, app);
     operation_reply(core, request->id, start_app_operation(core, app, "app.delete"), query->wait);
-    remove_vms_above(core, app, 0);
-    app_vm_changed(core, app);
+    app_begin_removal(core, app);
     return true;
 }

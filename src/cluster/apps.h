@@ -13,6 +13,9 @@ void app_vm_changed(ClusterCore *core, ClusterApp *app);
  * deleted by itself, or one whose name was still taken when the app was asked to grow. */
 void app_vm_removed(ClusterCore *core, ClusterApp *app);
 
+/* Begins the removal of the app and of its VMs; it may be gone at once. */
+void app_begin_removal(ClusterCore *core, ClusterApp *app);
+
 /* VMs that the app should have and has not are made, as after a crash that left them unmade, or when
  * there is room again. */
 void app_resume(ClusterCore *core, ClusterApp *app);

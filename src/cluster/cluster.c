@@ -11,6 +11,7 @@
 #include "cluster/journal.h"
 #include "cluster/load.h"
 #include "cluster/queue.h"
+#include "cluster/reservations.h"
 #include "cluster/tenants.h"
 #include "cluster/txn.h"
 
@@ -41,6 +42,10 @@ static const ClusterCommand commands[API_N_OPERATIONS] = {
     [API_OP_CREATE_RULE] = create_rule,
     [API_OP_GET_RULE] = get_rule,
     [API_OP_DELETE_RULE] = delete_rule,
+    [API_OP_LIST_RESERVATIONS] = list_reservations,
+    [API_OP_CREATE_RESERVATION] = create_reservation,
+    [API_OP_GET_RESERVATION] = get_reservation,
+    [API_OP_DELETE_RESERVATION] = delete_reservation,
     [API_OP_LIST_IMAGES] = list_images,
     [API_OP_CREATE_IMAGE] = create_image,
     [API_OP_GET_IMAGE] = get_image,
@@ -197,12 +202,14 @@ static const char *owner_of(const ClusterCore *core, const char *id)
     const ClusterNetwork *network = g_tree_lookup(core->networks, id);
     const ClusterRule *rule = g_tree_lookup(core->rules, id);
     const ClusterQueued *queued = g_tree_lookup(core->queue, id);
-    return vm != NULL        ? vm->tenant
-           : app != NULL     ? app->tenant
-           : network != NULL ? network->object->tenant
-           : rule != NULL    ? rule->object->tenant
-           : queued != NULL  ? queued->object->tenant
-                             : NULL;
+    const ClusterReservation *reservation = g_tree_lookup(core->reservations, id);
+    return vm != NULL            ? vm->tenant
+           : app != NULL         ? app->tenant
+           : network != NULL     ? network->object->tenant
+           : rule != NULL        ? rule->object->tenant
+           : queued != NULL      ? queued->object->tenant
+           : reservation != NULL ? reservation->object->tenant
+                                 : NULL;
 }
 
 /* An id is good in any tenant for those who see all. */
@@ -298,6 +305,7 @@ ClusterActions *cluster_step(ClusterCore *core, const ClusterEvent *event, int64
     core->now_ms = MAX(core->now_ms, now_ms);
     if (!core->aborted) {
         accounts_tick(core);
+        reservations_tick(core);
         dispatch(core, event);
     }
     if (!core->aborted) {
@@ -311,7 +319,7 @@ ClusterActions *cluster_step(ClusterCore *core, const ClusterEvent *event, int64
 
 int64_t cluster_next_deadline(const ClusterCore *core)
 {
-    int64_t next = agents_next_deadline(core);
+    int64_t next = MIN(agents_next_deadline(core), reservations_next_deadline(core));
     if (core->resumed && core->writable) {
         next = MIN(next, core->charge_due_ms);
     }
@@ -353,5 +361,5 @@ bool cluster_core_check(const ClusterCore *core, GError **error)
         }
     }
     return fleet_check((ClusterCore *)core, error) && tenants_check((ClusterCore *)core, error) &&
-           queue_check(core, error);
+           queue_check(core, error) && reservations_check((ClusterCore *)core, error);
 }

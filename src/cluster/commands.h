@@ -32,6 +32,11 @@ bool create_size(ClusterCore *core, const ClusterRequest *request, GError **erro
 bool get_size(ClusterCore *core, const ClusterRequest *request, GError **error);
 bool delete_size(ClusterCore *core, const ClusterRequest *request, GError **error);
 
+bool list_reservations(ClusterCore *core, const ClusterRequest *request, GError **error);
+bool create_reservation(ClusterCore *core, const ClusterRequest *request, GError **error);
+bool get_reservation(ClusterCore *core, const ClusterRequest *request, GError **error);
+bool delete_reservation(ClusterCore *core, const ClusterRequest *request, GError **error);
+
 bool list_images(ClusterCore *core, const ClusterRequest *request, GError **error);
 bool create_image(ClusterCore *core, const ClusterRequest *request, GError **error);
 bool get_image(ClusterCore *core, const ClusterRequest *request, GError **error);

@@ -4,6 +4,8 @@
 
 #include "base/error.h"
 #include "base/resources.h"
+#include "cluster/ends.h"
+#include "cluster/reservations.h"
 #include "cluster/rules.h"
 
 /* Booked for a QEMU when no host has measured one yet; MiB. */
@@ -28,10 +30,12 @@ void fleet_init(ClusterCore *core)
     core->free_handles = g_array_new(FALSE, FALSE, sizeof(uint32_t));
     core->overhead = OVERHEAD_UNTIL_MEASURED;
     rules_init(core);
+    reservations_init(core);
 }
 
 void fleet_clear(ClusterCore *core)
 {
+    reservations_clear(core);
     berth_place_free(core->place);
     g_ptr_array_unref(core->dimensions);
     g_ptr_array_unref(core->by_handle);
@@ -176,10 +180,11 @@ static void refresh_availability(ClusterCore *core, ClusterHost *host)
 {
     Vector capacity = host_capacity(core, host);
     Vector reserve = host_reserve(core, host);
+    Vector promised = reservations_promised(core, host);
     Vector available;
     for (int d = 0; d < MAX_DIMENSIONS; d++) {
         capacity.amount[d] = MIN(capacity.amount[d], BERTH_PLACE_MAX_AMOUNT);
-        available.amount[d] = CLAMP(capacity.amount[d] - reserve.amount[d] - host->booked.amount[d],
+        available.amount[d] = CLAMP(capacity.amount[d] - reserve.amount[d] - promised.amount[d],
                                     -BERTH_PLACE_MAX_AMOUNT, capacity.amount[d]);
     }
     Vector before;
@@ -222,11 +227,34 @@ static bool is_done(const ClusterVm *vm)
            (s->applied != NULL || s->power == POWER_IS_OFF || s->power == POWER_IS_CRASHED);
 }
 
+/* Stopped at its end, and off: only its disk is left. */
+static bool is_parked(const ClusterVm *vm)
+{
+    return vm->spec->parked && is_done(vm) &&
+           (vm->status->power == POWER_IS_OFF || vm->status->power == POWER_IS_CRASHED);
+}
+
+static Vector disk_of(const Vector *vector)
+{
+    Vector disk = {0};
+    disk.amount[DIM_DISK] = vector->amount[DIM_DISK];
+    return disk;
+}
+
+Vector fleet_wanted(ClusterCore *core, const ClusterVm *vm)
+{
+    Vector wanted = known_vector(core, vm->spec->resources);
+    return vm->spec->parked ? disk_of(&wanted) : wanted;
+}
+
 /* The largest of what is wanted, what was wanted before and may still be applied, and what the host
  * last said is applied; QEMU's own memory on top. */
 static Vector vm_needs(ClusterCore *core, const ClusterVm *vm, const Resources *wanted)
 {
     Vector needs = known_vector(core, wanted);
+    if (is_parked(vm)) {
+        return disk_of(&needs);
+    }
     if (vm->status != NULL && vm->status->applied != NULL && vm->placement != NULL &&
         vm->status->epoch == vm->placement->epoch) {
         Vector applied = known_vector(core, vm->status->applied);
@@ -243,6 +271,7 @@ static void change_booking(ClusterCore *core, ClusterVm *vm, Vector booking)
         vm->host->booked.amount[d] += booking.amount[d] - vm->booked.amount[d];
     }
     vm->booked = booking;
+    reservations_vm_booked(core, vm);
     refresh_availability(core, vm->host);
 }
 
@@ -251,7 +280,7 @@ void fleet_book(ClusterCore *core, ClusterVm *vm)
     if (vm->host != NULL) {
         Vector wanted = known_vector(core, vm->spec->resources);
         if (is_done(vm)) {
-            vm->peak = wanted;
+            vm->peak = is_parked(vm) ? disk_of(&wanted) : wanted;
         } else {
             raise_to(&vm->peak, &wanted);
         }
@@ -285,11 +314,12 @@ bool fleet_can_reserve(ClusterCore *core, const ClusterHost *host, const Resourc
                        GError **error)
 {
     Vector wanted, capacity = host_capacity(core, host), now = host_reserve(core, host);
+    Vector promised = reservations_promised(core, host);
     if (!fleet_vector(core, reserve, &wanted, error)) {
         return false;
     }
     for (int d = 0; d < MAX_DIMENSIONS; d++) {
-        int64_t left = capacity.amount[d] - host->booked.amount[d];
+        int64_t left = capacity.amount[d] - promised.amount[d];
         if (host->facts != NULL && wanted.amount[d] > now.amount[d] && wanted.amount[d] > left) {
             g_autofree char *field = g_strconcat("reserve.", dimension_name(core, d), NULL);
             g_autofree char *value = g_strdup_printf("%" G_GINT64_FORMAT, wanted.amount[d]);
@@ -338,6 +368,26 @@ static BerthPlacePolicy engine_policy(PlacePolicy policy)
     return its;
 }
 
+/* The one host asked for, those where the reservation has a slot, or all. */
+static void allow(ClusterCore *core, const VmSpec *spec, const ClusterHost *only,
+                  EngineRequest *request)
+{
+    if (only == NULL && spec->reservation == NULL) {
+        return;
+    }
+    g_free(request->allowed);
+    request->request.allowed_words = core->by_handle->len / 64 + 1;
+    request->allowed = g_new0(uint64_t, request->request.allowed_words);
+    request->request.allowed = request->allowed;
+    for (guint i = 0; i < core->by_handle->len; i++) {
+        const ClusterHost *host = core->by_handle->pdata[i];
+        if (host != NULL && (only == NULL || only == host) &&
+            (spec->reservation == NULL || reservations_has_slot(core, spec, host))) {
+            request->allowed[i / 64] |= UINT64_C(1) << i % 64;
+        }
+    }
+}
+
 bool fleet_request(ClusterCore *core, const char *tenant, const VmSpec *spec,
                    const ClusterHost *only, EngineRequest *ret_request, GError **error)
 {
@@ -357,14 +407,9 @@ bool fleet_request(ClusterCore *core, const char *tenant, const VmSpec *spec,
                                    "no host is that large", "more than Berth can count");
         }
     }
-    if (only != NULL) {
-        r.request.allowed_words = only->place / 64 + 1;
-        r.allowed = g_new0(uint64_t, r.request.allowed_words);
-        r.allowed[only->place / 64] = UINT64_C(1) << only->place % 64;
-    }
     *ret_request = r;
+    allow(core, spec, only, ret_request);
     ret_request->request.vector = ret_request->vector.amount;
-    ret_request->request.allowed = r.allowed;
     ret_request->request.groups = ret_request->groups;
     ret_request->request.labels = ret_request->labels;
     return true;
@@ -511,6 +556,7 @@ ClusterHost *fleet_find(ClusterCore *core, const char *tenant, const VmSpec *spe
         return NULL;
     }
     BerthPlaceDecision decision = {.struct_size = sizeof decision};
+    reservations_look(core, spec, false);
     BerthPlaceResult result = berth_place_find(core->place, &request.request, &decision);
     ClusterHost *host = NULL;
     if (result == BERTH_PLACE_OK) {
@@ -523,43 +569,9 @@ ClusterHost *fleet_find(ClusterCore *core, const char *tenant, const VmSpec *spe
         berth_error_set(error, BERTH_ERROR_INVALID, "resources", NULL, "ask for something",
                         "cannot be placed: %s", berth_place_strerror(result));
     }
+    reservations_look_away(core, spec);
     fleet_request_clear(&request);
     return host;
-}
-
-GPtrArray *fleet_try(ClusterCore *core, const char *tenant, const VmSpec *spec, ClusterHost *only,
-                     int64_t count, Explanation **ret_refusal, GError **error)
-{
-    EngineRequest request;
-    if (!fleet_request(core, tenant, spec, only, &request, error)) {
-        return NULL;
-    }
-    g_autoptr(GPtrArray) hosts = g_ptr_array_new();
-    if (berth_place_begin(core->place) != BERTH_PLACE_OK) {
-        berth_error_set(error, BERTH_ERROR_UNAVAILABLE, NULL, NULL, "try again later",
-                        "there is no memory to try placements");
-        fleet_request_clear(&request);
-        return NULL;
-    }
-    while ((int64_t)hosts->len < count) {
-        BerthPlaceDecision decision = {.struct_size = sizeof decision};
-        if (berth_place_find(core->place, &request.request, &decision) != BERTH_PLACE_OK) {
-            fleet_refuse(core, &request, only, error);
-            if (count > 1) {
-                g_prefix_error(error, "%u of %" G_GINT64_FORMAT " VMs fit; ", hosts->len, count);
-            }
-            if (ret_refusal != NULL) {
-                *ret_refusal = fleet_explain(core, tenant, spec, only, NULL);
-            }
-            break;
-        }
-        berth_place_take(core->place, decision.host, request.vector.amount);
-        berth_place_enter(core->place, decision.host, request.groups, request.request.n_groups);
-        g_ptr_array_add(hosts, core->by_handle->pdata[decision.host]);
-    }
-    berth_place_rollback(core->place);
-    fleet_request_clear(&request);
-    return (int64_t)hosts->len == count ? g_steal_pointer(&hosts) : NULL;
 }
 
 typedef struct {
@@ -593,8 +605,9 @@ static gint compare_verdicts(gconstpointer a, gconstpointer b)
                                          : strcmp(left->host, right->host);
 }
 
-Explanation *fleet_explain(ClusterCore *core, const char *tenant, const VmSpec *spec,
-                           ClusterHost *only, const ClusterHost *chosen)
+/* With the engine as it shows itself. */
+static Explanation *explain(ClusterCore *core, const char *tenant, const VmSpec *spec,
+                            ClusterHost *only, const ClusterHost *chosen)
 {
     Explaining explaining = {core, explanation_new(), chosen};
     explaining.explanation->policy =
@@ -607,6 +620,55 @@ Explanation *fleet_explain(ClusterCore *core, const char *tenant, const VmSpec *
     }
     g_ptr_array_sort(explaining.explanation->hosts, compare_verdicts);
     return explaining.explanation;
+}
+
+Explanation *fleet_explain(ClusterCore *core, const char *tenant, const VmSpec *spec,
+                           ClusterHost *only, const ClusterHost *chosen)
+{
+    reservations_look(core, spec, true);
+    Explanation *explanation = explain(core, tenant, spec, only, chosen);
+    reservations_look_away(core, spec);
+    return explanation;
+}
+
+GPtrArray *fleet_try(ClusterCore *core, const char *tenant, const VmSpec *spec, ClusterHost *only,
+                     int64_t count, Explanation **ret_refusal, GError **error)
+{
+    EngineRequest request;
+    if (!fleet_request(core, tenant, spec, only, &request, error)) {
+        return NULL;
+    }
+    g_autoptr(GPtrArray) hosts = g_ptr_array_new();
+    reservations_look(core, spec, true);
+    if (berth_place_begin(core->place) != BERTH_PLACE_OK) {
+        berth_error_set(error, BERTH_ERROR_UNAVAILABLE, NULL, NULL, "try again later",
+                        "there is no memory to try placements");
+        reservations_look_away(core, spec);
+        fleet_request_clear(&request);
+        return NULL;
+    }
+    while ((int64_t)hosts->len < count) {
+        BerthPlaceDecision decision = {.struct_size = sizeof decision};
+        if (berth_place_find(core->place, &request.request, &decision) != BERTH_PLACE_OK) {
+            fleet_refuse(core, &request, only, error);
+            if (count > 1) {
+                g_prefix_error(error, "%u of %" G_GINT64_FORMAT " VMs fit; ", hosts->len, count);
+            }
+            if (ret_refusal != NULL) {
+                *ret_refusal = explain(core, tenant, spec, only, NULL);
+            }
+            break;
+        }
+        berth_place_take(core->place, decision.host, request.vector.amount);
+        berth_place_enter(core->place, decision.host, request.groups, request.request.n_groups);
+        g_ptr_array_add(hosts, core->by_handle->pdata[decision.host]);
+        reservations_hold_slot(core, spec, core->by_handle->pdata[decision.host]);
+        allow(core, spec, only, &request);
+    }
+    berth_place_rollback(core->place);
+    reservations_look_away(core, spec);
+    fleet_request_clear(&request);
+    return (int64_t)hosts->len == count ? g_steal_pointer(&hosts) : NULL;
 }
 
 Vector fleet_total(ClusterCore *core)

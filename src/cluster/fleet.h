@@ -36,6 +36,10 @@ void fleet_book(ClusterCore *core, ClusterVm *vm);
 void fleet_book_told(ClusterCore *core, ClusterVm *vm, const Resources *told);
 void fleet_unbook(ClusterCore *core, ClusterVm *vm);
 
+/* What a VM wants: what it was created with or resized to, and of one that was stopped at its end, its
+ * disk. */
+Vector fleet_wanted(ClusterCore *core, const ClusterVm *vm);
+
 /* Can the host's reserve be this, beside what is booked? NO_CAPACITY names the dimension. */
 bool fleet_can_reserve(ClusterCore *core, const ClusterHost *host, const Resources *reserve,
                        GError **error);

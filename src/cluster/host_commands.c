@@ -6,6 +6,7 @@
 #include "cluster/fleet.h"
 #include "cluster/journal.h"
 #include "cluster/keys.h"
+#include "cluster/reservations.h"
 #include "cluster/tokens.h"
 #include "cluster/txn.h"
 
@@ -107,6 +108,13 @@ bool delete_host(ClusterCore *core, const ClusterRequest *request, GError **erro
         return berth_error_set(error, BERTH_ERROR_CONFLICT, "host", host->spec->name,
                                "delete its VMs first", "%d VMs are on the host",
                                g_tree_nnodes(host->vms));
+    }
+    int64_t reserved = reservations_on(core, host);
+    if (reserved > 0) {
+        return berth_error_set(error, BERTH_ERROR_CONFLICT, "host", host->spec->name,
+                               "delete the reservations first: 'berth reservation list'",
+                               "room for %" G_GINT64_FORMAT " VMs is reserved on the host",
+                               reserved);
     }
     drain_end(core, host, "the host was removed");
     Subject subject = subject_of_host(host);

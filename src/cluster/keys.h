@@ -7,6 +7,7 @@
  *     image/TENANT/ID                   Image
  *     network/TENANT/ID                 Network
  *     rule/TENANT/ID                    Rule
+ *     reservation/TENANT/ID             Reservation
  *     app/TENANT/ID/spec                AppSpec
  *     vm/TENANT/ID/spec, …/placement, …/status
  *     queue/TENANT/ID                   QueuedRequest; ID is that of its VM or app

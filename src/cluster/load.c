@@ -7,6 +7,7 @@
 #include "cluster/journal.h"
 #include "cluster/load.h"
 #include "cluster/queue.h"
+#include "cluster/reservations.h"
 #include "cluster/rules.h"
 #include "cluster/tenants.h"
 #include "cluster/txn.h"
@@ -90,6 +91,18 @@ static bool load_queued(ClusterCore *core, const json_t *json, GError **error)
         model_add_queued(core, object);
     }
     return object != NULL;
+}
+
+static bool load_reservation(ClusterCore *core, const json_t *json, int64_t revision,
+                             GError **error)
+{
+    Reservation *object = reservation_decode(json, CODEC_TOLERANT, error);
+    if (object == NULL) {
+        return false;
+    }
+    object->revision = revision;
+    reservation_add(core, object);
+    return true;
 }
 
 static bool load_app(ClusterCore *core, char **path, const json_t *json, int64_t revision,
@@ -243,6 +256,8 @@ static bool load_json(ClusterCore *core, const char *key, char **path, const jso
         return load_rule(core, json, revision, error);
     } else if (strcmp(kind, "queue") == 0 && depth == 3) {
         return load_queued(core, json, error);
+    } else if (strcmp(kind, "reservation") == 0 && depth == 3) {
+        return load_reservation(core, json, revision, error);
     } else if (strcmp(kind, "app") == 0 && depth == 4) {
         return load_app(core, path, json, revision, error);
     } else if (strcmp(kind, "vm") == 0 && depth == 4) {
@@ -377,6 +392,12 @@ void load_finish(ClusterCore *core)
     for (GTreeNode *n = g_tree_node_first(core->rules); n != NULL; n = g_tree_node_next(n)) {
         ClusterRule *rule = g_tree_node_value(n);
         name_index(core, "rule", rule->object->tenant, rule->object->name, rule);
+    }
+    for (GTreeNode *n = g_tree_node_first(core->reservations); n != NULL; n = g_tree_node_next(n)) {
+        ClusterReservation *reservation = g_tree_node_value(n);
+        name_index(core, "reservation", reservation->object->tenant, reservation->object->name,
+                   reservation);
+        reservation_link(core, reservation);
     }
     for (GTreeNode *n = g_tree_node_first(core->vms); n != NULL; n = g_tree_node_next(n)) {
         ClusterVm *vm = g_tree_node_value(n);

@@ -6,6 +6,7 @@
 #include "base/nearest.h"
 #include "cluster/fleet.h"
 #include "cluster/keys.h"
+#include "cluster/reservations.h"
 #include "cluster/txn.h"
 
 static gint compare_ids(gconstpointer a, gconstpointer b, gpointer data)
@@ -170,6 +171,7 @@ void model_init(ClusterCore *core)
     core->join_tokens = tree_new(cluster_join_token_free);
     core->tenants = tree_new(cluster_tenant_free);
     core->tokens = tree_new(cluster_token_free);
+    core->reservations = tree_new(reservation_forget);
     core->rates = rates_new();
     core->charge_due_ms = INT64_MAX;
     core->tombstones = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, cluster_tombstone_free);
@@ -211,6 +213,7 @@ void model_clear(ClusterCore *core)
     g_tree_unref(core->hosts);
     g_tree_unref(core->tenants);
     g_tree_unref(core->tokens);
+    g_tree_unref(core->reservations);
     rates_free(core->rates);
     cluster_meta_free(core->meta);
     fleet_clear(core);
@@ -345,6 +348,16 @@ ClusterRule *find_rule(ClusterCore *core, const char *tenant, const char *key, G
     return rule == NULL || strcmp(rule->object->tenant, tenant) == 0
                ? rule
                : not_found(error, "rule", key, NULL);
+}
+
+ClusterReservation *find_reservation(ClusterCore *core, const char *tenant, const char *key,
+                                     GError **error)
+{
+    ClusterReservation *reservation =
+        find_named(core, core->reservations, "reservation", tenant, key, error);
+    return reservation == NULL || strcmp(reservation->object->tenant, tenant) == 0
+               ? reservation
+               : not_found(error, "reservation", key, NULL);
 }
 
 Size *find_size(ClusterCore *core, const char *name, GError **error)

@@ -12,6 +12,7 @@
 
 #include "base/ulid.h"
 #include "cluster/cluster.h"
+#include "place/calendar.h"
 #include "place/place.h"
 
 #define DEFAULT_TENANT "default"
@@ -32,6 +33,7 @@ typedef struct ClusterRule ClusterRule;
 typedef struct ClusterOperation ClusterOperation;
 typedef struct ClusterTenant ClusterTenant;
 typedef struct ClusterQueued ClusterQueued;
+typedef struct ClusterReservation ClusterReservation;
 
 /* The VMs of one app of a tenant, or those without one, as its account sees them. */
 typedef struct {
@@ -50,6 +52,7 @@ struct ClusterHost {
     uint32_t place;   /* handle in the engine */
     Vector booked;
     char *drain;         /* id of its newest drain's operation; NULL: none runs */
+    Vector timed;        /* as much of it as ends by itself, and stands in the calendar */
     StringMap *labelled; /* the labels that the engine knows; NULL: none told yet */
 
     /* Of the connection; none of it is stored. */
@@ -94,8 +97,12 @@ struct ClusterVm {
     ClusterApp *app;
     GBytes *rendered; /* as the API shows it; NULL: not since it last changed */
     Vector booked;    /* what stands in host->booked for it */
-    Vector peak; /* the most that its host was told and may have given it since it last said that
+    Vector peak;  /* the most that its host was told and may have given it since it last said that
                       all is done */
+    Vector timed; /* what stands in host->timed for it, and in the calendar under this number */
+    uint32_t commitment;
+    ClusterReservation *reservation;       /* whose slot it has; NULL: none */
+    GSequenceIter *end;                    /* in core->ends; NULL: nothing is due */
     bool counted_settled, counted_running; /* in app */
     GPtrArray *operations;                 /* running ones, borrowed */
     bool entered;                          /* its host in the engine, with these groups */
@@ -202,6 +209,15 @@ struct ClusterCore {
     GPtrArray *by_handle;  /* engine's handle → ClusterHost; NULL: free */
     GArray *free_handles;  /* of uint32_t */
 
+    /* What is promised for a time (reservations.h, ends.h). */
+    BerthCalendar *calendar;
+    int64_t calendar_due_ms;  /* when advancing it makes room */
+    GArray *free_commitments; /* of uint32_t: numbers below n_commitments that stand for nothing */
+    uint32_t n_commitments;
+    GTree *reservations;         /* by id → ClusterReservation */
+    int64_t reservations_due_ms; /* when the next begins or ends */
+    GSequence *ends;             /* of ClusterVm *, by what is due first */
+
     /* Its names for groups, labels and domains of hosts, and rules (rules.c). */
     GHashTable *groups, *host_labels, *domains;
     GPtrArray *host_label_names, *rule_numbers;
@@ -254,6 +270,8 @@ ClusterNetwork *find_network(ClusterCore *core, const char *tenant, const char *
                              GError **error);
 ClusterImage *find_image(ClusterCore *core, const char *tenant, const char *key, GError **error);
 ClusterRule *find_rule(ClusterCore *core, const char *tenant, const char *key, GError **error);
+ClusterReservation *find_reservation(ClusterCore *core, const char *tenant, const char *key,
+                                     GError **error);
 Size *find_size(ClusterCore *core, const char *name, GError **error);
 ClusterOperation *find_operation(ClusterCore *core, const char *id, GError **error);
 ClusterTenant *find_tenant(ClusterCore *core, const char *name, GError **error);

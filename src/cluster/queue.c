@@ -9,6 +9,7 @@
 #include "cluster/fleet.h"
 #include "cluster/journal.h"
 #include "cluster/keys.h"
+#include "cluster/reservations.h"
 #include "cluster/spec.h"
 #include "cluster/tenants.h"
 #include "cluster/txn.h"
@@ -353,8 +354,8 @@ static bool has_waited_too_long(ClusterCore *core, const ClusterQueued *queued)
     }
     g_autoptr(VmSpec) one = one_of(core, object, NULL);
     return one != NULL &&
-           tenant_allows(core, object->tenant, one->resources,
-                         object->app != NULL ? object->app->count : 1, NULL) &&
+           reservations_admit(core, object->tenant, one,
+                              object->app != NULL ? object->app->count : 1, NULL) &&
            fleet_could_hold(core, object->tenant, one,
                             one->host != NULL ? find_host(core, one->host, NULL) : NULL);
 }
@@ -476,7 +477,7 @@ char *queue_reason(ClusterCore *core, const QueueItem *item)
                     : item->queued->object->app != NULL ? item->queued->object->app->count
                                                         : 1;
     ClusterHost *only = one != NULL && one->host != NULL ? find_host(core, one->host, NULL) : NULL;
-    if (one != NULL && tenant_allows(core, tenant, one->resources, count, &error)) {
+    if (one != NULL && reservations_admit(core, tenant, one, count, &error)) {
         g_autoptr(GPtrArray) hosts = fleet_try(core, tenant, one, only, count, NULL, &error);
         if (hosts != NULL) {
             return g_strdup("its turn comes");

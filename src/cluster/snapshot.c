@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cluster/commands.h"
+#include "cluster/reservations.h"
 #include "cluster/txn.h"
 
 typedef struct {
@@ -59,6 +60,11 @@ static json_t *app_json(ClusterCore *core, const void *object)
 static json_t *rule_json(ClusterCore *core, const void *object)
 {
     return rule_encode(((const ClusterRule *)object)->object);
+}
+
+static json_t *reservation_json(ClusterCore *core, const void *object)
+{
+    return reservation_encode(((const ClusterReservation *)object)->object);
 }
 
 static json_t *collect(Snapshot *snapshot, GTree *tree, const char *kind, Render render)
@@ -179,6 +185,8 @@ bool get_snapshot(ClusterCore *core, const ClusterRequest *request, GError **err
     json_object_set_new(state, "networks",
                         collect(&snapshot, core->networks, "network", network_json));
     json_object_set_new(state, "rules", collect(&snapshot, core->rules, "rule", rule_json));
+    json_object_set_new(state, "reservations",
+                        collect(&snapshot, core->reservations, "reservation", reservation_json));
     json_object_set_new(state, "apps", collect(&snapshot, core->apps, "app", app_json));
     json_object_set_new(state, "vms", collect(&snapshot, core->vms, "vm", vm_json));
     if (snapshot.mask) {

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "cluster/ends.h"
 #include "cluster/fleet.h"
 
 int64_t vcpus_for(int64_t millicores)
@@ -86,6 +87,18 @@ static void set_labels(StringMap **to, const StringMap *from)
     }
 }
 
+static EndAsked end_of_vm(const VmCreate *body)
+{
+    return (EndAsked){body->reservation,      body->has_duration_seconds, body->has_grace_seconds,
+                      body->duration_seconds, body->grace_seconds,        body->at_end};
+}
+
+static EndAsked end_of_app(const AppCreate *body)
+{
+    return (EndAsked){body->reservation,      body->has_duration_seconds, body->has_grace_seconds,
+                      body->duration_seconds, body->grace_seconds,        body->at_end};
+}
+
 VmSpec *spec_from_create(ClusterCore *core, const char *tenant, const VmCreate *body,
                          GError **error)
 {
@@ -105,9 +118,16 @@ VmSpec *spec_from_create(ClusterCore *core, const char *tenant, const VmCreate *
     spec->description = g_strdup(body->description);
     set_labels(&spec->labels, body->labels);
     set_labels(&spec->host_labels, body->host_labels);
-    if (!resolve_networks(core, tenant, body->networks, spec->networks, error)) {
+    EndAsked asked = end_of_vm(body);
+    EndOfSpec end;
+    if (!resolve_networks(core, tenant, body->networks, spec->networks, error) ||
+        !ends_resolve(core, tenant, &asked, &end, error)) {
         return NULL;
     }
+    spec->reservation = end.reservation;
+    spec->ends_ms = end.ends_ms;
+    spec->at_end = end.at_end;
+    spec->grace_seconds = end.grace_s;
     if (body->host != NULL) {
         const ClusterHost *host = find_host(core, body->host, error);
         if (host == NULL) {
@@ -228,11 +248,18 @@ AppSpec *spec_from_create_app(ClusterCore *core, const char *tenant, const AppCr
     const Size *size = find_size(core, body->size, error);
     const ClusterImage *image = size != NULL ? resolve_image(core, body->image, error) : NULL;
     g_autoptr(AppSpec) spec = app_spec_new();
+    EndAsked asked = end_of_app(body);
+    EndOfSpec end;
     if (image == NULL || !check_size(size, image, error) ||
         !app_count(size, body, &spec->count, error) ||
-        !resolve_networks(core, tenant, body->networks, spec->networks, error)) {
+        !resolve_networks(core, tenant, body->networks, spec->networks, error) ||
+        !ends_resolve(core, tenant, &asked, &end, error)) {
         return NULL;
     }
+    spec->reservation = end.reservation;
+    spec->ends_ms = end.ends_ms;
+    spec->at_end = end.at_end;
+    spec->grace_seconds = end.grace_s;
     spec->name = g_strdup(body->name);
     spec->size = g_strdup(size->name);
     spec->image = g_strdup(image->id);
@@ -261,6 +288,10 @@ VmSpec *spec_of_app_vm(ClusterCore *core, const ClusterApp *app, int64_t number,
     spec->restart = app->spec->restart;
     spec->policy = app->spec->policy;
     spec->priority = app->spec->priority;
+    spec->reservation = g_strdup(app->spec->reservation);
+    spec->ends_ms = app->spec->ends_ms;
+    spec->at_end = app->spec->at_end;
+    spec->grace_seconds = app->spec->grace_seconds;
     spec->created_ms = core->now_ms;
     set_labels(&spec->labels, app->spec->labels);
     set_labels(&spec->host_labels, app->spec->host_labels);

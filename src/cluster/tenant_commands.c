@@ -7,6 +7,7 @@
 #include "cluster/journal.h"
 #include "cluster/keys.h"
 #include "cluster/queue.h"
+#include "cluster/reservations.h"
 #include "cluster/tenants.h"
 #include "cluster/tokens.h"
 #include "cluster/txn.h"
@@ -153,7 +154,7 @@ bool update_tenant(ClusterCore *core, const ClusterRequest *request, GError **er
 /* What the tenant still owns, in words; NULL: nothing. */
 static char *belongings(ClusterCore *core, const ClusterTenant *tenant)
 {
-    int64_t apps = queue_count(core, tenant->name), networks = 0, rules = 0;
+    int64_t apps = queue_count(core, tenant->name), networks = 0, rules = 0, reservations = 0;
     for (GTreeNode *n = g_tree_node_first(core->apps); n != NULL; n = g_tree_node_next(n)) {
         apps += strcmp(((ClusterApp *)g_tree_node_value(n))->tenant, tenant->name) == 0;
     }
@@ -164,12 +165,17 @@ static char *belongings(ClusterCore *core, const ClusterTenant *tenant)
     for (GTreeNode *n = g_tree_node_first(core->rules); n != NULL; n = g_tree_node_next(n)) {
         rules += strcmp(((ClusterRule *)g_tree_node_value(n))->object->tenant, tenant->name) == 0;
     }
-    return tenant->vms + apps + networks + rules == 0
+    for (GTreeNode *n = g_tree_node_first(core->reservations); n != NULL; n = g_tree_node_next(n)) {
+        const ClusterReservation *reservation = g_tree_node_value(n);
+        reservations += strcmp(reservation->object->tenant, tenant->name) == 0;
+    }
+    return tenant->vms + apps + networks + rules + reservations == 0
                ? NULL
                : g_strdup_printf("%" G_GINT64_FORMAT " VMs, %" G_GINT64_FORMAT
                                  " apps and waiting requests, %" G_GINT64_FORMAT
-                                 " networks and %" G_GINT64_FORMAT " rules",
-                                 tenant->vms, apps, networks, rules);
+                                 " networks, %" G_GINT64_FORMAT " rules and %" G_GINT64_FORMAT
+                                 " reservations",
+                                 tenant->vms, apps, networks, rules, reservations);
 }
 
 bool delete_tenant(ClusterCore *core, const ClusterRequest *request, GError **error)

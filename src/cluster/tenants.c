@@ -6,6 +6,7 @@
 #include "base/units.h"
 #include "cluster/accounts.h"
 #include "cluster/fleet.h"
+#include "cluster/reservations.h"
 #include "cluster/txn.h"
 
 #define WITHOUT_APP "-"
@@ -88,10 +89,9 @@ static bool refuse(const ClusterTenant *tenant, const char *name, const char *fi
 }
 
 static bool refuse_dimension(const ClusterCore *core, const ClusterTenant *tenant, int dim,
-                             int64_t limit, int64_t asked, GError **error)
+                             int64_t limit, int64_t uses, int64_t asked, GError **error)
 {
     const char *name = core->dimensions->pdata[dim];
-    int64_t uses = tenant->usage.amount[dim];
     g_autofree char *limit_text = amount_text(dim, limit);
     g_autofree char *used = amount_text(dim, uses);
     g_autofree char *asked_text = amount_text(dim, asked);
@@ -100,35 +100,49 @@ static bool refuse_dimension(const ClusterCore *core, const ClusterTenant *tenan
     return refuse(tenant, name, name, limit_text, used, asked_text, missing, enough, error);
 }
 
-static bool refuse_count(const ClusterTenant *tenant, int64_t count, GError **error)
+static bool refuse_count(const ClusterTenant *tenant, int64_t uses, int64_t count, GError **error)
 {
     int64_t limit = tenant->spec->quota->vms;
     g_autofree char *limit_text = g_strdup_printf("%" G_GINT64_FORMAT, limit);
-    g_autofree char *used = g_strdup_printf("%" G_GINT64_FORMAT, tenant->vms);
+    g_autofree char *used = g_strdup_printf("%" G_GINT64_FORMAT, uses);
     g_autofree char *asked = g_strdup_printf("%" G_GINT64_FORMAT, count);
     g_autofree char *missing =
-        g_strdup_printf("%" G_GINT64_FORMAT, MIN(count, tenant->vms + count - limit));
-    g_autofree char *enough = g_strdup_printf("%" G_GINT64_FORMAT, tenant->vms + count);
+        g_strdup_printf("%" G_GINT64_FORMAT, MIN(count, uses + count - limit));
+    g_autofree char *enough = g_strdup_printf("%" G_GINT64_FORMAT, uses + count);
     return refuse(tenant, "VMs", "vms", limit_text, used, asked, missing, enough, error);
 }
 
-static bool within_quota(const ClusterCore *core, const ClusterTenant *tenant, const Vector *more,
-                         int64_t count, GError **error)
+/* With what is held for a time within [from, to). */
+static bool within_quota(ClusterCore *core, const ClusterTenant *tenant, const Vector *more,
+                         int64_t count, int64_t from, int64_t to, GError **error)
 {
     const Quota *quota = tenant->spec->quota;
+    int64_t vms = 0;
+    Vector uses = {0};
+    if (quota != NULL) {
+        uses = reservations_held(core, tenant->name, from, to, &vms);
+    }
+    vms += tenant->vms;
     for (int d = 0; d < (int)core->dimensions->len; d++) {
         int64_t limit = 0;
+        uses.amount[d] += tenant->usage.amount[d];
         if (more->amount[d] > 0 && limit_of(core, quota, d, &limit) &&
-            tenant->usage.amount[d] + more->amount[d] > limit) {
-            return refuse_dimension(core, tenant, d, limit, more->amount[d], error);
+            uses.amount[d] + more->amount[d] > limit) {
+            return refuse_dimension(core, tenant, d, limit, uses.amount[d], more->amount[d], error);
         }
     }
-    return count == 0 || quota == NULL || !quota->has_vms || tenant->vms + count <= quota->vms ||
-           refuse_count(tenant, count, error);
+    return count == 0 || quota == NULL || !quota->has_vms || vms + count <= quota->vms ||
+           refuse_count(tenant, vms, count, error);
 }
 
 bool tenant_allows(ClusterCore *core, const char *name, const Resources *resources, int64_t count,
                    GError **error)
+{
+    return tenant_allows_over(core, name, resources, count, core->now_ms, INT64_MAX, error);
+}
+
+bool tenant_allows_over(ClusterCore *core, const char *name, const Resources *resources,
+                        int64_t count, int64_t from, int64_t to, GError **error)
 {
     const ClusterTenant *tenant = model_tenant(core, name);
     Vector more;
@@ -138,7 +152,7 @@ bool tenant_allows(ClusterCore *core, const char *name, const Resources *resourc
     for (int d = 0; d < MAX_DIMENSIONS; d++) {
         more.amount[d] *= count;
     }
-    return within_quota(core, tenant, &more, count, error) &&
+    return within_quota(core, tenant, &more, count, from, to, error) &&
            account_affords(core, tenant, &more, error);
 }
 
@@ -155,7 +169,7 @@ bool tenant_could_allow(ClusterCore *core, const char *name, const Resources *re
     }
     empty.usage = (Vector){0};
     empty.vms = 0;
-    return within_quota(core, &empty, &more, count, error);
+    return within_quota(core, &empty, &more, count, 0, 0, error);
 }
 
 bool tenant_allows_resize(ClusterCore *core, const ClusterVm *vm, const Resources *resources,
@@ -169,7 +183,7 @@ bool tenant_allows_resize(ClusterCore *core, const ClusterVm *vm, const Resource
     for (int d = 0; d < MAX_DIMENSIONS; d++) {
         more.amount[d] -= vm->counted.amount[d];
     }
-    return within_quota(core, tenant, &more, 0, error) &&
+    return within_quota(core, tenant, &more, 0, core->now_ms, INT64_MAX, error) &&
            account_affords(core, tenant, &more, error);
 }
 
@@ -197,7 +211,7 @@ static void change_usage(ClusterVm *vm, const Vector *counted)
 
 void tenant_count_vm(ClusterCore *core, ClusterVm *vm)
 {
-    Vector wants = fleet_amounts(core, vm->placement != NULL ? vm->spec->resources : NULL);
+    Vector wants = vm->placement != NULL ? fleet_wanted(core, vm) : (Vector){0};
     bool is_new = vm->owner == NULL;
     if (!is_new && memcmp(&wants, &vm->counted, sizeof wants) == 0) {
         return;
@@ -274,7 +288,7 @@ static bool check_tenant(ClusterCore *core, const ClusterTenant *tenant, GError 
     for (GTreeNode *n = g_tree_node_first(core->vms); n != NULL; n = g_tree_node_next(n)) {
         const ClusterVm *vm = g_tree_node_value(n);
         if (strcmp(vm->tenant, tenant->name) == 0) {
-            Vector wants = fleet_amounts(core, vm->placement != NULL ? vm->spec->resources : NULL);
+            Vector wants = vm->placement != NULL ? fleet_wanted(core, vm) : (Vector){0};
             for (int d = 0; d < MAX_DIMENSIONS; d++) {
                 sum.amount[d] += wants.amount[d];
             }

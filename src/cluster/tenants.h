@@ -4,7 +4,9 @@
  * A tenant's usage is a fold over its placed VMs: what each wants, without QEMU's overhead, from the
  * step that places it to the step that removes it. Quota and credits are checked and taken in that
  * same step, which is one transaction: requests that come together are decided one after another,
- * one that fails has taken nothing, a move takes nothing, and a resize takes the difference.
+ * one that fails has taken nothing, a move takes nothing, and a resize takes the difference. What a
+ * tenant's reservations hold and no VM has come to yet counts against its quota as if it were used,
+ * at the time that it is held; what lasts must leave room for the most that is held at any time.
  *
  * A quota that is set below the usage takes nothing away; it only lets nothing grow.
  */
@@ -28,6 +30,9 @@ bool tenant_allows(ClusterCore *core, const char *tenant, const Resources *resou
 /* Could it, if it had none yet? Credits are not asked about. */
 bool tenant_could_allow(ClusterCore *core, const char *tenant, const Resources *resources,
                         int64_t count, GError **error);
+/* The same from one time to another: what its reservations hold then counts as well. */
+bool tenant_allows_over(ClusterCore *core, const char *tenant, const Resources *resources,
+                        int64_t count, int64_t from, int64_t to, GError **error);
 /* The same for other resources in place of those that the VM has. */
 bool tenant_allows_resize(ClusterCore *core, const ClusterVm *vm, const Resources *resources,
                           GError **error);

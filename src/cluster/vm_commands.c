@@ -6,10 +6,12 @@
 #include "cluster/agents.h"
 #include "cluster/commands.h"
 #include "cluster/drain.h"
+#include "cluster/ends.h"
 #include "cluster/fleet.h"
 #include "cluster/journal.h"
 #include "cluster/keys.h"
 #include "cluster/queue.h"
+#include "cluster/reservations.h"
 #include "cluster/rules.h"
 #include "cluster/spec.h"
 #include "cluster/tenants.h"
@@ -155,7 +157,7 @@ bool create_vm(ClusterCore *core, const ClusterRequest *request, GError **error)
     }
     GError *refusal = NULL;
     if (!queue_lets_pass(core, tenant, spec->priority, &refusal) ||
-        !tenant_allows(core, tenant, spec->resources, 1, &refusal)) {
+        !reservations_admit(core, tenant, spec, 1, &refusal)) {
         refuse_new(core, request, tenant, g_steal_pointer(&spec), NULL, refusal);
     } else if (query->dry_run) {
         look_only(core, request, tenant, g_steal_pointer(&spec), only);
@@ -203,9 +205,13 @@ bool update_vm(ClusterCore *core, const ClusterRequest *request, GError **error)
         (!account_may_run(vm->owner, error) || !drain_may_start(vm->host, error))) {
         return false;
     }
+    bool unparks = body->power == POWER_WANTED_ON && vm->spec->parked;
     if (query->dry_run) {
         reply_plan(core, request->id, "vm.update", "nothing was done", NULL, NULL);
         return true;
+    }
+    if (unparks && !ends_unpark(core, vm, error)) {
+        return false;
     }
     if (body->power != POWER_WANTED_UNSET) {
         vm->spec->power = body->power;

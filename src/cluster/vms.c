@@ -6,11 +6,13 @@
 #include "cluster/agents.h"
 #include "cluster/apps.h"
 #include "cluster/drain.h"
+#include "cluster/ends.h"
 #include "cluster/fleet.h"
 #include "cluster/hardware.h"
 #include "cluster/journal.h"
 #include "cluster/keys.h"
 #include "cluster/networks.h"
+#include "cluster/reservations.h"
 #include "cluster/rules.h"
 #include "cluster/tenants.h"
 #include "cluster/txn.h"
@@ -64,7 +66,7 @@ ClusterVm *vm_place(ClusterCore *core, const char *tenant, const char *id, VmSpe
                     ClusterHost *only, GError **error)
 {
     char *why = NULL;
-    ClusterHost *host = tenant_allows(core, tenant, spec->resources, 1, error)
+    ClusterHost *host = reservations_admit(core, tenant, spec, 1, error)
                             ? fleet_find(core, tenant, spec, only, &why, error)
                             : NULL;
     if (host == NULL) {
@@ -92,6 +94,7 @@ void model_link_vm(ClusterCore *core, ClusterVm *vm)
     if (vm->host != NULL) {
         g_tree_insert(vm->host->vms, vm->id, vm);
         network_link_vm(core, vm);
+        reservations_vm_comes(core, vm);
         fleet_book(core, vm);
         rules_vm_enters(core, vm);
     }
@@ -127,6 +130,7 @@ void model_unlink_vm(ClusterCore *core, ClusterVm *vm)
     if (vm->host != NULL) {
         rules_vm_leaves(core, vm);
         fleet_unbook(core, vm);
+        reservations_vm_goes(core, vm);
         network_unlink_vm(core, vm);
         g_tree_remove(vm->host->vms, vm->id);
         vm->host = NULL;
@@ -166,6 +170,7 @@ void vm_changed(ClusterCore *core, ClusterVm *vm)
 {
     vm->spec->generation++;
     save_vm_spec(core, vm);
+    ends_queue(core, vm);
     fleet_book(core, vm);
     tenant_count_vm(core, vm);
     vm_recount(core, vm);

@@ -15,10 +15,15 @@ typedef struct {
 } Kind;
 
 static const Kind kinds[] = {
-    {"tenants", "tenant", "/v1/tenants"}, {"sizes", "size", "/v1/sizes"},
-    {"images", "image", "/v1/images"},    {"networks", "network", "/v1/networks"},
-    {"rules", "rule", "/v1/rules"},       {"vms", "vm", "/v1/vms"},
-    {"apps", "app", "/v1/apps"},          {"hosts", "host", NULL},
+    {"tenants", "tenant", "/v1/tenants"},
+    {"sizes", "size", "/v1/sizes"},
+    {"images", "image", "/v1/images"},
+    {"networks", "network", "/v1/networks"},
+    {"rules", "rule", "/v1/rules"},
+    {"reservations", "reservation", "/v1/reservations"},
+    {"vms", "vm", "/v1/vms"},
+    {"apps", "app", "/v1/apps"},
+    {"hosts", "host", NULL},
 };
 
 static const char *text(const json_t *object, const char *member)
@@ -234,10 +239,10 @@ static bool check_names(const json_t *state, GError **error)
             known = known || strcmp(kinds[k].name, key) == 0;
         }
         if (!known || !json_is_array(value)) {
-            return berth_error_set(
-                error, BERTH_ERROR_INVALID, key, NULL,
-                "lists of tenants, hosts, sizes, images, networks, rules, vms and apps",
-                "a state has no such list");
+            return berth_error_set(error, BERTH_ERROR_INVALID, key, NULL,
+                                   "lists of tenants, hosts, sizes, images, networks, rules, "
+                                   "reservations, vms and apps",
+                                   "a state has no such list");
         }
     }
     return true;

@@ -56,6 +56,25 @@ def test_plans_and_rules(manager, tmp_path):
     run(manager, 3, "plan", "drain", "rack=none")
 
 
+def test_reservations(manager):
+    night = ("reservation", "create", "night", "--size", "small", "-n", "2", "--start", "+2h", "--for", "90m")
+    text = run(manager, 0, *night, "--dry-run", "--explain")
+    assert "would be made" in text and "chosen for" in text, text
+    assert "made: room for 2 from" in run(manager, 0, *night, "--at-end", "delete", "--grace", "0")
+    assert "delete" in run(manager, 0, "reservation", "show", "night")
+    assert "0/2" in run(manager, 0, "reservation", "list")
+    late = ("reservation", "create", "late", "--size", "small", "--deadline", "2020-01-01T00:00:00Z", "--for", "1h")
+    assert "past" in run(manager, 2, *late)
+    run(manager, 2, "reservation", "create", "zero", "--size", "small", "--for", "0")
+    early = ("vm", "create", "early", "--size", "small", "--image", "demo", "--reservation", "night")
+    assert "has not begun" in run(manager, 4, *early)
+    run(manager, 2, "vm", "create", "odd", "--size", "small", "--image", "demo", "--at-end", "stop")
+    run(manager, 0, "vm", "create", "brief", "--size", "small", "--image", "demo", "--for", "1h", "--wait=20")
+    assert "stop" in run(manager, 0, "vm", "show", "brief")
+    run(manager, 0, "vm", "delete", "brief", "--wait=20")
+    run(manager, 0, "reservation", "delete", "night")
+
+
 def test_events_are_listed_once(manager):
     events = json.loads(run(manager, 0, "event", "list", "-o", "json"))
     ids = [event["id"] for event in events]

@@ -216,6 +216,33 @@ def test_queue(manager, catalog, tmp_path):
     assert manager.delete("/v1/hosts/queuer").status == 200
 
 
+def test_reservations(manager, tmp_path):
+    host = Agent(manager, tmp_path / "timed", "timed").connect()
+    wanted = {"name": "night", "resources": {"cpu": 100, "memory": 64}, "duration-seconds": 3600, "start": "+1h"}
+    assert manager.post("/v1/reservations", wanted, dry_run=True, explain=True).json["explanation"]["hosts"]
+    refused(manager.get("/v1/reservations/night"), "not-found", "reservation")
+    made = manager.post("/v1/reservations", wanted)
+    assert made.status == 201 and made.json["state"] == "planned", made.json
+    assert made.json["end-ms"] - made.json["start-ms"] == 3600000 and len(made.json["slots"]) == 1
+    refused(manager.post("/v1/reservations", wanted), "exists", "name", "night")
+    assert manager.get("/v1/reservations/night").json == made.json
+    assert made.json in manager.get("/v1/reservations").json["items"]
+    for wrong, field in (
+        ({"duration-seconds": 0}, "duration-seconds"), ({"deadline": "2020-01-01T00:00:00Z"}, "deadline"),
+        ({"start": "2020-01-01T00:00:00Z"}, "start"), ({"start": "tomorrow"}, "start"), ({"start": "+2x"}, "start"),
+        ({"deadline": "+90m"}, "deadline"), ({"count": 0}, "count"), ({"size": "tiny"}, "size"),
+        ({"resources": {}}, "resources"), ({"at-end": "explode"}, "at-end"), ({"grace-seconds": -1}, "grace-seconds"),
+    ):
+        refused(manager.post("/v1/reservations", {**wanted, "name": "wrong", **wrong}), "invalid", field)
+    huge = {**wanted, "name": "huge", "resources": {"cpu": 10**9, "memory": 64}}
+    refused(manager.post("/v1/reservations", huge), "no-capacity", "cpu")
+    refused(manager.delete("/v1/hosts/timed"), "conflict", "host", "timed")
+    assert manager.delete("/v1/reservations/night").status == 200
+    refused(manager.delete("/v1/reservations/night"), "not-found", "reservation")
+    assert manager.delete("/v1/hosts/timed").status == 200
+    host.close()
+
+
 def test_sizes(manager):
     size = {"name": "tiny", "resources": {"cpu": 100, "memory": 64, "accelerators": {"gpu/a100": 1}}}
     assert manager.post("/v1/sizes", size, dry_run=True).status == 200

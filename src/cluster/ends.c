@@ -1,0 +1,182 @@
+#include "cluster/ends.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "base/timefmt.h"
+#include "base/units.h"
+#include "cluster/apps.h"
+#include "cluster/fleet.h"
+#include "cluster/journal.h"
+#include "cluster/reservations.h"
+#include "cluster/tenants.h"
+#include "cluster/txn.h"
+#include "cluster/vms.h"
+
+#define DEFAULT_GRACE_S 300
+
+enum { DIM_DISK = 2 };
+
+int64_t ends_release_ms(const VmSpec *spec)
+{
+    return spec->ends_ms + spec->grace_seconds * 1000;
+}
+
+bool ends_by_itself(const ClusterCore *core, const VmSpec *spec)
+{
+    return spec->ends_ms != 0 && spec->at_end != AT_END_WARN && !spec->parked && !spec->removing &&
+           ends_release_ms(spec) > core->now_ms;
+}
+
+uint32_t ends_lasting(AtEnd at_end)
+{
+    return at_end == AT_END_DELETE ? 0 : 1 << DIM_DISK;
+}
+
+/* INT64_MAX: nothing is due. */
+static int64_t due_ms(const VmSpec *spec)
+{
+    if (spec->ends_ms == 0 || spec->parked || spec->removing) {
+        return INT64_MAX;
+    }
+    return !spec->warned                 ? spec->ends_ms
+           : spec->at_end == AT_END_WARN ? INT64_MAX
+                                         : ends_release_ms(spec);
+}
+
+static gint by_due(gconstpointer a, gconstpointer b, gpointer data)
+{
+    const ClusterVm *x = a, *y = b;
+    int64_t due_x = due_ms(x->spec), due_y = due_ms(y->spec);
+    return due_x != due_y ? (due_x > due_y) * 2 - 1 : strcmp(x->id, y->id);
+}
+
+void ends_unqueue(ClusterVm *vm)
+{
+    g_clear_pointer(&vm->end, g_sequence_remove);
+}
+
+void ends_queue(ClusterCore *core, ClusterVm *vm)
+{
+    ends_unqueue(vm);
+    if (due_ms(vm->spec) != INT64_MAX) {
+        vm->end = g_sequence_insert_sorted(core->ends, vm, by_due, NULL);
+    }
+}
+
+int64_t ends_next_deadline(const ClusterCore *core)
+{
+    GSequenceIter *first = g_sequence_get_begin_iter(core->ends);
+    return g_sequence_iter_is_end(first) ? INT64_MAX
+                                         : due_ms(((const ClusterVm *)g_sequence_get(first))->spec);
+}
+
+static void warn(ClusterCore *core, ClusterVm *vm)
+{
+    Subject subject = subject_of_vm(vm);
+    const char *host = vm->host != NULL ? vm->host->spec->name : NULL;
+    g_autofree char *then = berth_time_format(ends_release_ms(vm->spec));
+    vm->spec->warned = true;
+    save_vm_spec(core, vm);
+    if (vm->spec->at_end == AT_END_WARN) {
+        event_add(core, "vm.ending", &subject, host, NULL, "the time of VM %s is over; it goes on",
+                  vm->spec->name);
+    } else {
+        event_add(core, "vm.ending", &subject, host, NULL,
+                  "the time of VM %s is over; it is %s at %s", vm->spec->name,
+                  vm->spec->at_end == AT_END_DELETE ? "deleted" : "powered off", then);
+    }
+}
+
+static void end(ClusterCore *core, ClusterVm *vm)
+{
+    Subject subject = subject_of_vm(vm);
+    bool deletes = vm->spec->at_end == AT_END_DELETE;
+    event_add(core, "vm.ended", &subject, vm->host != NULL ? vm->host->spec->name : NULL, NULL,
+              "VM %s is %s: its time is over", vm->spec->name, deletes ? "deleted" : "powered off");
+    if (deletes && vm->app != NULL) {
+        app_begin_removal(core, vm->app);
+    } else if (deletes) {
+        vm_begin_removal(core, vm);
+    } else {
+        vm->spec->parked = true;
+        vm->spec->power = POWER_WANTED_OFF;
+        vm->spec->power_generation = vm->spec->generation + 1; /* which this change gets */
+        vm_changed(core, vm);
+    }
+}
+
+void ends_tick(ClusterCore *core)
+{
+    while (core->resumed && core->writable && ends_next_deadline(core) <= core->now_ms) {
+        ClusterVm *vm = g_sequence_get(g_sequence_get_begin_iter(core->ends));
+        bool warned = vm->spec->warned;
+        ends_unqueue(vm);
+        if (!warned) {
+            warn(core, vm);
+            ends_queue(core, vm);
+        } else {
+            end(core, vm);
+        }
+        txn_seal_if_large(core);
+    }
+}
+
+bool ends_unpark(ClusterCore *core, ClusterVm *vm, GError **error)
+{
+    vm->spec->parked = false;
+    if (!tenant_allows_resize(core, vm, vm->spec->resources, error) ||
+        (vm->host != NULL && !fleet_can_grow(core, vm, vm->spec->resources, error))) {
+        vm->spec->parked = true;
+        return false;
+    }
+    vm->spec->ends_ms = 0;
+    vm->spec->warned = false;
+    g_clear_pointer(&vm->spec->reservation, g_free);
+    return true;
+}
+
+/* What belongs to a reservation ends with it, or before. */
+static bool resolve_reservation(ClusterCore *core, const char *tenant, const EndAsked *asked,
+                                EndOfSpec *end, GError **error)
+{
+    const ClusterReservation *reservation =
+        find_reservation(core, tenant, asked->reservation, error);
+    if (reservation == NULL) {
+        return false;
+    }
+    const Reservation *object = reservation->object;
+    if (asked->at_end != AT_END_UNSET || asked->has_grace) {
+        return berth_error_set(
+            error, BERTH_ERROR_INVALID, asked->has_grace ? "grace-seconds" : "at-end",
+            asked->has_grace ? NULL : at_end_to_string(asked->at_end), "leave it out",
+            "reservation '%s' says what becomes of what is in it", object->name);
+    }
+    end->ends_ms = end->ends_ms != 0 ? MIN(end->ends_ms, object->end_ms) : object->end_ms;
+    end->at_end = object->at_end;
+    end->grace_s = object->grace_seconds;
+    end->reservation = g_strdup(object->id);
+    return true;
+}
+
+bool ends_resolve(ClusterCore *core, const char *tenant, const EndAsked *asked, EndOfSpec *ret_end,
+                  GError **error)
+{
+    EndOfSpec end = {.reservation = NULL};
+    if (asked->has_duration) {
+        end.ends_ms = core->now_ms + asked->duration_s * 1000;
+        end.at_end = asked->at_end != AT_END_UNSET ? asked->at_end : AT_END_STOP;
+        end.grace_s = asked->has_grace ? asked->grace_s : DEFAULT_GRACE_S;
+    }
+    if (asked->reservation != NULL) {
+        if (!resolve_reservation(core, tenant, asked, &end, error)) {
+            return false;
+        }
+    } else if (!asked->has_duration && (asked->at_end != AT_END_UNSET || asked->has_grace)) {
+        return berth_error_set(error, BERTH_ERROR_INVALID, "duration-seconds", NULL,
+                               "say how long, or leave out at-end and grace-seconds",
+                               "there is no end that this speaks of");
+    }
+    *ret_end = end;
+    return true;
+}

@@ -1,0 +1,48 @@
+/*
+ * VMs that end by themselves. Private to src/cluster.
+ *
+ *     created ──────────────── ends-ms ────────────── + grace
+ *                              event vm.ending        at-end: stop: powered off, keeps its disk (parked)
+ *                                                             delete: removed, its app with it
+ *                                                             warn: nothing
+ *
+ * A parked VM that is started again ends no more, if there is room for it.
+ */
+#pragma once
+
+#include "cluster/model.h"
+
+/* The span of a VM that ends. False: none, or one that nothing puts an end to. */
+bool ends_by_itself(const ClusterCore *core, const VmSpec *spec);
+/* When its room is given back. */
+int64_t ends_release_ms(const VmSpec *spec);
+/* Dimensions that outlast it, by bit. */
+uint32_t ends_lasting(AtEnd at_end);
+
+/* Queues what is next due of it, or takes it out of the queue. */
+void ends_queue(ClusterCore *core, ClusterVm *vm);
+void ends_unqueue(ClusterVm *vm);
+
+/* Warns and ends what is due. */
+void ends_tick(ClusterCore *core);
+int64_t ends_next_deadline(const ClusterCore *core);
+
+/* Gives a parked VM its room again. NO_CAPACITY. */
+bool ends_unpark(ClusterCore *core, ClusterVm *vm, GError **error);
+
+/* What a request says of the end: `reservation` may be NULL. Outputs go into a spec. */
+typedef struct {
+    const char *reservation;
+    bool has_duration, has_grace;
+    int64_t duration_s, grace_s;
+    AtEnd at_end;
+} EndAsked;
+
+typedef struct {
+    char *reservation; /* id; the caller's */
+    int64_t ends_ms, grace_s;
+    AtEnd at_end;
+} EndOfSpec;
+
+bool ends_resolve(ClusterCore *core, const char *tenant, const EndAsked *asked, EndOfSpec *ret_end,
+                  GError **error);

@@ -1,0 +1,567 @@
+#include "cluster/reservations.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "base/timefmt.h"
+#include "cluster/accounts.h"
+#include "cluster/ends.h"
+#include "cluster/journal.h"
+#include "cluster/keys.h"
+#include "cluster/tenants.h"
+#include "cluster/txn.h"
+
+void reservations_init(ClusterCore *core)
+{
+    if (berth_calendar_new(core->place, &core->calendar) != BERTH_PLACE_OK) {
+        g_error("out of memory for the calendar");
+    }
+    core->calendar_due_ms = core->reservations_due_ms = INT64_MAX;
+    core->free_commitments = g_array_new(FALSE, FALSE, sizeof(uint32_t));
+    core->ends = g_sequence_new(NULL);
+}
+
+void reservations_clear(ClusterCore *core)
+{
+    berth_calendar_free(core->calendar);
+    g_array_unref(core->free_commitments);
+    g_sequence_free(core->ends);
+}
+
+void reservation_forget(void *data)
+{
+    ClusterReservation *reservation = data;
+    reservation_free(reservation->object);
+    g_free(reservation->slots);
+    g_free(reservation);
+}
+
+static uint32_t new_number(ClusterCore *core)
+{
+    GArray *unused = core->free_commitments;
+    if (unused->len == 0) {
+        return core->n_commitments++;
+    }
+    uint32_t number = g_array_index(unused, uint32_t, unused->len - 1);
+    g_array_set_size(unused, unused->len - 1);
+    return number;
+}
+
+static void free_number(ClusterCore *core, uint32_t number)
+{
+    g_array_append_val(core->free_commitments, number);
+}
+
+static bool is_nothing(const Vector *vector)
+{
+    static const Vector nothing;
+    return memcmp(vector, &nothing, sizeof nothing) == 0;
+}
+
+/* Sets what a number stands for; a vector of zeros, or a span that is over, is nothing. */
+static void set_commitment(ClusterCore *core, uint32_t number, const ClusterHost *host,
+                           const Vector *vector, int64_t start, int64_t end, uint32_t lasting)
+{
+    BerthCommitment commitment = {.struct_size = sizeof commitment,
+                                  .host = host->place,
+                                  .vector = vector->amount,
+                                  .start = start,
+                                  .end = end,
+                                  .lasting = lasting};
+    BerthPlaceResult result = BERTH_PLACE_OK;
+    if (is_nothing(vector) || end <= core->now_ms) {
+        result = berth_calendar_cancel(core->calendar, number);
+        result = result == BERTH_PLACE_ERROR_UNKNOWN_COMMITMENT ? BERTH_PLACE_OK : result;
+    } else {
+        result = berth_calendar_impose(core->calendar, number, &commitment);
+        core->calendar_due_ms = MIN(core->calendar_due_ms, end);
+    }
+    if (result != BERTH_PLACE_OK) {
+        g_error("calendar: %s", berth_place_strerror(result));
+    }
+    core->room_made = true;
+}
+
+static int64_t release_ms(const Reservation *object)
+{
+    return object->at_end == AT_END_WARN ? BERTH_CALENDAR_NEVER
+                                         : object->end_ms + object->grace_seconds * 1000;
+}
+
+/* What the slot still holds beside its VM. */
+static Vector slot_holds(const ClusterReservation *reservation, const Slot *slot)
+{
+    Vector holds = reservation->vector;
+    for (int d = 0; slot->vm != NULL && d < MAX_DIMENSIONS; d++) {
+        holds.amount[d] = MAX(0, holds.amount[d] - slot->vm->booked.amount[d]);
+    }
+    return holds;
+}
+
+static void commit_slot(ClusterCore *core, const ClusterReservation *reservation, const Slot *slot)
+{
+    if (slot->host != NULL) {
+        Vector holds = slot_holds(reservation, slot);
+        set_commitment(core, slot->number, slot->host, &holds, reservation->object->start_ms,
+                       release_ms(reservation->object), ends_lasting(reservation->object->at_end));
+    }
+}
+
+static void cancel_slot(ClusterCore *core, const Slot *slot)
+{
+    if (slot->host != NULL) {
+        set_commitment(core, slot->number, slot->host, &(Vector){0}, 0, 0, 0);
+    }
+}
+
+static int64_t due_ms(const Reservation *object)
+{
+    return object->begun ? object->end_ms : object->start_ms;
+}
+
+ClusterReservation *reservation_add(ClusterCore *core, Reservation *object)
+{
+    ClusterReservation *reservation = g_new0(ClusterReservation, 1);
+    reservation->object = object;
+    reservation->vector = fleet_amounts(core, object->resources);
+    reservation->vector.amount[1] += object->overhead;
+    reservation->n_slots = object->slots->len;
+    reservation->slots = g_new0(Slot, object->slots->len);
+    g_tree_insert(core->reservations, object->id, reservation);
+    core->reservations_due_ms = MIN(core->reservations_due_ms, due_ms(object));
+    return reservation;
+}
+
+void reservation_link(ClusterCore *core, ClusterReservation *reservation)
+{
+    for (guint i = 0; i < reservation->n_slots; i++) {
+        const ReservationSlot *of = reservation->object->slots->pdata[i];
+        Slot *slot = &reservation->slots[i];
+        slot->host = g_tree_lookup(core->hosts, of->host);
+        slot->number = new_number(core);
+        commit_slot(core, reservation, slot);
+    }
+}
+
+void reservation_remove(ClusterCore *core, ClusterReservation *reservation)
+{
+    for (guint i = 0; i < reservation->n_slots; i++) {
+        Slot *slot = &reservation->slots[i];
+        if (slot->vm != NULL) {
+            slot->vm->reservation = NULL;
+        }
+        cancel_slot(core, slot);
+        free_number(core, slot->number);
+    }
+    g_tree_remove(core->reservations, reservation->object->id);
+}
+
+void save_reservation(ClusterCore *core, ClusterReservation *reservation)
+{
+    Reservation *object = reservation->object;
+    object->revision = txn_revision(core);
+    txn_put_json(core, key_of("reservation", object->tenant, object->id),
+                 reservation_encode(object));
+}
+
+Subject subject_of_reservation(const ClusterReservation *reservation)
+{
+    return (Subject){.kind = SUBJECT_KIND_RESERVATION,
+                     .id = reservation->object->id,
+                     .name = reservation->object->name};
+}
+
+static bool is_active(const ClusterCore *core, const Reservation *object)
+{
+    return core->now_ms >= object->start_ms && core->now_ms < object->end_ms;
+}
+
+json_t *render_reservation(const ClusterCore *core, const ClusterReservation *reservation)
+{
+    g_autoptr(Reservation) shown = reservation_copy(reservation->object);
+    shown->state = is_active(core, shown) ? RESERVATION_STATE_ACTIVE : RESERVATION_STATE_PLANNED;
+    for (guint i = 0; i < reservation->n_slots; i++) {
+        const Slot *slot = &reservation->slots[i];
+        ReservationSlot *row = shown->slots->pdata[i];
+        row->vm = slot->vm != NULL ? g_strdup(slot->vm->spec->name) : NULL;
+    }
+    return reservation_encode(shown);
+}
+
+static ClusterReservation *reservation_of(const ClusterCore *core, const VmSpec *spec)
+{
+    return spec->reservation != NULL ? g_tree_lookup(core->reservations, spec->reservation) : NULL;
+}
+
+static bool is_free(const Slot *slot)
+{
+    return slot->host != NULL && slot->vm == NULL && !slot->held;
+}
+
+static bool check_active(ClusterCore *core, const Reservation *object, GError **error)
+{
+    g_autofree char *start = berth_time_format(object->start_ms);
+    if (core->now_ms < object->start_ms) {
+        g_autofree char *remedy = g_strdup_printf("it begins at %s", start);
+        return berth_error_set(error, BERTH_ERROR_CONFLICT, "reservation", object->name, remedy,
+                               "the reservation has not begun");
+    }
+    return core->now_ms < object->end_ms ||
+           berth_error_set(error, BERTH_ERROR_CONFLICT, "reservation", object->name,
+                           "make another one", "the time of the reservation is over");
+}
+
+/* The VM must be no more than the slot. */
+static bool check_fits(ClusterCore *core, const ClusterReservation *reservation, const VmSpec *spec,
+                       GError **error)
+{
+    Vector wants, has = fleet_amounts(core, reservation->object->resources);
+    if (!fleet_vector(core, spec->resources, &wants, error)) {
+        return false;
+    }
+    for (int d = 0; d < MAX_DIMENSIONS; d++) {
+        if (wants.amount[d] > has.amount[d]) {
+            g_autofree char *value = g_strdup_printf("%" G_GINT64_FORMAT, wants.amount[d]);
+            g_autofree char *remedy = g_strdup_printf("at most %" G_GINT64_FORMAT, has.amount[d]);
+            return berth_error_set(error, BERTH_ERROR_NO_CAPACITY, core->dimensions->pdata[d],
+                                   value, remedy, "more than a slot of reservation '%s' holds",
+                                   reservation->object->name);
+        }
+    }
+    return true;
+}
+
+static bool admit_to(ClusterCore *core, const ClusterReservation *reservation, const VmSpec *spec,
+                     int64_t count, GError **error)
+{
+    int64_t left = 0;
+    if (!check_active(core, reservation->object, error) ||
+        !check_fits(core, reservation, spec, error)) {
+        return false;
+    }
+    for (guint i = 0; i < reservation->n_slots; i++) {
+        left += is_free(&reservation->slots[i]);
+    }
+    if (left < count) {
+        g_autofree char *value = g_strdup_printf("%" G_GINT64_FORMAT, count);
+        return berth_error_set(error, BERTH_ERROR_NO_CAPACITY, "reservation", value,
+                               "ask for fewer, or make another reservation",
+                               "reservation '%s' has %" G_GINT64_FORMAT " free slots",
+                               reservation->object->name, left);
+    }
+    return true;
+}
+
+bool reservations_admit(ClusterCore *core, const char *tenant, const VmSpec *spec, int64_t count,
+                        GError **error)
+{
+    const ClusterReservation *reservation = reservation_of(core, spec);
+    if (spec->ends_ms != 0 && spec->ends_ms <= core->now_ms) {
+        g_autofree char *end = berth_time_format(spec->ends_ms);
+        return berth_error_set(error, BERTH_ERROR_CONFLICT, "ends-ms", end, NULL,
+                               "the time of what it belongs to is over");
+    }
+    if (reservation != NULL) {
+        return account_may_run(model_tenant(core, tenant), error) &&
+               admit_to(core, reservation, spec, count, error);
+    }
+    return tenant_allows(core, tenant, spec->resources, count, error);
+}
+
+/* Adds what is still free of a reservation. */
+static void add_held(const ClusterReservation *reservation, Vector *held, int64_t *vms)
+{
+    for (guint i = 0; i < reservation->n_slots; i++) {
+        bool free_slot = reservation->slots[i].vm == NULL;
+        *vms += free_slot;
+        for (int d = 0; free_slot && d < MAX_DIMENSIONS; d++) {
+            held->amount[d] +=
+                reservation->vector.amount[d] - (d == 1 ? reservation->object->overhead : 0);
+        }
+    }
+}
+
+Vector reservations_held(ClusterCore *core, const char *tenant, int64_t from, int64_t to,
+                         int64_t *ret_vms)
+{
+    Vector most = {0};
+    *ret_vms = 0;
+    for (GTreeNode *n = g_tree_node_first(core->reservations); n != NULL; n = g_tree_node_next(n)) {
+        const Reservation *at = ((ClusterReservation *)g_tree_node_value(n))->object;
+        if (strcmp(at->tenant, tenant) != 0 || at->start_ms >= to || at->end_ms <= from) {
+            continue;
+        }
+        /* The most is held when some reservation begins, or at `from`. */
+        int64_t moment = MAX(at->start_ms, from), vms = 0;
+        Vector held = {0};
+        for (GTreeNode *m = g_tree_node_first(core->reservations); m != NULL;
+             m = g_tree_node_next(m)) {
+            const ClusterReservation *other = g_tree_node_value(m);
+            if (strcmp(other->object->tenant, tenant) == 0 && other->object->start_ms <= moment &&
+                other->object->end_ms > moment) {
+                add_held(other, &held, &vms);
+            }
+        }
+        *ret_vms = MAX(*ret_vms, vms);
+        for (int d = 0; d < MAX_DIMENSIONS; d++) {
+            most.amount[d] = MAX(most.amount[d], held.amount[d]);
+        }
+    }
+    return most;
+}
+
+/* Is an earlier slot of these on the same host free too? */
+static bool is_first_free(const ClusterReservation *reservation, guint at)
+{
+    for (guint i = 0; i < at; i++) {
+        if (is_free(&reservation->slots[i]) &&
+            reservation->slots[i].host == reservation->slots[at].host) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void reservations_look(ClusterCore *core, const VmSpec *spec, bool all_slots)
+{
+    ClusterReservation *reservation = reservation_of(core, spec);
+    for (guint i = 0; reservation != NULL && i < reservation->n_slots; i++) {
+        if (is_free(&reservation->slots[i]) && (all_slots || is_first_free(reservation, i))) {
+            cancel_slot(core, &reservation->slots[i]);
+        }
+    }
+    if (ends_by_itself(core, spec)) {
+        BerthPlaceResult result = berth_calendar_open(
+            core->calendar, core->now_ms, ends_release_ms(spec), ends_lasting(spec->at_end));
+        g_assert(result == BERTH_PLACE_OK);
+    }
+}
+
+void reservations_look_away(ClusterCore *core, const VmSpec *spec)
+{
+    ClusterReservation *reservation = reservation_of(core, spec);
+    if (ends_by_itself(core, spec)) {
+        berth_calendar_close(core->calendar);
+    }
+    for (guint i = 0; reservation != NULL && i < reservation->n_slots; i++) {
+        reservation->slots[i].held = false;
+        if (reservation->slots[i].vm == NULL) {
+            commit_slot(core, reservation, &reservation->slots[i]);
+        }
+    }
+}
+
+static Slot *free_slot(ClusterCore *core, const VmSpec *spec, const ClusterHost *host)
+{
+    ClusterReservation *reservation = reservation_of(core, spec);
+    for (guint i = 0; reservation != NULL && i < reservation->n_slots; i++) {
+        if (is_free(&reservation->slots[i]) && reservation->slots[i].host == host) {
+            return &reservation->slots[i];
+        }
+    }
+    return NULL;
+}
+
+bool reservations_has_slot(ClusterCore *core, const VmSpec *spec, const ClusterHost *host)
+{
+    return free_slot(core, spec, host) != NULL;
+}
+
+void reservations_hold_slot(ClusterCore *core, const VmSpec *spec, const ClusterHost *host)
+{
+    Slot *slot = free_slot(core, spec, host);
+    if (slot != NULL) {
+        slot->held = true;
+    }
+}
+
+static Slot *slot_of(const ClusterVm *vm)
+{
+    for (guint i = 0; vm->reservation != NULL && i < vm->reservation->n_slots; i++) {
+        if (vm->reservation->slots[i].vm == vm) {
+            return &vm->reservation->slots[i];
+        }
+    }
+    return NULL;
+}
+
+void reservations_vm_comes(ClusterCore *core, ClusterVm *vm)
+{
+    Slot *slot = free_slot(core, vm->spec, vm->host);
+    if (slot != NULL && !vm->spec->parked) {
+        slot->vm = vm;
+        vm->reservation = reservation_of(core, vm->spec);
+    }
+    ends_queue(core, vm);
+}
+
+/* What of its booking is in the calendar. */
+static void set_timed(ClusterCore *core, ClusterVm *vm, const Vector *timed)
+{
+    bool was = !is_nothing(&vm->timed), is = !is_nothing(timed);
+    for (int d = 0; d < MAX_DIMENSIONS; d++) {
+        vm->host->timed.amount[d] += timed->amount[d] - vm->timed.amount[d];
+    }
+    vm->timed = *timed;
+    if (is && !was) {
+        vm->commitment = new_number(core);
+    }
+    if (is || was) {
+        set_commitment(core, vm->commitment, vm->host, timed, INT64_MIN, ends_release_ms(vm->spec),
+                       ends_lasting(vm->spec->at_end));
+    }
+    if (was && !is) {
+        free_number(core, vm->commitment);
+    }
+}
+
+void reservations_vm_booked(ClusterCore *core, ClusterVm *vm)
+{
+    Slot *slot = slot_of(vm);
+    set_timed(core, vm, ends_by_itself(core, vm->spec) ? &vm->booked : &(Vector){0});
+    if (slot != NULL) {
+        commit_slot(core, vm->reservation, slot);
+    }
+}
+
+void reservations_vm_goes(ClusterCore *core, ClusterVm *vm)
+{
+    Slot *slot = slot_of(vm);
+    ends_unqueue(vm);
+    if (slot != NULL) {
+        slot->vm = NULL;
+        commit_slot(core, vm->reservation, slot);
+        vm->reservation = NULL;
+    }
+}
+
+Vector reservations_promised(const ClusterCore *core, const ClusterHost *host)
+{
+    Vector promised;
+    berth_calendar_peak(core->calendar, host->place, promised.amount);
+    for (int d = 0; d < MAX_DIMENSIONS; d++) {
+        promised.amount[d] += host->booked.amount[d] - host->timed.amount[d];
+    }
+    return promised;
+}
+
+int64_t reservations_on(ClusterCore *core, const ClusterHost *host)
+{
+    int64_t count = 0;
+    for (GTreeNode *n = g_tree_node_first(core->reservations); n != NULL; n = g_tree_node_next(n)) {
+        const ClusterReservation *reservation = g_tree_node_value(n);
+        for (guint i = 0; i < reservation->n_slots; i++) {
+            count += reservation->slots[i].host == host;
+        }
+    }
+    return count;
+}
+
+static void begin(ClusterCore *core, ClusterReservation *reservation)
+{
+    Subject subject = subject_of_reservation(reservation);
+    g_autofree char *end = berth_time_format(reservation->object->end_ms);
+    reservation->object->begun = true;
+    save_reservation(core, reservation);
+    event_add(core, "reservation.started", &subject, NULL, NULL,
+              "reservation %s has begun: room for %u VMs until %s", reservation->object->name,
+              reservation->n_slots, end);
+    core->room_made = true;
+}
+
+static void end(ClusterCore *core, ClusterReservation *reservation)
+{
+    const Reservation *object = reservation->object;
+    Subject subject = subject_of_reservation(reservation);
+    guint used = 0;
+    for (guint i = 0; i < reservation->n_slots; i++) {
+        used += reservation->slots[i].vm != NULL;
+    }
+    event_add(core, "reservation.ended", &subject, NULL, NULL,
+              "the time of reservation %s is over; %u of its %u VMs were there", object->name, used,
+              reservation->n_slots);
+    txn_delete(core, key_of("reservation", object->tenant, object->id));
+    name_release(core, "reservation", object->tenant, object->name);
+    reservation_remove(core, reservation);
+}
+
+void reservations_tick(ClusterCore *core)
+{
+    if (core->resumed && core->writable && core->now_ms >= core->reservations_due_ms) {
+        core->reservations_due_ms = INT64_MAX;
+        for (GTreeNode *n = g_tree_node_first(core->reservations); n != NULL;) {
+            ClusterReservation *reservation = g_tree_node_value(n);
+            n = g_tree_node_next(n);
+            if (core->now_ms >= reservation->object->start_ms && !reservation->object->begun) {
+                begin(core, reservation);
+            }
+            if (core->now_ms >= reservation->object->end_ms) {
+                end(core, reservation);
+            } else {
+                core->reservations_due_ms =
+                    MIN(core->reservations_due_ms, due_ms(reservation->object));
+            }
+            txn_seal_if_large(core);
+        }
+    }
+    ends_tick(core);
+    if (core->resumed && core->writable && core->now_ms >= core->calendar_due_ms) {
+        berth_calendar_advance(core->calendar, core->now_ms);
+        core->calendar_due_ms = berth_calendar_next(core->calendar);
+        core->room_made = true;
+    }
+}
+
+int64_t reservations_next_deadline(const ClusterCore *core)
+{
+    int64_t next = MIN(core->reservations_due_ms, core->calendar_due_ms);
+    return core->resumed && core->writable ? MIN(next, ends_next_deadline(core)) : INT64_MAX;
+}
+
+/* Does anything on the host overstay, so that it may owe what it has promised? */
+static bool has_overdue(const ClusterCore *core, const ClusterHost *host)
+{
+    for (GTreeNode *n = g_tree_node_first(host->vms); n != NULL; n = g_tree_node_next(n)) {
+        const ClusterVm *vm = g_tree_node_value(n);
+        if (vm->spec->ends_ms != 0 && vm->spec->at_end != AT_END_WARN && is_nothing(&vm->timed)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool check_host(ClusterCore *core, const ClusterHost *host, GError **error)
+{
+    Vector timed = {0}, available, promised = reservations_promised(core, host);
+    for (GTreeNode *n = g_tree_node_first(host->vms); n != NULL; n = g_tree_node_next(n)) {
+        const ClusterVm *vm = g_tree_node_value(n);
+        for (int d = 0; d < MAX_DIMENSIONS; d++) {
+            timed.amount[d] += vm->timed.amount[d];
+        }
+    }
+    if (memcmp(&timed, &host->timed, sizeof timed) != 0) {
+        return berth_error_set(error, BERTH_ERROR_INTERNAL, "calendar", host->id, NULL,
+                               "what ends on the host does not add up");
+    }
+    berth_place_get(core->place, host->place, NULL, available.amount, NULL);
+    for (int d = 0; d < MAX_DIMENSIONS; d++) {
+        if (available.amount[d] < 0 && promised.amount[d] > 0 && !has_overdue(core, host)) {
+            return berth_error_set(error, BERTH_ERROR_INTERNAL, core->dimensions->pdata[d],
+                                   host->id, NULL,
+                                   "the host's calendar is overdrawn at some time to come");
+        }
+    }
+    return true;
+}
+
+bool reservations_check(ClusterCore *core, GError **error)
+{
+    for (GTreeNode *n = g_tree_node_first(core->hosts); n != NULL; n = g_tree_node_next(n)) {
+        if (!check_host(core, g_tree_node_value(n), error)) {
+            return false;
+        }
+    }
+    const char *broken = berth_calendar_check(core->calendar);
+    return broken == NULL || berth_error_set(error, BERTH_ERROR_INTERNAL, "calendar", NULL, NULL,
+                                             "calendar: %s", broken);
+}
