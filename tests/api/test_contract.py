@@ -236,7 +236,8 @@ def test_reservations(manager, tmp_path):
         refused(manager.post("/v1/reservations", {**wanted, "name": "wrong", **wrong}), "invalid", field)
     huge = {**wanted, "name": "huge", "resources": {"cpu": 10**9, "memory": 64}}
     refused(manager.post("/v1/reservations", huge), "no-capacity", "cpu")
-    refused(manager.delete("/v1/hosts/timed"), "conflict", "host", "timed")
+    held = made.json["slots"][0]["host-name"]
+    refused(manager.delete("/v1/hosts/" + held), "conflict", "host", held)
     assert manager.delete("/v1/reservations/night").status == 200
     refused(manager.delete("/v1/reservations/night"), "not-found", "reservation")
     assert manager.delete("/v1/hosts/timed").status == 200
