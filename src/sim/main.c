@@ -6,6 +6,8 @@
  *     berth-sim pack FILE.vbp…               the fewest bins for vectors (sim/pack.h)
  *     berth-sim reassign --model M --initial A   moves between hosts, optimised
  *     berth-sim replay --hosts H --trace T       a trace of tasks on a list of hosts (sim/replay.h)
+    }
+ *     berth-sim bench                        placements at up to a million hosts (sim/bench.h)
  *
  * Exit codes: 0 all holds; 1 a rule or an expectation does not; 2 wrong use or an unreadable file.
  */
@@ -13,6 +15,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "sim/bench.h"
 #include "sim/faults.h"
 #include "sim/pack.h"
 #include "sim/reassign.h"
@@ -33,7 +36,9 @@ static int usage(void)
                     "       berth-sim replay --hosts FILE.csv --trace FILE.csv --policy P "
                     "[--arrival PERCENT]\n"
                     "                      [--seed S] [--seeds N] [--typical PERCENT] "
-                    "[--only-device-hosts] [--json] [--svg FILE]\n");
+                    "[--only-device-hosts] [--json] [--svg FILE]\n"
+                    "       berth-sim bench [--mode S|R] [--policy NAME] [--hosts N] [--pairs N] "
+                    "[--churn N] [--json]\n");
     return 2;
 }
 
@@ -106,6 +111,9 @@ int main(int argc, char **argv)
     }
     if (argc >= 2 && strcmp(argv[1], "replay") == 0) {
         return replay_command(argc - 1, argv + 1);
+    }
+    if (argc >= 2 && strcmp(argv[1], "bench") == 0) {
+        return bench_main(argc - 1, argv + 1);
     }
     if (argc >= 2 && strcmp(argv[1], "run") == 0) {
         return run(argc - 1, argv + 1);

@@ -1,4 +1,4 @@
-#include "bench/simd-scan.h"
+#include "sim/simd_scan.h"
 
 #include <glib.h>
 #include <math.h>
