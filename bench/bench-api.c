@@ -27,6 +27,8 @@
 #include <unistd.h>
 
 #include "cli/client.h"
+#include "https.h"
+#include "programs.h"
 
 #define GETTERS 8
 #define CREATORS 64
@@ -38,103 +40,29 @@ static int followers = 1000;
 static char *part = NULL;
 
 typedef struct {
-    char *directory;
+    const char *directory;
     char *agent_state; /* in memory: a host's disk is not the manager's */
     char *build;
     GSubprocess *manager, *agent;
-    pid_t echo;
     Context *context;
     GTlsDatabase *trust;
     int port;
 } Bench;
 
-/* One client: a connection that is kept alive. */
-typedef struct {
-    GIOStream *stream;
-    GInputStream *in;
-    GOutputStream *out;
-    char buffer[65536];
-} Client;
-
-static Bench started; /* what is to be ended and removed, however this ends */
-
-static void fail(const char *what, GError *error)
+static Https *open_client(const Bench *bench, int port)
 {
-    fprintf(stderr, "bench-api: %s: %s\n", what,
-            error != NULL ? error->message : "no reason is known");
-    exit(1);
-}
-
-static GIOStream *dial(const Bench *bench, int port)
-{
-    g_autoptr(GError) error = NULL;
-    g_autoptr(GSocketConnectable) to = g_network_address_new("127.0.0.1", (guint16)port);
-    g_autoptr(GSocketClient) client = g_socket_client_new();
-    g_autoptr(GSocketConnection) plain = g_socket_client_connect(client, to, NULL, &error);
-    GIOStream *tls =
-        plain != NULL
-            ? g_initable_new(g_tls_backend_get_client_connection_type(g_tls_backend_get_default()),
-                             NULL, &error, "base-io-stream", plain, "server-identity", to,
-                             "database", bench->trust, NULL)
-            : NULL;
-    if (tls == NULL) {
-        fail("dial", error);
+    GError *error = NULL;
+    Https *client = https_open(bench->trust, port, &error);
+    if (client == NULL) {
+        programs_fail("dial", error);
     }
-    if (!g_tls_connection_handshake(G_TLS_CONNECTION(tls), NULL, &error)) {
-        fail("handshake", error);
-    }
-    return tls;
-}
-
-static void client_open(Client *client, const Bench *bench, int port)
-{
-    client->stream = dial(bench, port);
-    client->in = g_io_stream_get_input_stream(client->stream);
-    client->out = g_io_stream_get_output_stream(client->stream);
-}
-
-/* Sends and reads one whole answer; its status. */
-static int client_ask(Client *client, const char *request, char **ret_body)
-{
-    gsize have = 0;
-    const char *end = NULL;
-    if (!g_output_stream_write_all(client->out, request, strlen(request), NULL, NULL, NULL)) {
-        return 0;
-    }
-    while (end == NULL) {
-        gssize n = g_input_stream_read(client->in, client->buffer + have,
-                                       sizeof client->buffer - 1 - have, NULL, NULL);
-        if (n <= 0) {
-            return 0;
-        }
-        have += (gsize)n;
-        client->buffer[have] = '\0';
-        end = strstr(client->buffer, "\r\n\r\n");
-    }
-    const char *length = strcasestr(client->buffer, "content-length:");
-    gsize body = length != NULL ? (gsize)g_ascii_strtoull(length + 15, NULL, 10) : 0;
-    gsize whole = (gsize)(end + 4 - client->buffer) + body;
-    while (have < whole && have < sizeof client->buffer - 1) {
-        gssize n = g_input_stream_read(client->in, client->buffer + have,
-                                       sizeof client->buffer - 1 - have, NULL, NULL);
-        if (n <= 0) {
-            return 0;
-        }
-        have += (gsize)n;
-    }
-    if (ret_body != NULL) {
-        *ret_body = g_strndup(end + 4, body);
-    }
-    return atoi(client->buffer + 9);
+    return client;
 }
 
 static char *request_text(const Bench *bench, const char *method, const char *path,
                           const char *body)
 {
-    return g_strdup_printf("%s %s HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer %s\r\n"
-                           "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
-                           method, path, bench->context->token, body != NULL ? strlen(body) : 0,
-                           body != NULL ? body : "");
+    return https_request(bench->context->token, method, path, body);
 }
 
 typedef struct {
@@ -149,8 +77,7 @@ typedef struct {
 static gpointer work(gpointer data)
 {
     Worker *worker = data;
-    Client *client = g_new0(Client, 1);
-    client_open(client, worker->bench, worker->port);
+    g_autoptr(Https) client = open_client(worker->bench, worker->port);
     g_autofree char *get = request_text(worker->bench, "GET", "/v1/vms/bench", NULL);
     g_atomic_int_inc(worker->connected);
     while (g_atomic_int_get(worker->connected) < worker->clients) {
@@ -164,15 +91,13 @@ static gpointer work(gpointer data)
                 worker->turn, worker->index, i);
             post = request_text(worker->bench, "POST", "/v1/vms", body);
         }
-        int status = client_ask(client, worker->creates ? post : get, NULL);
+        int status = https_ask(client, worker->creates ? post : get, NULL);
         worker->done += status == (worker->creates ? 202 : 200);
         worker->refused += status != (worker->creates ? 202 : 200);
         if (status == 0) {
             break;
         }
     }
-    g_object_unref(client->stream);
-    g_free(client);
     return NULL;
 }
 
@@ -223,23 +148,20 @@ static void on_echo(SoupServer *server, SoupServerMessage *message, const char *
 }
 
 /* The bare server, in a process of its own; tells its port over a pipe. */
-static void in_child(gpointer data);
-
-static pid_t start_echo(const Bench *bench, const char *body, int *ret_port)
+static void start_echo(const Bench *bench, const char *body, int *ret_port)
 {
     int ports[2];
     if (pipe(ports) != 0) {
-        fail("pipe", NULL);
+        programs_fail("pipe", NULL);
     }
-    pid_t pid = fork();
+    pid_t pid = programs_fork();
     if (pid != 0) {
         close(ports[1]);
         if (read(ports[0], ret_port, sizeof *ret_port) != sizeof *ret_port) {
-            fail("the bare server does not start", NULL);
+            programs_fail("the bare server does not start", NULL);
         }
-        return pid;
+        return;
     }
-    in_child(NULL);
     g_autoptr(GError) error = NULL;
     g_autofree char *certificate = g_build_filename(bench->directory, "echo.pem", NULL);
     g_autofree char *key = g_build_filename(bench->directory, "echo-key.pem", NULL);
@@ -273,7 +195,7 @@ static json_t *call(const Bench *bench, ApiOperation operation, const char *para
     json_t *answer = client != NULL ? api_call(client, &api, &error) : NULL;
     json_decref(json);
     if (answer == NULL) {
-        fail(api_routes[operation].name, error);
+        programs_fail(api_routes[operation].name, error);
     }
     return answer;
 }
@@ -357,7 +279,7 @@ static void follow(Follower *follower, const Bench *bench, const char *request,
     g_autoptr(GSocketConnection) plain =
         g_socket_client_connect_to_host(client, "127.0.0.1", (guint16)bench->port, NULL, &error);
     if (plain == NULL) {
-        fail("dial", error);
+        programs_fail("dial", error);
     }
     follower->fd = dup(g_socket_get_fd(g_socket_connection_get_socket(plain)));
     int flags = fcntl(follower->fd, F_GETFL);
@@ -374,7 +296,7 @@ static void follow(Follower *follower, const Bench *bench, const char *request,
            !gnutls_error_is_fatal(rc)) {
     }
     if (rc < 0 || gnutls_record_send(follower->session, request, strlen(request)) < 0) {
-        fail(gnutls_strerror(rc), NULL);
+        programs_fail(gnutls_strerror(rc), NULL);
     }
     fcntl(follower->fd, F_SETFL, flags | O_NONBLOCK);
 }
@@ -474,29 +396,16 @@ static void print_lateness(const char *what, Heard (*heard)[EVENTS], size_t offs
     }
 }
 
-static double processor_ms(GSubprocess *program)
-{
-    clockid_t clock;
-    struct timespec used = {0};
-    if (clock_getcpuclockid(atoi(g_subprocess_get_identifier(program)), &clock) == 0) {
-        clock_gettime(clock, &used);
-    }
-    return (double)used.tv_sec * 1e3 + (double)used.tv_nsec / 1e6;
-}
-
 static void make_events(const Bench *bench)
 {
-    Client *client = g_new0(Client, 1);
-    client_open(client, bench, bench->port);
+    g_autoptr(Https) client = open_client(bench, bench->port);
     for (int i = 0; i < EVENTS; i++) {
         g_autofree char *body = g_strdup_printf(
             "{\"name\":\"e-%d\",\"size\":\"s\",\"image\":\"i\",\"power\":\"off\"}", i);
         g_autofree char *post = request_text(bench, "POST", "/v1/vms", body);
-        client_ask(client, post, NULL);
+        https_ask(client, post, NULL);
         g_usleep(200000);
     }
-    g_object_unref(client->stream);
-    g_free(client);
 }
 
 static void bench_events(const Bench *bench)
@@ -511,10 +420,10 @@ static void bench_events(const Bench *bench)
         g_usleep(10000);
     }
     g_usleep(1000000);
-    double used_ms = processor_ms(bench->manager);
+    double used_ms = programs_processor_ms(programs_pid(bench->manager));
     make_events(bench);
     g_usleep(500000);
-    used_ms = processor_ms(bench->manager) - used_ms;
+    used_ms = programs_processor_ms(programs_pid(bench->manager)) - used_ms;
     g_atomic_int_set(&audience.stop, 1);
     g_thread_join(thread);
     print_lateness("comes to (goal: 20 ms at p99)", heard, offsetof(Heard, came_us));
@@ -525,28 +434,6 @@ static void bench_events(const Bench *bench)
     g_free(heard);
 }
 
-/* What we start ends with us, even when we are killed. */
-static void in_child(gpointer data)
-{
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-    prctl(PR_SET_PDEATHSIG, SIGTERM);
-}
-
-static GSubprocess *spawn(const char *const *argv)
-{
-    g_autoptr(GError) error = NULL;
-    g_autoptr(GSubprocessLauncher) launcher = g_subprocess_launcher_new(
-        G_SUBPROCESS_FLAGS_STDERR_SILENCE | G_SUBPROCESS_FLAGS_STDOUT_SILENCE);
-    g_subprocess_launcher_set_child_setup(launcher, in_child, NULL, NULL);
-    GSubprocess *process = g_subprocess_launcher_spawnv(launcher, argv, &error);
-    if (process == NULL) {
-        fail(argv[0], error);
-    }
-    return process;
-}
-
 static void start_manager(Bench *bench)
 {
     g_autofree char *program = g_build_filename(bench->build, "src/manager/berth-manager", NULL);
@@ -555,14 +442,14 @@ static void start_manager(Bench *bench)
     const char *argv[] = {program,      "--state",   state,          "--listen", "127.0.0.1",
                           "--api-port", "0",         "--agent-port", "0",        "--name",
                           "127.0.0.1",  "--context", context,        NULL};
-    bench->manager = spawn(argv);
+    bench->manager = programs_spawn(argv);
     for (int i = 0; i < 200 && bench->context == NULL; i++) {
         g_usleep(50000);
         bench->context =
             g_file_test(context, G_FILE_TEST_EXISTS) ? context_load(context, NULL) : NULL;
     }
     if (bench->context == NULL) {
-        fail("the manager does not start", NULL);
+        programs_fail("the manager does not start", NULL);
     }
     g_autoptr(GError) error = NULL;
     g_autofree char *ca = g_build_filename(state, "ca.pem", NULL);
@@ -592,11 +479,11 @@ static void start_agent(Bench *bench)
                           "--cgroup-parent",
                           "berth-bench",
                           NULL};
-    g_autoptr(GSubprocess) joins = spawn(join);
+    g_autoptr(GSubprocess) joins = programs_spawn(join);
     g_subprocess_wait(joins, NULL, NULL);
     json_decref(token);
     const char *argv[] = {program, "run", "--state", state, "--run", run, NULL};
-    bench->agent = spawn(argv);
+    bench->agent = programs_spawn(argv);
     for (int up = 0, i = 0; up == 0 && i < 200; i++) {
         g_usleep(50000);
         json_t *cluster = call(bench, API_OP_GET_CLUSTER, NULL, NULL);
@@ -616,14 +503,11 @@ static void make_objects(const Bench *bench)
                                              hash);
     json_decref(call(bench, API_OP_CREATE_IMAGE, NULL, image));
     g_autofree char *path = g_strdup_printf("/v1/images/i/files/%s", hash);
-    Client *client = g_new0(Client, 1);
-    client_open(client, bench, bench->port);
+    g_autoptr(Https) client = open_client(bench, bench->port);
     g_autofree char *put = request_text(bench, "PUT", path, "x");
-    if (client_ask(client, put, NULL) != 200) {
-        fail("the image is not taken", NULL);
+    if (https_ask(client, put, NULL) != 200) {
+        programs_fail("the image is not taken", NULL);
     }
-    g_object_unref(client->stream);
-    g_free(client);
     json_decref(call(bench, API_OP_CREATE_VM, NULL,
                      "{\"name\":\"bench\",\"size\":\"s\",\"image\":\"i\",\"power\":\"off\"}"));
 }
@@ -640,50 +524,17 @@ static void make_echo_certificate(const Bench *bench)
                         "cat %s/echo.pem >> %s/manager/ca.pem",
                         bench->directory, bench->directory, bench->directory, bench->directory);
     if (system(command) != 0) {
-        fail("openssl", NULL);
+        programs_fail("openssl", NULL);
     }
 }
 
-/* However this ends but by a SIGKILL, after which the programs end too and the files stay. */
-static void stop(void)
+/* The agent's, once it has ended. */
+static void remove_groups(void)
 {
-    GSubprocess *programs[] = {started.agent, started.manager};
-    for (guint i = 0; i < G_N_ELEMENTS(programs); i++) {
-        if (programs[i] != NULL) {
-            g_subprocess_send_signal(programs[i], SIGTERM);
-            g_subprocess_wait(programs[i], NULL, NULL);
-        }
-    }
-    if (started.echo > 0) {
-        kill(started.echo, SIGTERM);
-        waitpid(started.echo, NULL, 0);
-    }
-    g_autofree char *command = g_strdup_printf("rm -rf %s %s; find /sys/fs/cgroup -depth -type d "
-                                               "-path '*berth-bench*' -exec rmdir {} + 2>/dev/null",
-                                               started.directory, started.agent_state);
-    if (system(command) != 0) {
-        fprintf(stderr, "bench-api: something is left in %s or in the groups\n", started.directory);
-    }
-}
-
-static gpointer await_signal(gpointer data)
-{
-    int signal;
-    sigwait(data, &signal);
-    exit(1);
-}
-
-/* Every way out of here passes stop(). */
-static void stop_at_exit(void)
-{
-    static sigset_t ends;
-    sigemptyset(&ends);
-    sigaddset(&ends, SIGINT);
-    sigaddset(&ends, SIGTERM);
-    sigaddset(&ends, SIGHUP);
-    pthread_sigmask(SIG_BLOCK, &ends, NULL);
-    g_thread_unref(g_thread_new("signals", await_signal, &ends));
-    atexit(stop);
+    const char *argv[] = {"find",          "/sys/fs/cgroup", "-depth", "-type", "d", "-path",
+                          "*berth-bench*", "-exec",          "rmdir",  "{}",    "+", NULL};
+    g_spawn_sync(NULL, (char **)argv, NULL, G_SPAWN_SEARCH_PATH | G_SPAWN_STDERR_TO_DEV_NULL, NULL,
+                 NULL, NULL, NULL, NULL, NULL);
 }
 
 static bool wanted(const char *name)
@@ -709,11 +560,12 @@ int main(int argc, char **argv)
     getrlimit(RLIMIT_NOFILE, &limit);
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
-    Bench *bench = &started;
-    bench->build = argv[1];
-    bench->directory = g_dir_make_tmp("berth-bench-XXXXXX", NULL);
+    atexit(remove_groups); /* runs after what programs_init() leaves to the end */
+    programs_init("bench-api");
+    Bench *bench = &(Bench){.build = argv[1]};
+    bench->directory = programs_directory();
     bench->agent_state = g_strdup_printf("/dev/shm/berth-bench-%d", (int)getpid());
-    stop_at_exit();
+    programs_add_file(bench->agent_state);
     start_manager(bench);
     start_agent(bench);
     make_objects(bench);
@@ -724,7 +576,7 @@ int main(int argc, char **argv)
     g_autofree char *ca = g_build_filename(bench->directory, "manager", "ca.pem", NULL);
     bench->trust = g_tls_file_database_new(ca, NULL);
     int echo_port = 0;
-    bench->echo = start_echo(bench, body, &echo_port);
+    start_echo(bench, body, &echo_port);
     double gets = 0, echoes = 0, creates = 0;
     for (int turn = 0; turn < TURNS; turn++) {
         gets += wanted("get") ? rate(bench, bench->port, GETTERS, false, turn) / TURNS : 0;
