@@ -1,5 +1,7 @@
 #include "https.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +20,8 @@ Https *https_open(GTlsDatabase *trust, int port, GError **error)
     if (plain == NULL) {
         return NULL;
     }
+    /* As every HTTP library does: else a request after the handshake waits for the server's ACK. */
+    g_socket_set_option(g_socket_connection_get_socket(plain), IPPROTO_TCP, TCP_NODELAY, 1, NULL);
     /* The trust comes with the connection: set later, GnuTLS's is not asked in the handshake. */
     g_autoptr(GIOStream) tls = g_initable_new(
         g_tls_backend_get_client_connection_type(g_tls_backend_get_default()), NULL, error,

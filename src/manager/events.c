@@ -6,6 +6,8 @@
  *
  * A follower's connection is taken from the HTTP server: the same bytes go to all, straight into
  * their sockets, and one epoll set watches them all, so that thousands cost the main loop nothing.
+ * Each has a record of its own to be enciphered and a socket to be written to, which is spread over
+ * the cores; the main thread does its share of it meanwhile, so that nothing has two owners.
  */
 #include <glib-unix.h>
 #include <string.h>
@@ -14,11 +16,13 @@
 
 #include "base/error.h"
 #include "manager/manager.h"
+#include "manager/spread.h"
 
 /* A follower that has so much to read and does not is dropped; it resumes from where it was. */
 #define MAX_WAITING_BYTES (4 * 1024 * 1024)
 #define COMMENT_INTERVAL_S 15
 #define BATCH 64
+#define MAX_THREADS 3 /* besides the main one */
 #define HEAD                                                                                       \
     "HTTP/1.1 200 OK\r\nServer: berth\r\nContent-Type: text/event-stream\r\n"                      \
     "Cache-Control: no-store\r\nConnection: close\r\n\r\n:\n\n"
@@ -27,6 +31,7 @@ struct Events {
     Manager *manager;
     GQueue followers; /* of Follower */
     GPtrArray *told;  /* of Told: published and not flushed yet */
+    Spread *spread;
     guint comments, ready;
     int epoll_fd;
 };
@@ -43,6 +48,7 @@ typedef struct {
     gsize sent;           /* of the first */
     gsize waiting;        /* bytes of all */
     bool watched;         /* for room in the socket */
+    bool broken;          /* to be freed */
 } Follower;
 
 /* One event, with what decides who gets it. */
@@ -131,19 +137,16 @@ static bool flush(Follower *follower)
     return !follower->watched || watch(follower, EPOLL_CTL_MOD, false);
 }
 
-/* May free the follower. */
-static void send(Follower *follower, GBytes *bytes)
+/* False: it has left, or does not read. Touches nothing but the follower. */
+static bool offer(Follower *follower, GBytes *bytes)
 {
     if (follower->waiting > MAX_WAITING_BYTES) {
-        follower_free(follower);
-        return;
+        return false;
     }
     bool blocked = follower->waiting > 0;
     g_queue_push_tail(&follower->out, g_bytes_ref(bytes));
     follower->waiting += g_bytes_get_size(bytes);
-    if (!blocked && !flush(follower)) {
-        follower_free(follower);
-    }
+    return blocked || flush(follower);
 }
 
 static gboolean on_ready(int fd, GIOCondition condition, gpointer data)
@@ -203,15 +206,6 @@ static GBytes *frames_for(const Follower *follower, const GPtrArray *told)
     return g_string_free_to_bytes(out);
 }
 
-static void tell(Follower *follower, const GPtrArray *told, GBytes *frames)
-{
-    const Told *last = told->pdata[told->len - 1];
-    follower->after = MAX(follower->after, last->revision);
-    if (frames != NULL) {
-        send(follower, frames);
-    }
-}
-
 /* Keeps what lies between from closing a line that says nothing. */
 static gboolean on_comment(gpointer data)
 {
@@ -219,7 +213,9 @@ static gboolean on_comment(gpointer data)
     g_autoptr(GBytes) comment = g_bytes_new_static(":\n\n", 3);
     for (GList *l = events->followers.head, *next; l != NULL; l = next) {
         next = l->next;
-        send(l->data, comment);
+        if (!offer(l->data, comment)) {
+            follower_free(l->data);
+        }
     }
     return G_SOURCE_CONTINUE;
 }
@@ -229,6 +225,7 @@ Events *events_new(Manager *manager)
     Events *events = g_new0(Events, 1);
     events->manager = manager;
     events->told = g_ptr_array_new_with_free_func(told_free);
+    events->spread = spread_new(MIN(g_get_num_processors() - 1, MAX_THREADS));
     events->comments = g_timeout_add_seconds(COMMENT_INTERVAL_S, on_comment, events);
     events->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (events->epoll_fd < 0) {
@@ -247,6 +244,7 @@ void events_free(Events *events)
             follower_free(events->followers.head->data);
         }
         close(events->epoll_fd);
+        spread_free(events->spread);
         g_ptr_array_unref(events->told);
         g_free(events);
     }
@@ -309,23 +307,52 @@ void events_publish(Events *events, GBytes *event)
     }
 }
 
+/* What goes to whom, of one flush. */
+typedef struct {
+    const GPtrArray *told;
+    GPtrArray *followers;
+    GBytes *whole; /* the same for all who want all */
+} Telling;
+
+static bool wants_whole(const Follower *follower, const GPtrArray *told)
+{
+    const Told *first = told->pdata[0];
+    return follower->subject == NULL && follower->tenant == NULL &&
+           follower->after < first->revision;
+}
+
+/* In whatever thread. */
+static void tell(guint index, gpointer data)
+{
+    const Telling *telling = data;
+    Follower *follower = telling->followers->pdata[index];
+    const Told *last = telling->told->pdata[telling->told->len - 1];
+    g_autoptr(GBytes) frames = wants_whole(follower, telling->told)
+                                   ? g_bytes_ref(telling->whole)
+                                   : frames_for(follower, telling->told);
+    follower->after = MAX(follower->after, last->revision);
+    follower->broken = frames != NULL && !offer(follower, frames);
+}
+
 void events_flush(Events *events)
 {
     if (events == NULL || events->told->len == 0) {
         return;
     }
-    const Told *first = events->told->pdata[0];
-    g_autoptr(GBytes) whole = NULL; /* the same for all who want all */
-    for (GList *l = events->followers.head, *next; l != NULL; l = next) {
-        Follower *follower = l->data;
-        next = l->next;
-        if (follower->subject == NULL && follower->tenant == NULL &&
-            follower->after < first->revision) {
-            whole = whole != NULL ? whole : frames_for(follower, events->told);
-            tell(follower, events->told, whole);
-        } else {
-            g_autoptr(GBytes) own = frames_for(follower, events->told);
-            tell(follower, events->told, own);
+    g_autoptr(GPtrArray) followers = g_ptr_array_sized_new(events->followers.length);
+    g_autoptr(GBytes) whole = NULL;
+    for (GList *l = events->followers.head; l != NULL; l = l->next) {
+        g_ptr_array_add(followers, l->data);
+        if (whole == NULL && wants_whole(l->data, events->told)) {
+            whole = frames_for(l->data, events->told);
+        }
+    }
+    Telling telling = {events->told, followers, whole};
+    spread_run(events->spread, followers->len, tell, &telling);
+    for (guint i = 0; i < followers->len; i++) {
+        Follower *follower = followers->pdata[i];
+        if (follower->broken) {
+            follower_free(follower);
         }
     }
     g_ptr_array_set_size(events->told, 0);

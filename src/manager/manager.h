@@ -8,11 +8,12 @@
  *     http.c      requests in, answers out          events.c   those who follow events
  *     agents.c    the hosts' connections            console.c  WebSockets to serial consoles
  *     blobs.c     content of images in and out      auth.c     tokens
- *     linger.c    the end of a refused stream
+ *     linger.c    the end of a refused stream       spread.c   equal parts of work, on several cores
  *     pki.c       the CA, the manager's certificate metrics.c  Prometheus text
  *
- * Everything runs in one thread; the store has its own behind store.h, and bulk writes to disk go
- * to a worker.
+ * Everything runs in one thread; the store has its own behind store.h, bulk writes to disk go to a
+ * worker, and what an event costs for each of its followers is spread over threads that the main one
+ * waits for.
  */
 #pragma once
 
