@@ -240,6 +240,32 @@ void sim_agent_step(SimAgent *agent, const HostEvent *event)
     }
 }
 
+static void must_list(const SimAgent *agent, GHashTable *listed, const char *vm)
+{
+    if (!g_hash_table_contains(listed, vm)) {
+        sim_broken(agent->world, "%s leaves VM %s out of a full report", agent->machine->name, vm);
+    }
+}
+
+/* A full report names every VM of which the host has a record or a QEMU: what it leaves out, nobody
+ * would hear of. */
+static void check_full(const SimAgent *agent)
+{
+    g_autoptr(GHashTable) listed = g_hash_table_new(g_str_hash, g_str_equal);
+    for (guint i = 0; i < agent->full->vms->len; i++) {
+        g_hash_table_add(listed, ((ReportedVm *)agent->full->vms->pdata[i])->id);
+    }
+    const SimMachine *machine = agent->machine;
+    for (GTreeNode *n = g_tree_node_first(machine->kept); n != NULL; n = g_tree_node_next(n)) {
+        if (((KeptVm *)g_tree_node_value(n))->assignment != NULL) {
+            must_list(agent, listed, g_tree_node_key(n));
+        }
+    }
+    for (GTreeNode *n = g_tree_node_first(machine->qemus); n != NULL; n = g_tree_node_next(n)) {
+        must_list(agent, listed, g_tree_node_key(n));
+    }
+}
+
 static void agent_up(void *owner)
 {
     SimAgent *agent = owner;
@@ -251,6 +277,7 @@ static void agent_up(void *owner)
     agent->full->full = true;
     agent->full->facts = facts_of(agent->machine);
     sim_agent_step(agent, &(HostEvent){.kind = HOST_EVENT_REPORT_ALL});
+    check_full(agent);
     send_report(agent, g_steal_pointer(&agent->full));
 }
 
@@ -275,6 +302,21 @@ static void unreadable(SimAgent *agent, const SimMessage *message, const GError 
     g_autofree char *text = berth_error_describe(error);
     sim_broken(agent->world, "%s to %s cannot be read: %s", message->method, agent->machine->name,
                text);
+}
+
+/* The agent answers with an error before its core has heard of the call. */
+static bool refuses(SimAgent *agent, const SimMessage *message)
+{
+    if (!sim_chance(agent->world, agent->trouble->call_refused)) {
+        return false;
+    }
+    Call call = {agent->connections, message->id};
+    g_autoptr(GError) error = NULL;
+    berth_error_set(&error, BERTH_ERROR_UNAVAILABLE, NULL, NULL, NULL,
+                    "the agent has no room for another call");
+    sim_log(agent->world, "%s refuses %s", agent->machine->name, message->method);
+    answer(agent, &call, error);
+    return true;
 }
 
 static void take_apply(SimAgent *agent, const SimMessage *message)
@@ -327,6 +369,9 @@ static void agent_receive(void *owner, const SimMessage *message)
     }
     sim_log(agent->world, "%s gets %s %s", agent->machine->name, message->method,
             json_string_value(json_object_get(message->json, "id")));
+    if (refuses(agent, message)) {
+        return;
+    }
     if (strcmp(message->method, AGENT_METHOD_VM_APPLY) == 0) {
         take_apply(agent, message);
     } else if (strcmp(message->method, AGENT_METHOD_VM_REMOVE) == 0) {

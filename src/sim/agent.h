@@ -19,6 +19,7 @@
 /* How badly things go: probabilities. All zero: nothing goes wrong. */
 typedef struct {
     double effect_fails;     /* of each effect */
+    double call_refused;     /* of each call of the manager: the core does not hear of it */
     double qemu_fails_early; /* of each launch: QEMU ends before it is of use */
     double launch_is_slow;   /* of each PREPARE: minutes, as an image that comes over a thin line */
     double tune_falls_short; /* of each TUNE: done, but for a part */

@@ -7,6 +7,7 @@ struct SimChaos {
 };
 
 static const SimTrouble usual_trouble = {.effect_fails = 0.01,
+                                         .call_refused = 0.02,
                                          .qemu_fails_early = 0.01,
                                          .launch_is_slow = 0.02,
                                          .tune_falls_short = 0.02};
@@ -210,6 +211,7 @@ static void end_trouble(void *owner, void *data)
 static void bring_trouble(SimChaos *chaos)
 {
     chaos->sim->trouble.effect_fails = 0.3;
+    chaos->sim->trouble.call_refused = 0.3;
     chaos->sim->trouble.qemu_fails_early = 0.2;
     later(chaos, 5000, 60000, end_trouble, chaos);
 }

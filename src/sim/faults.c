@@ -10,7 +10,6 @@
 #include "sim/rules.h"
 
 #define HOUR_MS INT64_C(3600000)
-#define CALM_AFTER_HOURS 23
 #define VMS_PER_HOST 6
 
 typedef struct {
@@ -102,7 +101,7 @@ static void live(Run *run)
     SimWorld *world = run->sim->world;
     int64_t hours = run->options->hours;
     while (hours > 0 && world->broken == NULL) {
-        int64_t wild = MIN(hours, CALM_AFTER_HOURS);
+        int64_t wild = MIN(hours, run->options->rest_every_hours - 1);
         sim_chaos_begin(run->chaos);
         sim_after(world, 0, on_burst, run, NULL, NULL);
         if (sim_run_until(world, world->now_ms + wild * HOUR_MS)) {
@@ -166,10 +165,12 @@ static void print_broken(const Run *run)
     const SimWorld *world = run->sim->world;
     g_autofree char *recent = sim_recent(world);
     fprintf(stderr,
-            "berth-sim faults --hours %" PRId64 " --seed %" PRIu64 " --hosts %d: at %" PRId64
+            "berth-sim faults --hours %" PRId64 " --seed %" PRIu64
+            " --hosts %d --bursts %g --rest-every %" PRId64 ": at %" PRId64
             " ms of virtual time a rule is broken:\n%s\n"
             "the last events:\n%s",
-            run->options->hours, run->options->seed, run->options->hosts, world->now_ms,
+            run->options->hours, run->options->seed, run->options->hosts,
+            run->options->bursts_per_host_hour, run->options->rest_every_hours, world->now_ms,
             world->broken->message, recent);
 }
 

@@ -3,8 +3,9 @@
  * virtual time, held against the rules of the design.
  *
  * Requests and faults come in bursts, since what breaks a cluster manager is what happens at once.
- * Once a day the faults stop, everything is mended, an hour passes, and the cluster must be at rest
- * as rules.h has it; then they begin again.
+ * Once a day, unless told otherwise, the faults stop, everything is mended, an hour passes, and the
+ * cluster must be at rest as rules.h has it; then they begin again. What is lost for good shows only
+ * at rest, and only if nothing has brought it back before: many rests find more of that.
  */
 #pragma once
 
@@ -15,11 +16,13 @@ typedef struct {
     uint64_t seed;
     int hosts;
     double bursts_per_host_hour;
+    int64_t rest_every_hours; /* at least 2 */
     bool json, trace;
 } FaultsOptions;
 
 #define FAULTS_HOSTS 5
 #define FAULTS_BURSTS_PER_HOST_HOUR 0.4
+#define FAULTS_REST_EVERY_HOURS 24
 
 /* Prints what came of it to standard output. False: a rule is broken. */
 bool faults_run(const FaultsOptions *options);

@@ -25,8 +25,8 @@
 static int usage(void)
 {
     fprintf(stderr, "usage: berth-sim run [--trace] FILE.yaml...\n"
-                    "       berth-sim faults --hours H --seed S [--hosts N] [--bursts B] [--json] "
-                    "[--trace]\n"
+                    "       berth-sim faults --hours H --seed S [--hosts N] [--bursts B] "
+                    "[--rest-every H]\n                      [--json] [--trace]\n"
                     "       berth-sim pack (--policy P | --improve SECONDS) [--order "
                     "file|decreasing]\n"
                     "                      [--seed S] [--iterations N] [--assignment] "
@@ -47,7 +47,8 @@ static int faults(int argc, char **argv)
     FaultsOptions options = {.hours = 100,
                              .seed = 1,
                              .hosts = FAULTS_HOSTS,
-                             .bursts_per_host_hour = FAULTS_BURSTS_PER_HOST_HOUR};
+                             .bursts_per_host_hour = FAULTS_BURSTS_PER_HOST_HOUR,
+                             .rest_every_hours = FAULTS_REST_EVERY_HOURS};
     int64_t seed = 1;
     gboolean json = FALSE, trace = FALSE;
     const GOptionEntry entries[] = {
@@ -56,6 +57,8 @@ static int faults(int argc, char **argv)
         {"hosts", 0, 0, G_OPTION_ARG_INT, &options.hosts, "Hosts of the cluster", "N"},
         {"bursts", 0, 0, G_OPTION_ARG_DOUBLE, &options.bursts_per_host_hour,
          "Bursts of requests and faults, for each host in an hour", "B"},
+        {"rest-every", 0, 0, G_OPTION_ARG_INT64, &options.rest_every_hours,
+         "Hours from rest to rest", "H"},
         {"json", 0, 0, G_OPTION_ARG_NONE, &json, "Figures as JSON", NULL},
         {"trace", 0, 0, G_OPTION_ARG_NONE, &trace, "Every event to standard error", NULL},
         {NULL},
@@ -68,6 +71,7 @@ static int faults(int argc, char **argv)
         return 2;
     }
     if (argc > 1 || options.hours < 1 || options.hosts < 1 || options.hosts > 1000 ||
+        options.rest_every_hours < 2 ||
         !(options.bursts_per_host_hour > 0 && options.bursts_per_host_hour <= 1000)) {
         return usage();
     }
