@@ -309,6 +309,7 @@ bool sim_machine_tune(SimMachine *machine, const Assignment *assignment, GError 
         return false;
     }
     resources_free(qemu->limits);
+    qemu->tuned = true;
     qemu->limits = resources_copy(assignment->resources);
     qemu->vcpus_online = qemu->guest_agent ? assignment->vcpus : qemu->vcpus_online;
     check_floors(machine);
@@ -355,6 +356,9 @@ bool sim_machine_resume(SimMachine *machine, const char *vm, GError **error)
     if (qemu->guest == SIM_GUEST_POWEROFF || qemu->guest == SIM_GUEST_PANIC) {
         return berth_error_set(error, BERTH_ERROR_CONFLICT, "vm", vm, NULL,
                                "the guest has ended and does not run on without a reset");
+    }
+    if (qemu->guest == SIM_GUEST_NEW && !qemu->tuned) {
+        sim_broken(machine->world, "VM %s runs on %s before it has its limits", vm, machine->name);
     }
     if (qemu->guest == SIM_GUEST_NEW) {
         guest_intends(machine, qemu, HOST_GUEST_AGENT_UP, sim_delay(machine->world, GUEST_BOOT_MS));

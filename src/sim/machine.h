@@ -36,6 +36,7 @@ typedef struct {
     bool guest_agent;
     Resources *limits; /* what its groups, balloon and shapers let it have */
     int64_t vcpus_online;
+    bool tuned;         /* since it was launched */
     bool asked_off;     /* a power down was asked of it: its poweroff is not of its own accord */
     bool attached;      /* this agent has its monitor */
     int64_t monitor_ms; /* nothing overtakes what its monitor has said */
