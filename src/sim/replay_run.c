@@ -45,7 +45,7 @@ static void must(BerthPlaceResult result)
     }
 }
 
-static void add_host(Run *run, const ReplayHost *host)
+static void add_host(Run *run, const ReplayHost *host, uint32_t order)
 {
     BerthPlaceDevice devices[BERTH_PLACE_MAX_DEVICES];
     uint32_t number = run->n_hosts++;
@@ -53,7 +53,7 @@ static void add_host(Run *run, const ReplayHost *host)
     for (uint32_t i = 0; i < host->n_devices; i++) {
         devices[i] = (BerthPlaceDevice){host->model, REPLAY_SLICES, REPLAY_SLICES};
     }
-    must(berth_place_add(run->place, number, number, host->capacity, NULL));
+    must(berth_place_add(run->place, number, order, host->capacity, NULL));
     must(berth_place_set_devices(run->place, number, devices, host->n_devices));
     for (guint d = 0; d < REPLAY_N_DIMS; d++) {
         run->total[d] += host->capacity[d];
@@ -69,16 +69,23 @@ static void begin(Run *run)
     g_autoptr(GArray) typical = replay_trace_typical(run->trace, run->options->typical_percent);
 
     must(berth_place_new(&options, &run->place));
+    g_autofree uint32_t *orders = g_new(uint32_t, run->trace->hosts->len);
     run->order = g_new(uint32_t, run->trace->hosts->len);
+    berth_rng_init(&run->rng, run->options->seed);
+    for (guint i = 0; i < run->trace->hosts->len; i++) {
+        orders[i] = i;
+    }
+    if (run->options->arrival_percent > 0) {
+        berth_rng_shuffle(&run->rng, orders, run->trace->hosts->len, sizeof *orders);
+    }
     for (guint i = 0; i < run->trace->hosts->len; i++) {
         const ReplayHost *host = &g_array_index(run->trace->hosts, ReplayHost, i);
         if (host->n_devices > 0 || !run->options->only_device_hosts) {
-            add_host(run, host);
+            add_host(run, host, orders[i]);
         }
     }
     must(berth_place_set_workload(
         run->place, (const BerthPlaceTypical *)(const void *)typical->data, typical->len));
-    berth_rng_init(&run->rng, run->options->seed);
 }
 
 static double percent(int64_t part, int64_t whole)

@@ -11,7 +11,8 @@
 typedef struct {
     BerthPlacePolicy policy;
     bool random;            /* any host where the task fits, instead of a policy */
-    double arrival_percent; /* of the hosts' devices, asked for by shuffled tasks that stay; 0: the
+    double arrival_percent; /* of the hosts' devices, asked for by shuffled tasks that stay, the
+                             * order of hosts being drawn too; 0: the
                              * tasks come and go as the trace has them */
     double typical_percent; /* of the tasks, that typical kinds cover */
     bool only_device_hosts; /* leaves out hosts without devices */
