@@ -8,6 +8,9 @@
 /* The pool that tasks come from asks for this much more than shall arrive, as published. */
 #define POOL 1.3
 
+/* Tasks in it at most. */
+#define MAX_POOL 20000000
+
 #define N_SAMPLES 200
 
 /* A task that runs, or did not find a host (BERTH_PLACE_NONE). */
@@ -334,22 +337,28 @@ static void play_trace(Run *run)
     run->result->mean_gpu_percent = clock.span > 0 ? clock.sum / (double)clock.span : 0;
 }
 
-static bool check_arrivals(const ReplayTrace *trace, GError **error)
+static bool check_arrivals(const ReplayTrace *trace, double arrival_percent, GError **error)
 {
-    int64_t asked = 0;
+    double asked = 0;
 
     for (guint i = 0; i < trace->tasks->len; i++) {
-        asked += g_array_index(trace->tasks, ReplayTask, i).vector[REPLAY_GPU];
+        asked += (double)g_array_index(trace->tasks, ReplayTask, i).vector[REPLAY_GPU];
     }
-    return (asked > 0 && trace->total[REPLAY_GPU] > 0) ||
+    if (asked == 0 || trace->total[REPLAY_GPU] == 0) {
+        return berth_error_set(error, BERTH_ERROR_INVALID, "--arrival", NULL,
+                               "leave --arrival out to play the trace as it is", "%s",
+                               asked > 0 ? "no host has a device" : "no task asks for a device");
+    }
+    double wanted = (double)trace->total[REPLAY_GPU] * arrival_percent / 100 * POOL;
+    return wanted / asked * trace->tasks->len <= MAX_POOL ||
            berth_error_set(error, BERTH_ERROR_INVALID, "--arrival", NULL,
-                           "leave --arrival out to play the trace as it is",
-                           asked > 0 ? "no host has a device" : "no task asks for a device");
+                           "ask for less with --arrival, or for more with each task",
+                           "it would take more than %d tasks to ask for so many devices", MAX_POOL);
 }
 
 ReplayResult *replay_run(const ReplayTrace *trace, const ReplayOptions *options, GError **error)
 {
-    if (options->arrival_percent > 0 && !check_arrivals(trace, error)) {
+    if (options->arrival_percent > 0 && !check_arrivals(trace, options->arrival_percent, error)) {
         return NULL;
     }
     g_autoptr(ReplayResult) result = g_new0(ReplayResult, 1);

@@ -40,5 +40,5 @@ typedef struct {
 void replay_result_free(ReplayResult *result);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ReplayResult, replay_result_free)
 
-/* NULL with BERTH_ERROR_INVALID when no task asks for a device and --arrival needs some. */
+/* NULL with BERTH_ERROR_INVALID when arrivals need devices and there are none, or millions of tasks. */
 ReplayResult *replay_run(const ReplayTrace *trace, const ReplayOptions *options, GError **error);

@@ -226,7 +226,7 @@ def build(hosts, workload):
     return fleet
 
 
-@settings(max_examples=1500)
+@settings(max_examples=500)
 @given(st.dictionaries(st.integers(0, 70), host, min_size=1, max_size=6), policy, vector.filter(any), st.none() | asked,
        typical)
 def test_decision_reasons_and_devices_are_the_documented_ones(hosts, policy, vector, asked, typical):
@@ -245,7 +245,7 @@ def test_decision_reasons_and_devices_are_the_documented_ones(hosts, policy, vec
     assert fleet.call("check") is None
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(st.lists(device, max_size=4), st.permutations(range(6)), typical)
 def test_the_order_of_what_is_typical_makes_no_difference(devices, order, typical):
     shuffled = [typical[i] for i in order if i < len(typical)]
@@ -349,4 +349,4 @@ class DevicesMachine(RuleBasedStateMachine):
 
 
 TestDevicesMachine = DevicesMachine.TestCase
-TestDevicesMachine.settings = settings(max_examples=100, stateful_step_count=30)
+TestDevicesMachine.settings = settings(max_examples=40, stateful_step_count=25)

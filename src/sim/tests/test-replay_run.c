@@ -87,6 +87,15 @@ static void test_arrivals_need_devices(void)
 
     g_assert_null(replay_run(trace, &options, &error));
     g_assert_error(error, BERTH_ERROR, BERTH_ERROR_INVALID);
+    g_clear_error(&error);
+
+    g_autoptr(GString) tasks = g_string_new(TASKS "1,1,1,1,,0,\n");
+    for (int i = 0; i < 20000; i++) {
+        g_string_append(tasks, "1,1,0,0,,0,\n");
+    }
+    g_autoptr(ReplayTrace) small = parse(tasks->str);
+    g_assert_null(replay_run(small, &options, &error));
+    g_assert_error(error, BERTH_ERROR, BERTH_ERROR_INVALID);
 }
 
 static void test_the_chart_is_whole(void)
