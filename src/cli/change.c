@@ -212,7 +212,10 @@ bool explanation_print(Cli *cli, const json_t *json, FILE *out, GError **error)
     for (guint i = 0; i < explanation->hosts->len; i++) {
         const HostVerdict *verdict = explanation->hosts->pdata[i];
         table_add(table, verdict_mark(verdict));
-        table_add(table, verdict->host);
+        table_take(table, verdict->count > 1
+                              ? g_strdup_printf("%s and %" G_GINT64_FORMAT " like it",
+                                                verdict->host, verdict->count - 1)
+                              : g_strdup(verdict->host));
         table_take(table,
                    verdict->has_score ? g_strdup_printf("%.4f", verdict->score) : g_strdup(""));
         table_add(table, verdict->verdict);

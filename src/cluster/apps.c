@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "cluster/explain.h"
 #include "cluster/commands.h"
 #include "cluster/fleet.h"
 #include "cluster/journal.h"
@@ -149,6 +150,7 @@ static bool look_ahead(ClusterCore *core, const ClusterApp *app, bool explain, O
     if (explain) {
         outlook->explanation = fleet_explain(core, app->tenant, one, NULL, NULL);
         mark_chosen(outlook->explanation, outlook->plan);
+        explanation_fold(outlook->explanation);
     }
     return true;
 }

@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "cluster/explain.h"
 #include "cluster/commands.h"
 #include "cluster/fleet.h"
 #include "cluster/journal.h"
@@ -54,6 +55,7 @@ void reply_refusal(ClusterCore *core, uint64_t request, GError *refusal, Explana
     }
     g_autoptr(ErrorAnswer) answer = error_answer_new();
     answer->error = problem_from_error(refusal);
+    explanation_fold(explanation);
     answer->error->explanation = explanation;
     reply_json(core, request, berth_error_http_status(refusal), error_answer_encode(answer), -1);
     g_error_free(refusal);
@@ -77,6 +79,7 @@ void reply_plan(ClusterCore *core, uint64_t request, const char *kind, const cha
     operation->state = OPERATION_STATE_DONE;
     operation->dry_run = true;
     operation->message = g_strdup(message);
+    explanation_fold(explanation);
     operation->explanation = explanation;
     if (plan != NULL) {
         g_ptr_array_unref(operation->plan);

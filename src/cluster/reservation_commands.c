@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "cluster/explain.h"
 #include "base/resources.h"
 #include "base/timefmt.h"
 #include "base/units.h"
@@ -302,6 +303,7 @@ static bool decide(ClusterCore *core, const Wanted *wanted, bool explain,
 static json_t *with_explanation(json_t *json, Explanation *explanation)
 {
     if (explanation != NULL) {
+        explanation_fold(explanation);
         json_object_set_new(json, "explanation", explanation_encode(explanation));
         explanation_free(explanation);
     }

@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "cluster/explain.h"
 #include "base/resources.h"
 #include "cluster/accounts.h"
 #include "cluster/agents.h"
@@ -134,6 +135,7 @@ static void create_resolved(ClusterCore *core, const ClusterRequest *request, co
     Subject subject = subject_of_vm(vm);
     ClusterOperation *operation =
         operation_start(core, "vm.create", vm->tenant, &subject, 1, "waits for the host");
+    explanation_fold(explanation);
     operation->object->explanation = explanation;
     operation_wait_vm(operation, vm);
     event_add(core, "vm.placed", &subject, vm->host->spec->name, operation->object,
@@ -309,6 +311,7 @@ bool explain_vm(ClusterCore *core, const ClusterRequest *request, GError **error
     g_autoptr(Explanation) explanation = fleet_explain(core, vm->tenant, vm->spec, only, vm->host);
     fleet_book(core, vm);
     rules_vm_enters(core, vm);
+    explanation_fold(explanation);
     reply_json(core, request->id, 200, explanation_encode(explanation), -1);
     return true;
 }
