@@ -81,7 +81,8 @@ typedef enum {
     BERTH_PLACE_ERROR_CYCLE = -13,         /* rules that lead back to where they began */
     BERTH_PLACE_ERROR_FILE = -14,          /* bytes that are no fleet (place/file.h) */
     BERTH_PLACE_ERROR_WRITE = -15,         /* the caller could not write */
-    BERTH_PLACE_ERROR_TIME = -20, /* a span that is empty, in the past or beyond what can be counted */
+    BERTH_PLACE_ERROR_TIME =
+        -20, /* a span that is empty, in the past or beyond what can be counted */
     BERTH_PLACE_ERROR_UNKNOWN_COMMITMENT = -21, /* no commitment of this number */
 } BerthPlaceResult;
 
