@@ -124,6 +124,17 @@ static uint32_t read_count(Reader *reader, Field field, uint64_t most, uint64_t 
     return reader->failed ? 0 : (uint32_t)count;
 }
 
+/* The same where a model without one makes no sense; `none` says so. */
+static uint32_t read_count_from_one(Reader *reader, Field field, uint64_t most, uint64_t numbers,
+                                    const char *none)
+{
+    uint32_t count = read_count(reader, field, most, numbers);
+    if (count == 0) {
+        refuse(reader, field, "0", "name one at least", none);
+    }
+    return count;
+}
+
 static void *own(ReassignModel *model, size_t n, size_t size)
 {
     void *array = g_malloc0_n(MAX(n, 1), size);
@@ -134,12 +145,8 @@ static void *own(ReassignModel *model, size_t n, size_t size)
 static void read_resources(Reader *reader, ReassignModel *owner)
 {
     BerthReassignModel *model = &owner->model;
-    uint32_t n =
-        read_count(reader, field_of("resources", -1, "count", -1), BERTH_REASSIGN_MAX_RESOURCES, 2);
-    if (n == 0) {
-        refuse(reader, field_of("resources", -1, "count", -1), "0", "name one at least",
-               "no resource");
-    }
+    uint32_t n = read_count_from_one(reader, field_of("resources", -1, "count", -1),
+                                     BERTH_REASSIGN_MAX_RESOURCES, 2, "no resource");
     uint8_t *transient = own(owner, n, sizeof *transient);
     int64_t *weight = own(owner, n, sizeof *weight);
     for (uint32_t i = 0; i < n; i++) {
@@ -165,10 +172,9 @@ static void read_machines(Reader *reader, ReassignModel *owner)
     uint32_t n_resources = model->n_resources;
     Field field = field_of("machines", -1, "count", -1);
     uint64_t numbers = 3 + 2 * (uint64_t)n_resources;
-    uint32_t n = read_count(reader, field, BERTH_REASSIGN_MAX_MACHINES, numbers);
-    if (n == 0) {
-        refuse(reader, field, "0", "name one at least", "no machine");
-    } else if ((uint64_t)n * (numbers - 1 + n) > (uint64_t)(reader->end - reader->at + 1) / 2) {
+    uint32_t n =
+        read_count_from_one(reader, field, BERTH_REASSIGN_MAX_MACHINES, numbers, "no machine");
+    if ((uint64_t)n * (numbers - 1 + n) > (uint64_t)(reader->end - reader->at + 1) / 2) {
         refuse(reader, field, NULL, "check the count, and whether the file is whole",
                "the text is too short for the move costs of so many");
     }

@@ -1,7 +1,7 @@
 /*
  * The search: a portfolio of annealing walks, one a thread, that meet after each round and share
- * the best. The first round is one slow cooling with capacities that may be overdrawn for a growing
- * penalty; the later ones heat the best up again.
+ * the best. The first round is one slow cooling with capacities that may be overdrawn and
+ * dependencies that may be missing, for growing penalties; the later ones heat the best up again.
  */
 #include <math.h>
 #include <pthread.h>
@@ -26,12 +26,23 @@
 /* Penalties a unit, in units of the largest weight of a resource. */
 #define SOFT_PENALTY 20.
 #define HARD_PENALTY 1e6
+#define PENALTY_STEPS 100 /* it rises by so small a part at a time */
+
+/* Penalties of a missing dependency: of the median loss, of the large ones. */
+#define SOFT_MISSING 1.
+#define HARD_MISSING 1e3
+
+/* Rises from one value to another, ever faster. */
+typedef struct {
+    double from, to;
+} Range;
 
 /* What a walk does from a share of the budget until another. */
 typedef struct {
     double begin, end;
-    double hot, cold;             /* temperatures */
-    double penalty, last_penalty; /* absolute */
+    double hot, cold; /* temperatures */
+    Range overdraft;  /* penalties: of a unit beyond a capacity, */
+    Range missing;    /* of a dependency */
 } Round;
 
 typedef struct Search Search;
@@ -122,17 +133,36 @@ static uint32_t steps_left(const Walker *walker)
     return left < STEPS_AT_ONCE ? (uint32_t)left : STEPS_AT_ONCE;
 }
 
+static int64_t between(Range range, double at, int64_t most)
+{
+    double value = range.from * pow(range.to / range.from, at * at);
+    return (int64_t)fmax(1, fmin(value, (double)most));
+}
+
+/* What a unit beyond a capacity costs is written to every machine: only when it changes by much. */
+static void set_penalties(Walker *walker, double at)
+{
+    const BerthReassign *problem = walker->search->problem;
+    ReassignState *state = walker->walk->state;
+    int64_t overdraft = between(walker->round.overdraft, at, reassign_state_max_penalty(problem));
+    int64_t change = overdraft - state->penalty;
+
+    if (change < 0 || change > state->penalty / PENALTY_STEPS) {
+        reassign_state_set_penalty(state, overdraft);
+    }
+    reassign_state_set_missing_penalty(
+        state, between(walker->round.missing, at, reassign_state_max_missing_penalty(problem)));
+}
+
 static void *walk_round(void *data)
 {
     Walker *walker = data;
     ReassignWalk *walk = walker->walk;
     const Round *round = &walker->round;
-    double most = (double)reassign_state_max_penalty(walker->search->problem);
 
     for (double share; (share = used_share(walker)) < round->end;) {
         double at = fmax(0, (share - round->begin) / (round->end - round->begin));
-        double penalty = round->penalty * pow(round->last_penalty / round->penalty, at * at);
-        reassign_state_set_penalty(walk->state, (int64_t)fmax(1, fmin(penalty, most)));
+        set_penalties(walker, at);
         walk->temperature = round->hot * pow(round->cold / round->hot, at);
         uint32_t steps = steps_left(walker);
         reassign_walk_steps(walk, steps);
@@ -158,8 +188,8 @@ static Round plan_round(const Search *search, uint32_t number)
             .end = FIRST_SHARE,
             .hot = search->losses.large * FIRST_HOT,
             .cold = search->losses.median * FIRST_COLD,
-            .penalty = weight * SOFT_PENALTY,
-            .last_penalty = weight * HARD_PENALTY,
+            .overdraft = {weight * SOFT_PENALTY, weight * HARD_PENALTY},
+            .missing = {search->losses.median * SOFT_MISSING, search->losses.large * HARD_MISSING},
         };
     }
     static const double heats[] = {0.01, 0.001, 0.03};
@@ -170,8 +200,8 @@ static Round plan_round(const Search *search, uint32_t number)
         .end = number >= LATER_ROUNDS ? 1 : FIRST_SHARE + number * share,
         .hot = fmax(hot, 1),
         .cold = fmax(0.5, fmin(search->losses.small, hot * 1e-3)),
-        .penalty = weight * HARD_PENALTY,
-        .last_penalty = weight * HARD_PENALTY,
+        .overdraft = {weight * HARD_PENALTY, weight * HARD_PENALTY},
+        .missing = {search->losses.large * HARD_MISSING, search->losses.large * HARD_MISSING},
     };
 }
 

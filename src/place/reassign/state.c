@@ -46,26 +46,64 @@ static uint32_t near(const ReassignState *state, uint32_t service, uint32_t neig
         ->nearby[(size_t)problem->near_row[service] * problem->n_neighbourhoods + neighbourhood];
 }
 
+/* How many dependencies more are missing once a service comes to a neighbourhood that it was not
+ * in: what it needs and is not there, less what waited there for it. */
+static int64_t arrival(const ReassignState *state, uint32_t service, uint32_t neighbourhood)
+{
+    const ReassignLists *needs = &state->problem->needs, *needed_by = &state->problem->needed_by;
+    int64_t more = 0;
+
+    for (uint32_t i = needs->first[service]; i < needs->first[service + 1]; i++) {
+        more += near(state, needs->items[i], neighbourhood) == 0;
+    }
+    for (uint32_t i = needed_by->first[service]; i < needed_by->first[service + 1]; i++) {
+        more -= near(state, needed_by->items[i], neighbourhood) > 0;
+    }
+    return more;
+}
+
+static void note_location(ReassignState *state, uint32_t service, uint32_t machine, bool comes)
+{
+    const BerthReassign *problem = state->problem;
+    uint32_t spread = problem->spread_row[service];
+    if (spread == BERTH_PLACE_NONE) {
+        return;
+    }
+    uint32_t *here =
+        &state->in_location[(size_t)spread * problem->n_locations + problem->location[machine]];
+    if (comes) {
+        state->n_locations[spread] += (*here)++ == 0;
+    } else {
+        state->n_locations[spread] -= --*here == 0;
+    }
+}
+
+static void note_near(ReassignState *state, uint32_t service, uint32_t machine, bool comes)
+{
+    const BerthReassign *problem = state->problem;
+    uint32_t neighbourhood = problem->neighbourhood[machine];
+    if (problem->near_row[service] == BERTH_PLACE_NONE) {
+        return;
+    }
+    uint32_t here = near(state, service, neighbourhood);
+    if (here == (comes ? 0 : 1)) {
+        int64_t more = arrival(state, service, neighbourhood);
+        state->missing += comes ? more : -more;
+    }
+    count_near(state, service, machine, comes ? 1 : UINT32_MAX);
+}
+
 /* Keeps the tables of where a service is. */
 static void note_service(ReassignState *state, uint32_t service, uint32_t machine, bool comes)
 {
-    const BerthReassign *problem = state->problem;
-    uint32_t conflict = problem->conflict_row[service], spread = problem->spread_row[service];
+    uint32_t conflict = state->problem->conflict_row[service];
 
     if (conflict != BERTH_PLACE_NONE) {
         state->on_machine[conflict * state->machine_words + machine / 64] ^= UINT64_C(1)
                                                                              << machine % 64;
     }
-    if (spread != BERTH_PLACE_NONE) {
-        uint32_t *here =
-            &state->in_location[(size_t)spread * problem->n_locations + problem->location[machine]];
-        if (comes) {
-            state->n_locations[spread] += (*here)++ == 0;
-        } else {
-            state->n_locations[spread] -= --*here == 0;
-        }
-    }
-    count_near(state, service, machine, comes ? 1 : UINT32_MAX);
+    note_location(state, service, machine, comes);
+    note_near(state, service, machine, comes);
 }
 
 static void link_process(ReassignState *state, uint32_t process, uint32_t machine)
@@ -315,37 +353,17 @@ static bool keeps_spread(const ReassignState *state, uint32_t service, uint32_t 
     return after >= problem->spread_min[service];
 }
 
-/* Whether dependencies hold where a process of `service` comes to, and where it leaves `remaining`
- * others of it. */
-static bool is_near(const ReassignState *state, uint32_t service, uint32_t from, uint32_t to,
-                    uint32_t remaining)
-{
-    const ReassignLists *needs = &state->problem->needs, *needed_by = &state->problem->needed_by;
-
-    for (uint32_t i = needs->first[service]; i < needs->first[service + 1]; i++) {
-        if (near(state, needs->items[i], to) == 0) {
-            return false;
-        }
-    }
-    if (remaining > 0) {
-        return true;
-    }
-    for (uint32_t i = needed_by->first[service]; i < needed_by->first[service + 1]; i++) {
-        if (near(state, needed_by->items[i], from) > 0) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool shift_stays_near(const ReassignState *state, uint32_t service, uint32_t from,
-                             uint32_t to)
+/* What a move costs in dependencies that are missing after it. */
+static int64_t near_delta(const ReassignState *state, uint32_t service, uint32_t from, uint32_t to)
 {
     const BerthReassign *problem = state->problem;
     uint32_t here = problem->neighbourhood[from], there = problem->neighbourhood[to];
-
-    return here == there || problem->near_row[service] == BERTH_PLACE_NONE ||
-           is_near(state, service, here, there, near(state, service, here) - 1);
+    if (problem->near_row[service] == BERTH_PLACE_NONE || here == there) {
+        return 0;
+    }
+    int64_t more = near(state, service, there) == 0 ? arrival(state, service, there) : 0;
+    more -= near(state, service, here) == 1 ? arrival(state, service, here) : 0;
+    return state->missing_penalty * more;
 }
 
 bool reassign_shift_delta(const ReassignState *state, uint32_t process, uint32_t to, int64_t limit,
@@ -359,30 +377,19 @@ bool reassign_shift_delta(const ReassignState *state, uint32_t process, uint32_t
     if (has_service(state, service, to)) {
         return false;
     }
-    int64_t delta =
-        move_delta(problem, process, from, to) + service_delta(state, process, from, to);
+    int64_t delta = move_delta(problem, process, from, to) +
+                    service_delta(state, process, from, to) + near_delta(state, service, from, to);
     delta += load_after(state, to, (Vectors){need, hold_of(problem, process, to)}, none) -
              state->machine_cost[to] - state->machine_cost[from];
     if (delta > limit) {
         return false;
     }
     delta += load_after(state, from, none, (Vectors){need, hold_of(problem, process, from)});
-    if (delta > limit || !keeps_spread(state, service, from, to) ||
-        !shift_stays_near(state, service, from, to)) {
+    if (delta > limit || !keeps_spread(state, service, from, to)) {
         return false;
     }
     *ret_delta = delta;
     return true;
-}
-
-/* One of two moves, both of which the tables count already. */
-static bool one_stays_near(const ReassignState *state, uint32_t service, uint32_t from, uint32_t to)
-{
-    const BerthReassign *problem = state->problem;
-    uint32_t here = problem->neighbourhood[from], there = problem->neighbourhood[to];
-
-    return here == there || problem->near_row[service] == BERTH_PLACE_NONE ||
-           is_near(state, service, here, there, near(state, service, here));
 }
 
 static void count_move(ReassignState *state, uint32_t service, uint32_t from, uint32_t to)
@@ -391,35 +398,34 @@ static void count_move(ReassignState *state, uint32_t service, uint32_t from, ui
     count_near(state, service, to, 1);
 }
 
-/* Whether conflict, spread and dependency hold after `a` goes to the machine of `b`, of another
- * service, and `b` to `to`. */
-static bool two_keep_rules(ReassignState *state, uint32_t a, uint32_t b, uint32_t to)
+/* The same of two moves: of `a` to the machine of `b`, and of `b` to `to`. */
+static int64_t two_near_delta(ReassignState *state, uint32_t a, uint32_t b, uint32_t to)
 {
     const BerthReassign *problem = state->problem;
     uint32_t from = state->machine_of[a], place = state->machine_of[b];
     uint32_t s = problem->service[a], t = problem->service[b];
 
-    if (!keeps_spread(state, s, from, place) || !keeps_spread(state, t, place, to)) {
-        return false;
+    if (s == t) {
+        return near_delta(state, s, from, to);
     }
-    if (problem->near_row[s] == BERTH_PLACE_NONE && problem->near_row[t] == BERTH_PLACE_NONE) {
-        return true;
+    int64_t delta = near_delta(state, s, from, place);
+    if (problem->near_row[s] == BERTH_PLACE_NONE || problem->near_row[t] == BERTH_PLACE_NONE) {
+        return delta + near_delta(state, t, place, to);
     }
     count_move(state, s, from, place);
-    count_move(state, t, place, to);
-    bool holds = one_stays_near(state, s, from, place) && one_stays_near(state, t, place, to);
-    count_move(state, t, to, place);
+    delta += near_delta(state, t, place, to);
     count_move(state, s, place, from);
-    return holds;
+    return delta;
 }
 
-/* Two processes of one service: to the rules it is a move from the first place to the last. */
-static bool twins_keep_rules(const ReassignState *state, uint32_t a, uint32_t to)
+/* Two processes of one service are to the rules a move from the first place to the last. */
+static bool two_keep_spread(const ReassignState *state, uint32_t a, uint32_t b, uint32_t to)
 {
-    uint32_t from = state->machine_of[a], service = state->problem->service[a];
+    uint32_t from = state->machine_of[a], place = state->machine_of[b];
+    uint32_t s = state->problem->service[a], t = state->problem->service[b];
 
-    return from == to ||
-           (keeps_spread(state, service, from, to) && shift_stays_near(state, service, from, to));
+    return s == t ? keeps_spread(state, s, from, to)
+                  : keeps_spread(state, s, from, place) && keeps_spread(state, t, place, to);
 }
 
 static int64_t two_moves_delta(ReassignState *state, uint32_t a, uint32_t b, uint32_t to)
@@ -473,9 +479,9 @@ bool reassign_replace_delta(ReassignState *state, uint32_t a, uint32_t b, uint32
         (!(s == t && to == from) && has_service(state, t, to))) {
         return false;
     }
-    int64_t delta = add_two_loads(state, a, b, to, limit, two_moves_delta(state, a, b, to));
-    if (delta > limit ||
-        !(s == t ? twins_keep_rules(state, a, to) : two_keep_rules(state, a, b, to))) {
+    int64_t delta = two_moves_delta(state, a, b, to) + two_near_delta(state, a, b, to);
+    delta = add_two_loads(state, a, b, to, limit, delta);
+    if (delta > limit || !two_keep_spread(state, a, b, to)) {
         return false;
     }
     *ret_delta = delta;
@@ -534,6 +540,19 @@ void reassign_state_set_penalty(ReassignState *state, int64_t penalty)
     state->penalty = penalty;
 }
 
+int64_t reassign_state_max_missing_penalty(const BerthReassign *problem)
+{
+    double pairs = (double)problem->needs.first[problem->n_services] * problem->n_neighbourhoods;
+    double largest = MAX_PENALTY_COST / (2 * pairs + 1);
+    return largest > 1 ? (int64_t)largest : 1;
+}
+
+void reassign_state_set_missing_penalty(ReassignState *state, int64_t penalty)
+{
+    state->cost += (penalty - state->missing_penalty) * state->missing;
+    state->missing_penalty = penalty;
+}
+
 static void exchange(ReassignState *state, uint32_t process, uint32_t from, uint32_t to)
 {
     uint32_t before = state->most_moved;
@@ -547,17 +566,20 @@ static void exchange(ReassignState *state, uint32_t process, uint32_t from, uint
 void reassign_shift(ReassignState *state, uint32_t process, uint32_t to)
 {
     uint32_t from = state->machine_of[process];
+    int64_t missing = state->missing;
 
     take(state, process);
     put(state, process, to);
     exchange(state, process, from, to);
     recount(state, from);
     recount(state, to);
+    state->cost += state->missing_penalty * (state->missing - missing);
 }
 
 void reassign_replace(ReassignState *state, uint32_t a, uint32_t b, uint32_t to)
 {
     uint32_t from = state->machine_of[a], place = state->machine_of[b];
+    int64_t missing = state->missing;
 
     take(state, a);
     take(state, b);
@@ -570,4 +592,5 @@ void reassign_replace(ReassignState *state, uint32_t a, uint32_t b, uint32_t to)
     if (to != from) {
         recount(state, to);
     }
+    state->cost += state->missing_penalty * (state->missing - missing);
 }

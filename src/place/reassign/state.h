@@ -3,9 +3,10 @@
  * and what it costs: loads and costs of machines, where each service is, how many of its processes
  * are away from home.
  *
- * Conflict, spread and dependency always hold. Capacities may be overdrawn, for a penalty a unit
- * that the search sets: on full machines the way from one good assignment to another leads through
- * such that do not fit. Only a state with `overdraft` 0 is an answer.
+ * Conflict and spread always hold. Capacities may be overdrawn and dependencies may be missing, for
+ * penalties that the search sets: on full machines the way from one good assignment to another leads
+ * through such that do not fit, and two services that need each other go one after the other. Only a
+ * state with `overdraft` 0 and `missing` 0 is an answer.
  *
  * A shift takes one process to another machine. A replacement takes one to the machine of another,
  * which goes elsewhere; in a swap, to where the first came from. Both are looked at without changing
@@ -20,13 +21,15 @@
 typedef struct {
     const BerthReassign *problem;
     uint32_t *machine_of;       /* [process] */
-    int64_t cost;               /* the total of berth_reassign_cost and the penalty */
+    int64_t cost;               /* the total of berth_reassign_cost and the penalties */
     int64_t *used;              /* [machine][resource] */
     int64_t *held;              /* the same with what moves leave behind of transient resources */
     int64_t *machine_cost;      /* [machine] overload, imbalance, penalty */
     int64_t penalty;            /* of each unit held beyond a capacity */
     int64_t overdraft;          /* units held beyond capacities; 0: the constraints hold */
     int64_t *machine_overdraft; /* [machine] */
+    int64_t missing_penalty;    /* of each dependency that is missing in a neighbourhood */
+    int64_t missing;            /* how many are; 0: dependency holds */
 
     uint64_t *on_machine;  /* [conflict row] bits of machines */
     size_t machine_words;  /* of one row */
@@ -44,12 +47,12 @@ typedef struct {
     int64_t *nothing;                /* a vector of zeros */
 } ReassignState;
 
-/* Of an assignment that keeps conflict, spread and dependency, with penalty 0; NULL without
+/* Of an assignment that keeps conflict, spread and dependency, with penalties 0; NULL without
  * memory. */
 ReassignState *reassign_state_new(const BerthReassign *problem, const uint32_t *assignment);
 void reassign_state_free(ReassignState *state);
 
-/* Whether conflict, spread and dependency hold after the shift and it changes the cost by at most
+/* Whether conflict and spread hold after the shift and it changes the cost by at most
  * `limit`; by how much it does is only set then. `to` is not where the process is. */
 bool reassign_shift_delta(const ReassignState *state, uint32_t process, uint32_t to, int64_t limit,
                           int64_t *ret_delta);
@@ -64,6 +67,10 @@ int64_t reassign_state_max_penalty(const BerthReassign *problem);
 
 /* Of a unit beyond a capacity, at most reassign_state_max_penalty. */
 void reassign_state_set_penalty(ReassignState *state, int64_t penalty);
+
+/* The same of a dependency that is missing. */
+int64_t reassign_state_max_missing_penalty(const BerthReassign *problem);
+void reassign_state_set_missing_penalty(ReassignState *state, int64_t penalty);
 
 /* Does it, without a check: a sequence may break constraints on its way if its end does not. */
 void reassign_shift(ReassignState *state, uint32_t process, uint32_t to);

@@ -93,7 +93,8 @@ static void note_change(ReassignWalk *walk, uint32_t process)
 
 void reassign_walk_keep(ReassignWalk *walk)
 {
-    if (walk->state->cost >= walk->best_cost || walk->state->overdraft > 0) {
+    if (walk->state->cost >= walk->best_cost || walk->state->overdraft > 0 ||
+        walk->state->missing > 0) {
         return;
     }
     for (uint32_t i = 0; i < walk->n_changed; i++) {

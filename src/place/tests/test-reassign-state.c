@@ -61,11 +61,12 @@ static void fill_processes(Random *random, GRand *rand)
     }
 }
 
-static bool runs_in(const Random *random, uint32_t service, uint32_t neighbourhood)
+static bool is_near(const Random *random, const uint32_t *assignment, uint32_t service,
+                    uint32_t neighbourhood)
 {
     for (int p = 0; p < PROCESSES; p++) {
         if (random->service[p] == service &&
-            random->neighbourhood[random->initial[p]] == neighbourhood) {
+            random->neighbourhood[assignment[p]] == neighbourhood) {
             return true;
         }
     }
@@ -81,7 +82,8 @@ static void fill_rules(Random *random, GRand *rand)
         uint32_t needs = (uint32_t)g_rand_int_range(rand, 0, SERVICES);
         bool met = true;
         for (uint32_t n = 0; n < 3; n++) {
-            met = met && (!runs_in(random, service, n) || runs_in(random, needs, n));
+            met = met && (!is_near(random, random->initial, service, n) ||
+                          is_near(random, random->initial, needs, n));
         }
         if (met) {
             random->dependencies[random->model.n_dependencies++] =
@@ -153,18 +155,33 @@ static int64_t overdraft_of(const Random *random, const uint32_t *assignment)
     return overdraft;
 }
 
-/* The constraint that an assignment breaks besides capacities, by a problem without those. */
+/* Dependencies that are missing in a neighbourhood, as the definition reads. */
+static int64_t missing_of(const Random *random, const uint32_t *assignment)
+{
+    int64_t missing = 0;
+    for (uint32_t i = 0; i < random->model.n_dependencies; i++) {
+        const BerthReassignDependency *dependency = &random->dependencies[i];
+        for (uint32_t n = 0; n < 3; n++) {
+            missing += is_near(random, assignment, dependency->service, n) &&
+                       !is_near(random, assignment, dependency->needs, n);
+        }
+    }
+    return missing;
+}
+
+/* Whether conflict and spread hold, by a problem without the other constraints. */
 static bool keeps_rules(const BerthReassign *roomy, const uint32_t *assignment)
 {
     return berth_reassign_check(roomy, assignment, NULL) == BERTH_REASSIGN_OK;
 }
 
 static int64_t full_cost(const Random *random, const BerthReassign *problem,
-                         const uint32_t *assignment, int64_t penalty)
+                         const uint32_t *assignment, const ReassignState *state)
 {
     BerthReassignCost cost = {.struct_size = sizeof cost};
     berth_reassign_cost(problem, assignment, &cost);
-    return cost.total + penalty * overdraft_of(random, assignment);
+    return cost.total + state->penalty * overdraft_of(random, assignment) +
+           state->missing_penalty * missing_of(random, assignment);
 }
 
 static BerthReassign *roomy_problem(const Random *random)
@@ -176,19 +193,21 @@ static BerthReassign *roomy_problem(const Random *random)
         capacity[i] = 1000000;
     }
     model.capacity = capacity;
+    model.n_dependencies = 0;
     return problem_of(&model);
 }
 
-/* Every possible shift of a state: allowed exactly if the rules hold afterwards, and with
+/* Every possible shift of a state: allowed exactly if conflict and spread hold afterwards, and with
  * the difference of two full costs. */
 static void assert_shifts(const Random *random, const BerthReassign *problem,
                           const BerthReassign *roomy, ReassignState *state)
 {
     uint32_t after[PROCESSES];
-    int64_t before = full_cost(random, problem, state->machine_of, state->penalty);
+    int64_t before = full_cost(random, problem, state->machine_of, state);
 
     g_assert_cmpint(state->cost, ==, before);
     g_assert_cmpint(state->overdraft, ==, overdraft_of(random, state->machine_of));
+    g_assert_cmpint(state->missing, ==, missing_of(random, state->machine_of));
     memcpy(after, state->machine_of, sizeof after);
     for (uint32_t p = 0; p < PROCESSES; p++) {
         for (uint32_t m = 0; m < MACHINES; m++) {
@@ -200,7 +219,7 @@ static void assert_shifts(const Random *random, const BerthReassign *problem,
             after[p] = m;
             g_assert_true(may == keeps_rules(roomy, after));
             if (may) {
-                int64_t full = full_cost(random, problem, after, state->penalty) - before;
+                int64_t full = full_cost(random, problem, after, state) - before;
                 g_assert_cmpint(delta, ==, full);
                 g_assert_true(reassign_shift_delta(state, p, m, full, &delta));
                 g_assert_false(reassign_shift_delta(state, p, m, full - 1, &delta));
@@ -214,7 +233,7 @@ static void assert_replacements(const Random *random, const BerthReassign *probl
                                 const BerthReassign *roomy, ReassignState *state, GRand *rand)
 {
     uint32_t after[PROCESSES];
-    int64_t before = full_cost(random, problem, state->machine_of, state->penalty);
+    int64_t before = full_cost(random, problem, state->machine_of, state);
 
     memcpy(after, state->machine_of, sizeof after);
     for (uint32_t p = 0; p < PROCESSES; p++) {
@@ -231,7 +250,7 @@ static void assert_replacements(const Random *random, const BerthReassign *probl
             after[q] = to;
             g_assert_true(may == keeps_rules(roomy, after));
             if (may) {
-                int64_t full = full_cost(random, problem, after, state->penalty) - before;
+                int64_t full = full_cost(random, problem, after, state) - before;
                 g_assert_cmpint(delta, ==, full);
                 g_assert_true(reassign_replace_delta(state, p, q, to, full, &delta));
                 g_assert_false(reassign_replace_delta(state, p, q, to, full - 1, &delta));
@@ -263,6 +282,8 @@ static void wander(ReassignState *state, GRand *rand)
 
 static void test_deltas_are_differences(void)
 {
+    bool was_missing = false;
+
     for (uint32_t seed = 0; seed < 12; seed++) {
         g_autoptr(GRand) rand = g_rand_new_with_seed(seed);
         Random random;
@@ -274,11 +295,14 @@ static void test_deltas_are_differences(void)
         g_assert_true(keeps_rules(roomy, random.initial));
         for (int64_t penalty = 0; penalty < 100; penalty = penalty * 5 + 2) {
             reassign_state_set_penalty(state, penalty);
+            reassign_state_set_missing_penalty(state, 3 * penalty);
             assert_shifts(&random, problem, roomy, state);
             assert_replacements(&random, problem, roomy, state, rand);
             wander(state, rand);
+            was_missing |= state->missing > 0;
         }
     }
+    g_assert_true(was_missing);
 }
 
 static void test_begins_anywhere(void)
