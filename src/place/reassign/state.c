@@ -366,6 +366,13 @@ static int64_t near_delta(const ReassignState *state, uint32_t service, uint32_t
     return state->missing_penalty * more;
 }
 
+/* Where nothing is missing, dependencies only add to a move's cost: the few moves that pass all else
+ * are held against them last. */
+static bool may_mend(const ReassignState *state)
+{
+    return state->missing > 0;
+}
+
 bool reassign_shift_delta(const ReassignState *state, uint32_t process, uint32_t to, int64_t limit,
                           int64_t *ret_delta)
 {
@@ -377,8 +384,10 @@ bool reassign_shift_delta(const ReassignState *state, uint32_t process, uint32_t
     if (has_service(state, service, to)) {
         return false;
     }
-    int64_t delta = move_delta(problem, process, from, to) +
-                    service_delta(state, process, from, to) + near_delta(state, service, from, to);
+    bool early = may_mend(state);
+    int64_t delta =
+        move_delta(problem, process, from, to) + service_delta(state, process, from, to);
+    delta += early ? near_delta(state, service, from, to) : 0;
     delta += load_after(state, to, (Vectors){need, hold_of(problem, process, to)}, none) -
              state->machine_cost[to] - state->machine_cost[from];
     if (delta > limit) {
@@ -386,6 +395,10 @@ bool reassign_shift_delta(const ReassignState *state, uint32_t process, uint32_t
     }
     delta += load_after(state, from, none, (Vectors){need, hold_of(problem, process, from)});
     if (delta > limit || !keeps_spread(state, service, from, to)) {
+        return false;
+    }
+    delta += early ? 0 : near_delta(state, service, from, to);
+    if (delta > limit) {
         return false;
     }
     *ret_delta = delta;
@@ -479,9 +492,15 @@ bool reassign_replace_delta(ReassignState *state, uint32_t a, uint32_t b, uint32
         (!(s == t && to == from) && has_service(state, t, to))) {
         return false;
     }
-    int64_t delta = two_moves_delta(state, a, b, to) + two_near_delta(state, a, b, to);
+    bool early = may_mend(state);
+    int64_t delta = two_moves_delta(state, a, b, to);
+    delta += early ? two_near_delta(state, a, b, to) : 0;
     delta = add_two_loads(state, a, b, to, limit, delta);
     if (delta > limit || !two_keep_spread(state, a, b, to)) {
+        return false;
+    }
+    delta += early ? 0 : two_near_delta(state, a, b, to);
+    if (delta > limit) {
         return false;
     }
     *ret_delta = delta;
