@@ -8,7 +8,7 @@
  * QEMU's own memory, besides the guest's RAM, is measured on an idle one with the devices that
  * Berth uses; what TCG's cache of translated code may grow to is added.
  *
- * Blocks for a fraction of a second each; 10 seconds at worst. Any thread, but not the main loop's.
+ * Blocks for a fraction of a second each; a minute at worst. Any thread, but not the main loop's.
  */
 #pragma once
 
