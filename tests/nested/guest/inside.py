@@ -30,7 +30,11 @@ class Report:
 
     def line(self, text):
         print(text, flush=True)
-        self.port.write(text.replace("\n", "\n# ") + "\n")
+        self.port.write(text + "\n")
+
+    def tell(self, text):
+        for line in text.strip().splitlines():
+            self.line(f"# {line}")
 
     def check(self, name, function, *arguments):
         """Whether it held."""
@@ -43,7 +47,7 @@ class Report:
         except (Wrong, OSError, ValueError, KeyError, IndexError, subprocess.SubprocessError) as problem:
             self.failed = True
             self.line(f"not ok - {name}")
-            self.line(f"# {type(problem).__name__}: {problem}")
+            self.tell(f"{type(problem).__name__}: {problem}")
             return False
         self.line(f"ok - {name} ({time.monotonic() - begun:.0f} s)")
         return True
