@@ -122,8 +122,13 @@ def status_of(pid):
     return dict(re.findall(r"^(\w+):\s*(.*)$", text, re.M))
 
 
-def thread_name(pid, tid):
-    return read(f"/proc/{pid}/task/{tid}/comm")
+def thread_name(tid):
+    return read(f"/proc/{tid}/comm")
+
+
+def kernel_threads(pids):
+    """Those that KVM adds to a VM's group, such as kvm-nx-lpage-recovery: they have no memory of their own."""
+    return {pid for pid in pids if "VmSize" not in status_of(pid)}
 
 
 def processes(program):
