@@ -264,7 +264,7 @@ def controllers_stay():
     enabled = set(read(GROUPS / "cgroup.subtree_control").split())
     if not {"cpu", "memory"} <= enabled:
         raise Wrong(f"controllers below the root are {sorted(enabled)}")
-    quota_is("20000 40000")
+    quota_is("20000 20000")
 
 
 def services_restart(unit):
@@ -304,7 +304,7 @@ def guest_returns():
     until("the VM runs", lambda: vm()["status"]["power"] == "running")
     wait_for_guest()
     threads_are_in_their_groups()
-    quota_is("20000 40000")
+    quota_is("20000 20000")
 
 
 def guest_stops():
@@ -363,15 +363,15 @@ RUNNING = [
     ("memory is accounted, not limited", memory_is_accounted),
     ("the agent measures the VM", agent_measures),
     ("the guest has its address by DHCP", guest_has_its_address),
-    ("the console answers", console_answers),
     ("more cpu: quota, vCPUs, threads", cpu_grows),
-    ("less cpu: quota, vCPUs", cpu_shrinks, "500m", "20000 40000"),
+    ("less cpu: quota, vCPUs", cpu_shrinks, "1", "20000 20000"),
     ("less memory and back: balloon, ledger, account", memory_shrinks_and_grows),
     ("systemd leaves the controllers alone", controllers_stay),
     ("systemctl restart berth-agent: QEMU and keeper stay, are adopted", services_restart, AGENT),
     ("systemctl restart berth-manager: the same", services_restart, MANAGER),
     ("kill -9 of the agent: systemd starts it, it adopts", agent_returns_from_kill),
     ("no QEMU and no keeper is in the agent's service", nothing_of_the_vm_in_the_service),
+    ("the console answers", console_answers),
     ("kill -9 of QEMU: another one, in its groups", qemu_death_is_acted_upon),
 ]
 AFTER_REBOOT = [
