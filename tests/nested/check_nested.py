@@ -64,7 +64,7 @@ class Guest:
         # Of its disk only what it writes is new, in a file that nobody else sees.
         self.process = subprocess.Popen(
             [
-                "qemu-system-x86_64", "-M", "q35", "-accel", "tcg,thread=single", "-cpu", "max",
+                "qemu-system-x86_64", "-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max",
                 "-smp", str(CPUS), "-m", str(MEMORY_MIB), "-nodefaults", "-no-user-config", "-display", "none",
                 "-kernel", str(kernel), "-initrd", str(initrd),
                 "-append", "root=/dev/vda rw console=ttyS0 mitigations=off no_timer_check quiet loglevel=4 systemd.show_status=0",
