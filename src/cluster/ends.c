@@ -100,8 +100,9 @@ static void end(ClusterCore *core, ClusterVm *vm)
         vm_begin_removal(core, vm);
     } else {
         vm->spec->parked = true;
+        vm->spec->parked_generation = vm->spec->generation + 1; /* which this change gets */
         vm->spec->power = POWER_WANTED_OFF;
-        vm->spec->power_generation = vm->spec->generation + 1; /* which this change gets */
+        vm->spec->power_generation = vm->spec->parked_generation;
         vm_changed(core, vm);
     }
 }
@@ -124,10 +125,12 @@ void ends_tick(ClusterCore *core)
 
 bool ends_unpark(ClusterCore *core, ClusterVm *vm, GError **error)
 {
-    vm->spec->parked = false;
+    bool released = vm->released;
+    vm->spec->parked = vm->released = false;
     if (!tenant_allows_resize(core, vm, vm->spec->resources, error) ||
         (vm->host != NULL && !fleet_can_grow(core, vm, vm->spec->resources, error))) {
         vm->spec->parked = true;
+        vm->released = released;
         return false;
     }
     vm->spec->ends_ms = 0;

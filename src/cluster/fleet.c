@@ -227,11 +227,16 @@ static bool is_done(const ClusterVm *vm)
            (s->applied != NULL || s->power == POWER_IS_OFF || s->power == POWER_IS_CRASHED);
 }
 
-/* Stopped at its end, and off: only its disk is left. */
-static bool is_parked(const ClusterVm *vm)
+/* Stopped at its end, and off: only its disk is left, whatever is changed of it later, until it is to
+ * start again. */
+static bool is_parked(ClusterVm *vm)
 {
-    return vm->spec->parked && is_done(vm) &&
-           (vm->status->power == POWER_IS_OFF || vm->status->power == POWER_IS_CRASHED);
+    const VmStatus *s = vm->status;
+    bool off = s != NULL && vm->placement != NULL && s->epoch == vm->placement->epoch &&
+               s->generation >= vm->spec->parked_generation &&
+               (s->power == POWER_IS_OFF || s->power == POWER_IS_CRASHED);
+    vm->released = vm->spec->parked && (vm->released || off);
+    return vm->released;
 }
 
 static Vector disk_of(const Vector *vector)
@@ -252,7 +257,7 @@ Vector fleet_wanted(ClusterCore *core, const ClusterVm *vm)
 static Vector vm_needs(ClusterCore *core, const ClusterVm *vm, const Resources *wanted)
 {
     Vector needs = known_vector(core, wanted);
-    if (is_parked(vm)) {
+    if (vm->released) {
         return disk_of(&needs);
     }
     if (vm->status != NULL && vm->status->applied != NULL && vm->placement != NULL &&
@@ -279,8 +284,10 @@ void fleet_book(ClusterCore *core, ClusterVm *vm)
 {
     if (vm->host != NULL) {
         Vector wanted = known_vector(core, vm->spec->resources);
-        if (is_done(vm)) {
-            vm->peak = is_parked(vm) ? disk_of(&wanted) : wanted;
+        if (is_parked(vm)) {
+            vm->peak = disk_of(&wanted);
+        } else if (is_done(vm)) {
+            vm->peak = wanted;
         } else {
             raise_to(&vm->peak, &wanted);
         }

@@ -102,6 +102,7 @@ struct ClusterVm {
     Vector timed; /* what stands in host->timed for it, and in the calendar under this number */
     uint32_t commitment;
     ClusterReservation *reservation;       /* whose slot it has; NULL: none */
+    bool released;                         /* parked, and its host has said that it is off */
     GSequenceIter *end;                    /* in core->ends; NULL: nothing is due */
     bool counted_settled, counted_running; /* in app */
     GPtrArray *operations;                 /* running ones, borrowed */

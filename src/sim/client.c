@@ -9,7 +9,8 @@ typedef enum { CREATE_VM, CREATE_APP, DELETE_VM, DELETE_APP, CHANGE, LOOK } Purp
 struct SimClient {
     Sim *sim;
     guint vms_wanted;
-    GPtrArray *vms, *apps;            /* names that exist, or may */
+    GPtrArray *vms, *apps; /* names that exist, or may */
+    GPtrArray *reservations;
     GHashTable *owed_vms, *owed_apps; /* id → name: acknowledged and not to be deleted */
     uint64_t named;
     SimClientFigures figures;
@@ -19,6 +20,7 @@ typedef struct {
     SimClient *client;
     Purpose purpose;
     char *name;
+    bool passing; /* goes by itself: it is not owed */
 } Errand;
 
 SimClient *sim_client_new(Sim *sim, guint vms_wanted)
@@ -28,6 +30,7 @@ SimClient *sim_client_new(Sim *sim, guint vms_wanted)
     client->vms_wanted = vms_wanted;
     client->vms = g_ptr_array_new_with_free_func(g_free);
     client->apps = g_ptr_array_new_with_free_func(g_free);
+    client->reservations = g_ptr_array_new_with_free_func(g_free);
     client->owed_vms = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     client->owed_apps = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     return client;
@@ -38,6 +41,7 @@ void sim_client_free(SimClient *client)
     if (client != NULL) {
         g_ptr_array_unref(client->vms);
         g_ptr_array_unref(client->apps);
+        g_ptr_array_unref(client->reservations);
         g_hash_table_unref(client->owed_vms);
         g_hash_table_unref(client->owed_apps);
         g_free(client);
@@ -110,7 +114,7 @@ static void take_created(SimClient *client, const Errand *errand, const SimReply
     g_ptr_array_add(app ? client->apps : client->vms, g_strdup(errand->name));
     const json_t *subject = json_object_get(reply->body, "subject");
     const char *id = json_string_value(json_object_get(subject, "id"));
-    if (id != NULL) {
+    if (id != NULL && !errand->passing) {
         client->figures.created++;
         g_hash_table_insert(app ? client->owed_apps : client->owed_vms, g_strdup(id),
                             g_strdup(errand->name));
@@ -141,7 +145,9 @@ static void ask(SimClient *client, Purpose purpose, const char *name, const char
                 const char *path, json_t *body)
 {
     Errand *errand = g_new(Errand, 1);
-    *errand = (Errand){client, purpose, g_strdup(name)};
+    const char *at_end = json_string_value(json_object_get(body, "at-end"));
+    bool passing = g_strcmp0(at_end, "delete") == 0;
+    *errand = (Errand){client, purpose, g_strdup(name), passing};
     client->figures.asked++;
     sim_log(client->sim->world, "client %s %s", method, path);
     uint64_t id = sim_manager_ask(client->sim->manager, method, path, body, -1, take_reply, errand);
@@ -191,6 +197,51 @@ static json_t *new_body(SimClient *client, const char *name)
     return body;
 }
 
+/* Some end by themselves, alone or with a reservation that may be over, or still to begin. */
+static void give_end(SimClient *client, json_t *body)
+{
+    static const char *const at_ends[] = {"stop", "stop", "delete", "warn", NULL};
+    guint n = client->reservations->len;
+    if (n > 0 && pick(client, 8) == 0) {
+        json_object_set_new(body, "reservation",
+                            json_string(client->reservations->pdata[pick(client, n)]));
+    } else if (pick(client, 6) == 0) {
+        json_object_set_new(body, "duration-seconds",
+                            json_integer((json_int_t)pick(client, 7200) + 1));
+        json_object_set_new(body, "grace-seconds", json_integer((json_int_t)pick(client, 600)));
+        json_object_set_new(body, "at-end", json_string(pick_of(client, at_ends)));
+    }
+}
+
+static void reserve(SimClient *client)
+{
+    static const char *const sizes[] = {"small", "medium", "large", NULL};
+    static const char *const at_ends[] = {"stop", "stop", "warn", NULL};
+    g_autofree char *name = g_strdup_printf("r%" G_GUINT64_FORMAT, ++client->named);
+    json_t *body = json_pack(
+        "{s:s, s:s, s:s, s:I, s:I, s:I}", "name", name, "size", pick_of(client, sizes), "at-end",
+        pick_of(client, at_ends), "count", (json_int_t)pick(client, 4) + 1, "duration-seconds",
+        (json_int_t)pick(client, 7200) + 60, "grace-seconds", (json_int_t)pick(client, 600));
+    if (pick(client, 2) == 0) {
+        g_autofree char *start = g_strdup_printf("+%" G_GUINT64_FORMAT "m", pick(client, 180));
+        json_object_set_new(body, "start", json_string(start));
+    }
+    g_ptr_array_add(client->reservations, g_strdup(name));
+    if (client->reservations->len > 20) {
+        g_ptr_array_remove_index(client->reservations, 0);
+    }
+    ask(client, LOOK, name, "POST", "/v1/reservations", body);
+}
+
+static void give_up(SimClient *client)
+{
+    if (client->reservations->len > 0) {
+        const char *name = client->reservations->pdata[pick(client, client->reservations->len)];
+        g_autofree char *path = g_strconcat("/v1/reservations/", name, NULL);
+        ask(client, LOOK, name, "DELETE", path, NULL);
+    }
+}
+
 /* "" or a query that waits. */
 static char *with_wait(SimClient *client, const char *path)
 {
@@ -203,7 +254,9 @@ static void create_vm(SimClient *client)
 {
     g_autofree char *name = g_strdup_printf("vm%" G_GUINT64_FORMAT, ++client->named);
     g_autofree char *path = with_wait(client, "/v1/vms");
-    ask(client, CREATE_VM, name, "POST", path, new_body(client, name));
+    json_t *body = new_body(client, name);
+    give_end(client, body);
+    ask(client, CREATE_VM, name, "POST", path, body);
 }
 
 static void create_app(SimClient *client)
@@ -212,6 +265,7 @@ static void create_app(SimClient *client)
     json_t *body = new_body(client, name);
     json_object_set_new(body, "size", json_string(pick(client, 2) == 0 ? "small" : "medium"));
     json_object_set_new(body, "count", json_integer((json_int_t)pick(client, 5)));
+    give_end(client, body);
     g_autofree char *path = with_wait(client, "/v1/apps");
     ask(client, CREATE_APP, name, "POST", path, body);
 }
@@ -369,8 +423,9 @@ void sim_client_act(SimClient *client)
     static const struct {
         uint64_t weight;
         void (*act)(SimClient *client);
-    } acts[] = {{26, create_vm}, {6, create_app}, {20, resize}, {4, resize_app},  {16, update},
-                {8, regret},     {10, look},      {3, cordon},  {12, delete_one}, {1, drain}};
+    } acts[] = {{26, create_vm},  {6, create_app}, {20, resize}, {4, resize_app},
+                {16, update},     {8, regret},     {10, look},   {3, cordon},
+                {12, delete_one}, {1, drain},      {5, reserve}, {1, give_up}};
     bool full = client->vms->len + 2 * client->apps->len > client->vms_wanted;
     if (full && pick(client, 2) == 0) {
         delete_one(client);
