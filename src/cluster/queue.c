@@ -195,13 +195,23 @@ int64_t queue_count(const ClusterCore *core, const char *tenant)
 }
 
 /* What each VM of it wants; NULL with NOT_FOUND when its size is gone. */
+/* What ends by itself has its time from when it is placed; with a reservation, it ends with that. */
+static int64_t end_from_now(const ClusterCore *core, const QueuedRequest *object, int64_t ends_ms,
+                            const char *reservation)
+{
+    return ends_ms == 0 || reservation != NULL ? ends_ms
+                                               : ends_ms + core->now_ms - object->since_ms;
+}
+
 static VmSpec *one_of(ClusterCore *core, const QueuedRequest *object, GError **error)
 {
-    if (object->vm != NULL) {
-        return vm_spec_copy(object->vm);
-    }
     ClusterApp app = {.spec = object->app, .id = object->id};
-    return spec_of_app_vm(core, &app, 1, error);
+    VmSpec *spec =
+        object->vm != NULL ? vm_spec_copy(object->vm) : spec_of_app_vm(core, &app, 1, error);
+    if (spec != NULL) {
+        spec->ends_ms = end_from_now(core, object, spec->ends_ms, spec->reservation);
+    }
+    return spec;
 }
 
 /* Could it be allowed if the tenant had nothing else? */
@@ -308,7 +318,7 @@ static ClusterVm *place_vm(ClusterCore *core, ClusterQueued *queued, GError **er
         (spec->image != NULL && find_image(core, DEFAULT_TENANT, spec->image, error) == NULL)) {
         return NULL;
     }
-    VmSpec *copy = vm_spec_copy(spec);
+    VmSpec *copy = one_of(core, queued->object, NULL);
     ClusterVm *vm = vm_place(core, tenant, queued->id, copy, only, error);
     if (vm == NULL) {
         vm_spec_free(copy);
@@ -335,8 +345,9 @@ static bool place_queued(ClusterCore *core, ClusterQueued *queued, Vector *ret_g
         return vm != NULL;
     }
     Vector before = model_tenant(core, queued->object->tenant)->usage;
-    if (!app_place(core, queued->object->tenant, queued->id, queued->object->app, queued->operation,
-                   error)) {
+    g_autoptr(AppSpec) app = app_spec_copy(queued->object->app);
+    app->ends_ms = end_from_now(core, queued->object, app->ends_ms, app->reservation);
+    if (!app_place(core, queued->object->tenant, queued->id, app, queued->operation, error)) {
         return false;
     }
     const Vector *after = &model_tenant(core, queued->object->tenant)->usage;
