@@ -92,6 +92,7 @@ static bool create(Cli *cli, GError **error)
     bool ok = cli_set_map(cli, body, "labels", "label", error) &&
               cli_set_map(cli, body, "host-labels", "host-label", error) &&
               cli_set_integer(cli, body, "count", "count", error) &&
+              cli_set_integer(cli, body, "partial", "partial", error) &&
               queue_from_args(cli, body, error) && ends_from_args(cli, body, error) &&
               quantities_from_args(cli->args, total, error);
     if (ok && json_object_size(total) > 0) {
@@ -129,6 +130,8 @@ static const CliOption create_options[] = {
     {"size", 's', "NAME", "of each VM"},
     {"image", 'i', "NAME", "that each VM boots"},
     {"count", 'n', "COUNT", "how many VMs"},
+    {"partial", 0, "COUNT",
+     "so many are enough to begin with; the others follow when there is room"},
     QUANTITY_OPTIONS,
     DISK_OPTIONS,
     {"network", 'N', "NAME", "may be repeated, or a list with commas"},
@@ -157,7 +160,7 @@ static const CliCommand commands[] = {
      .arguments = "NAME --size NAME --image NAME --count COUNT",
      .min_arguments = 1,
      .max_arguments = 1,
-     .summary = "Creates an app: all of its VMs are placed, or none",
+     .summary = "Creates an app: all of its VMs are placed, or none, unless --partial says so",
      .options = create_options,
      .shared = CLI_WAIT | CLI_DRY_RUN | CLI_EXPLAIN,
      .run = create,

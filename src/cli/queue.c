@@ -14,6 +14,9 @@ bool queue_from_args(const Cli *cli, json_t *body, GError **error)
          !berth_quantity_parse(BERTH_QUANTITY_DURATION, "--queue-for", text, &ms, error))) {
         return false;
     }
+    if (cli_args_has(cli->args, "no-preempt")) {
+        json_object_set_new(body, "preemptible", json_false());
+    }
     if (text != NULL) {
         json_object_set_new(body, "queue-seconds", json_integer((ms + 999) / 1000));
     } else if (cli_args_has(cli->args, "queue")) {

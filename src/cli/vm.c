@@ -19,10 +19,14 @@ static char *power_text(const Vm *vm)
         return g_strdup("stopping (being deleted)");
     }
     if (status == NULL || status->power == POWER_IS_UNSET) {
-        return g_strdup(vm->placement != NULL ? "pending" : "pending (no host)");
+        return g_strdup(vm->placement == NULL     ? "pending (no host)"
+                        : vm->placement->claiming ? "pending (others make room)"
+                                                  : "pending");
     }
     const char *more = NULL;
-    if (status->transition != TRANSITION_UNSET && status->transition != TRANSITION_NONE) {
+    if (vm->spec->preempted) {
+        more = "preempted";
+    } else if (status->transition != TRANSITION_UNSET && status->transition != TRANSITION_NONE) {
         more = transition_to_string(status->transition);
     } else if (status->power != POWER_IS_RUNNING && status->cause != POWER_CAUSE_REQUESTED) {
         more = power_cause_to_string(status->cause);

@@ -55,7 +55,8 @@ void agent_mark_vm(ClusterCore *core, ClusterVm *vm)
 /* Is there anything of this VM that its host has not been told in this session? */
 static bool must_tell(const ClusterVm *vm)
 {
-    if (vm->host == NULL || !vm->host->reported) {
+    if (vm->host == NULL || !vm->host->reported ||
+        (vm->placement->claiming && !vm->spec->removing)) {
         return false;
     }
     return vm->spec->removing ? !vm->sent_remove : vm->sent_generation < vm->spec->generation;

@@ -8,6 +8,7 @@
 #include "cluster/fleet.h"
 #include "cluster/journal.h"
 #include "cluster/keys.h"
+#include "cluster/preempt.h"
 #include "cluster/queue.h"
 #include "cluster/reservations.h"
 #include "cluster/spec.h"
@@ -72,12 +73,14 @@ int64_t app_missing(const ClusterApp *app)
 /* A look ahead: where the VMs that an app lacks would go. */
 typedef struct {
     GPtrArray *plan;          /* of PlannedVm */
+    GPtrArray *steps;         /* of PreemptStep, where others have to make room; or NULL */
     Explanation *explanation; /* each host's verdict about the first that is made, or refused */
 } Outlook;
 
 static void outlook_clear(Outlook *outlook)
 {
     g_clear_pointer(&outlook->plan, g_ptr_array_unref);
+    g_clear_pointer(&outlook->steps, g_ptr_array_unref);
     g_clear_pointer(&outlook->explanation, explanation_free);
 }
 
@@ -124,8 +127,61 @@ static void mark_chosen(Explanation *explanation, const GPtrArray *plan)
     }
 }
 
-/* Can all that the app lacks be made? Changes nothing. With `explain` the outlook has verdicts, of
- * a refusal too. */
+/* Whose places they take, if there is no room for all as it is. */
+static bool look_for_victims(ClusterCore *core, const ClusterApp *app, const VmSpec *one,
+                             const GPtrArray *names, int64_t count, Outlook *outlook)
+{
+    outlook->steps = preempt_plan(core, app->tenant, one, NULL, count);
+    for (guint i = 0; outlook->steps != NULL && i < outlook->steps->len; i++) {
+        const PreemptStep *step = outlook->steps->pdata[i];
+        g_autofree char *why = preempt_text(step);
+        g_ptr_array_add(outlook->plan, planned_vm(names->pdata[i], step->host, why));
+    }
+    return outlook->steps != NULL;
+}
+
+/* What is looked ahead for. */
+typedef struct {
+    const ClusterApp *app;
+    const VmSpec *one;
+    const GPtrArray *names;
+    bool explain;
+} Wanted;
+
+/* Can `count` be made as it is? */
+static bool look_for(ClusterCore *core, const Wanted *wanted, int64_t count, Outlook *outlook,
+                     GError **error)
+{
+    const char *tenant = wanted->app->tenant;
+    if (count > 0 && !reservations_admit(core, tenant, wanted->one, count, error)) {
+        return false;
+    }
+    g_clear_pointer(&outlook->explanation, explanation_free);
+    g_autoptr(GPtrArray) hosts = fleet_try(core, tenant, wanted->one, NULL, count,
+                                           wanted->explain ? &outlook->explanation : NULL, error);
+    if (hosts == NULL) {
+        return false;
+    }
+    for (guint i = 0; i < hosts->len; i++) {
+        g_ptr_array_add(outlook->plan, planned_vm(wanted->names->pdata[i], hosts->pdata[i], NULL));
+    }
+    if (wanted->explain) {
+        outlook->explanation = fleet_explain(core, tenant, wanted->one, NULL, NULL);
+        mark_chosen(outlook->explanation, outlook->plan);
+        explanation_fold(outlook->explanation);
+    }
+    return true;
+}
+
+/* How many of `all` that are to be made must be: fewer than all where a part is enough. */
+static int64_t least_to_make(const ClusterApp *app, int64_t all)
+{
+    int64_t enough = MIN(app->spec->partial, app->spec->count);
+    return enough > 0 ? CLAMP(enough - g_tree_nnodes(app->vms), 0, all) : all;
+}
+
+/* Can all that the app lacks be made, or as many as are enough, or, if not, in the place of others?
+ * Changes nothing. With `explain` the outlook has verdicts, of a refusal too. */
 static bool look_ahead(ClusterCore *core, const ClusterApp *app, bool explain, Outlook *outlook,
                        GError **error)
 {
@@ -134,37 +190,46 @@ static bool look_ahead(ClusterCore *core, const ClusterApp *app, bool explain, O
     if (names == NULL) {
         return false;
     }
-    int64_t count = MIN(names->len, app_missing(app));
-    if (count > 0 && !reservations_admit(core, app->tenant, one, count, error)) {
-        return false;
-    }
-    g_autoptr(GPtrArray) hosts = fleet_try(core, app->tenant, one, NULL, count,
-                                           explain ? &outlook->explanation : NULL, error);
-    if (hosts == NULL) {
-        return false;
-    }
+    Wanted wanted = {app, one, names, explain};
+    int64_t all = MIN(names->len, app_missing(app)), least = least_to_make(app, all);
     outlook->plan = g_ptr_array_new_with_free_func((GDestroyNotify)planned_vm_free);
-    for (guint i = 0; i < hosts->len; i++) {
-        g_ptr_array_add(outlook->plan, planned_vm(names->pdata[i], hosts->pdata[i], NULL));
+    g_autoptr(GError) refusal = NULL;
+    if (look_for(core, &wanted, all, outlook, &refusal)) {
+        return true;
     }
-    if (explain) {
-        outlook->explanation = fleet_explain(core, app->tenant, one, NULL, NULL);
-        mark_chosen(outlook->explanation, outlook->plan);
-        explanation_fold(outlook->explanation);
+    if (least < all) {
+        g_clear_error(&refusal);
+        if (look_for(core, &wanted, least, outlook, &refusal)) {
+            return true;
+        }
     }
-    return true;
+    if (reservations_admit(core, app->tenant, one, least, NULL) &&
+        look_for_victims(core, app, one, names, least, outlook)) {
+        return true;
+    }
+    g_propagate_error(error, g_steal_pointer(&refusal));
+    return false;
+}
+
+static ClusterVm *make_vm(ClusterCore *core, const ClusterApp *app, VmSpec *spec, guint number,
+                          GError **error)
+{
+    return app->steps != NULL && number < app->steps->len
+               ? preempt_place(core, app->tenant, NULL, spec, app->steps->pdata[number], error)
+               : vm_place(core, app->tenant, NULL, spec, NULL, error);
 }
 
 /* Makes the VMs that the app should have and has not; stops at the first that finds no place. */
 static bool fill(ClusterCore *core, ClusterApp *app, GError **error)
 {
+    guint made = 0;
     for (int64_t i = 1; i <= app->spec->count; i++) {
         g_autofree char *name = g_strdup_printf("%s-%" G_GINT64_FORMAT, app->spec->name, i);
         if (has_vm(app, name)) {
             continue;
         }
         g_autoptr(VmSpec) spec = spec_of_app_vm(core, app, i, error);
-        ClusterVm *vm = spec != NULL ? vm_place(core, app->tenant, NULL, spec, NULL, error) : NULL;
+        ClusterVm *vm = spec != NULL ? make_vm(core, app, spec, made++, error) : NULL;
         if (vm == NULL) {
             return false;
         }
@@ -184,6 +249,14 @@ static void finish_operations(ClusterCore *core, ClusterApp *app, const char *me
     }
 }
 
+/* All of its VMs, or as many as are enough while the others find no place. */
+static bool has_enough(const ClusterApp *app)
+{
+    int64_t vms = g_tree_nnodes(app->vms);
+    return vms == app->spec->count || (app->is_short && app->spec->partial > 0 &&
+                                       vms >= MIN(app->spec->partial, app->spec->count));
+}
+
 void app_vm_changed(ClusterCore *core, ClusterApp *app)
 {
     if (app->spec->removing && g_tree_nnodes(app->vms) == 0) {
@@ -193,8 +266,7 @@ void app_vm_changed(ClusterCore *core, ClusterApp *app)
         txn_delete(core, key_part("app", app->tenant, app->id, "spec"));
         name_release(core, "app", app->tenant, app->spec->name);
         model_remove_app(core, app);
-    } else if (!app->spec->removing && g_tree_nnodes(app->vms) == app->spec->count &&
-               app->settled == app->spec->count) {
+    } else if (!app->spec->removing && has_enough(app) && app->settled == g_tree_nnodes(app->vms)) {
         g_autofree char *message = g_strdup_printf(
             "%" G_GINT64_FORMAT " of %" G_GINT64_FORMAT " VMs run", app->running, app->spec->count);
         finish_operations(core, app, message);
@@ -219,7 +291,7 @@ void app_resume(ClusterCore *core, ClusterApp *app)
                       "app %s lacks %" G_GINT64_FORMAT " of its VMs: %s", app->spec->name,
                       app_missing(app), error->message);
         }
-        while (app->operations->len > 0) {
+        while (!has_enough(app) && app->operations->len > 0) {
             operation_finish(core, app->operations->pdata[0], g_error_copy(error), "not all fit");
         }
     }
@@ -266,13 +338,21 @@ static void keep_outlook(ClusterOperation *operation, Outlook *outlook)
     }
 }
 
+/* As it was looked ahead. */
+static void make_vms(ClusterCore *core, ClusterApp *app, const Outlook *outlook)
+{
+    app->steps = outlook->steps;
+    app_resume(core, app);
+    app->steps = NULL;
+    app_vm_changed(core, app);
+}
+
 /* It is in the store, and its VMs are made. */
-static void make(ClusterCore *core, ClusterApp *app)
+static void make(ClusterCore *core, ClusterApp *app, const Outlook *outlook)
 {
     name_take(core, "app", app->tenant, app->spec->name, app->id, app);
     save_app(core, app);
-    app_resume(core, app);
-    app_vm_changed(core, app);
+    make_vms(core, app, outlook);
 }
 
 bool app_place(ClusterCore *core, const char *tenant, const char *id, const AppSpec *spec,
@@ -288,7 +368,7 @@ bool app_place(ClusterCore *core, const char *tenant, const char *id, const AppS
         operation_tell(core, operation, "waits for the hosts");
         operation_wait_app(operation, app);
     }
-    make(core, app);
+    make(core, app, &outlook);
     return true;
 }
 
@@ -316,7 +396,7 @@ bool create_app(ClusterCore *core, const ClusterRequest *request, GError **error
     g_autoptr(AppSpec) spec =
         tenant != NULL ? spec_from_create_app(core, tenant, body, error) : NULL;
     if (spec == NULL || !name_is_free(core, "app", tenant, spec->name, error) ||
-        !queue_may_ask(core, request, tenant, spec->priority, error)) {
+        !queue_may_ask(core, request, tenant, spec->priority, spec->preemptible, error)) {
         return false;
     }
     ClusterApp *app = model_add_app(core, model_new_id(core), tenant, g_steal_pointer(&spec));
@@ -335,7 +415,7 @@ bool create_app(ClusterCore *core, const ClusterRequest *request, GError **error
     ClusterOperation *operation = start_app_operation(core, app, "app.create");
     keep_outlook(operation, &outlook);
     operation_reply(core, request->id, operation, query->wait);
-    make(core, app);
+    make(core, app, &outlook);
     return true;
 }
 
@@ -381,8 +461,7 @@ bool update_app(ClusterCore *core, const ClusterRequest *request, GError **error
         keep_outlook(operation, &outlook);
         operation_reply(core, request->id, operation, query->wait);
         remove_vms_above(core, app, body->count);
-        app_resume(core, app);
-        app_vm_changed(core, app);
+        make_vms(core, app, &outlook);
     }
     return true;
 }

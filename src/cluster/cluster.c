@@ -10,6 +10,7 @@
 #include "cluster/fleet.h"
 #include "cluster/journal.h"
 #include "cluster/load.h"
+#include "cluster/preempt.h"
 #include "cluster/queue.h"
 #include "cluster/reservations.h"
 #include "cluster/tenants.h"
@@ -310,6 +311,7 @@ ClusterActions *cluster_step(ClusterCore *core, const ClusterEvent *event, int64
     }
     if (!core->aborted) {
         queue_serve(core);
+        preempt_finish(core);
         agents_flush(core);
         txn_finish_step(core);
     }
@@ -361,5 +363,6 @@ bool cluster_core_check(const ClusterCore *core, GError **error)
         }
     }
     return fleet_check((ClusterCore *)core, error) && tenants_check((ClusterCore *)core, error) &&
-           queue_check(core, error) && reservations_check((ClusterCore *)core, error);
+           queue_check(core, error) && reservations_check((ClusterCore *)core, error) &&
+           preempt_check(core, error);
 }

@@ -197,6 +197,8 @@ static void refresh_availability(ClusterCore *core, ClusterHost *host)
     g_assert(result == BERTH_PLACE_OK);
 }
 
+static void serve_claims(ClusterCore *core, const ClusterHost *host);
+
 void fleet_update_host(ClusterCore *core, ClusterHost *host)
 {
     refresh_availability(core, host);
@@ -204,6 +206,7 @@ void fleet_update_host(ClusterCore *core, ClusterHost *host)
     bool takes_vms = host->reported && !host->spec->cordoned, took_vms = false;
     berth_place_get(core->place, host->place, NULL, NULL, &took_vms);
     berth_place_set_enabled(core->place, host->place, takes_vms);
+    serve_claims(core, host);
     core->room_made = core->room_made || (takes_vms && !took_vms);
     if (host->facts != NULL) {
         core->overhead = MAX(core->overhead, host->facts->overhead);
@@ -270,6 +273,32 @@ static Vector vm_needs(ClusterCore *core, const ClusterVm *vm, const Resources *
     return needs;
 }
 
+/* A preempted VM keeps its disk. */
+static Vector kept_when_released(ClusterCore *core, const ClusterVm *vm)
+{
+    Vector kept = {0};
+    kept.amount[DIM_DISK] = known_vector(core, vm->spec->resources).amount[DIM_DISK];
+    return kept;
+}
+
+/* What is to be booked for a VM, were there room for all. */
+static Vector vm_wants(ClusterCore *core, const ClusterVm *vm)
+{
+    return vm->placement->released ? kept_when_released(core, vm)
+                                   : vm_needs(core, vm, vm->spec->resources);
+}
+
+/* As much of it as the host has free beside what the VM has. */
+static Vector within_room(ClusterCore *core, const ClusterVm *vm, Vector wants)
+{
+    Vector available;
+    berth_place_get(core->place, vm->host->place, NULL, available.amount, NULL);
+    for (int d = 0; d < MAX_DIMENSIONS; d++) {
+        wants.amount[d] = MIN(wants.amount[d], vm->booked.amount[d] + MAX(available.amount[d], 0));
+    }
+    return wants;
+}
+
 static void change_booking(ClusterCore *core, ClusterVm *vm, Vector booking)
 {
     for (int d = 0; d < MAX_DIMENSIONS; d++) {
@@ -278,6 +307,18 @@ static void change_booking(ClusterCore *core, ClusterVm *vm, Vector booking)
     vm->booked = booking;
     reservations_vm_booked(core, vm);
     refresh_availability(core, vm->host);
+}
+
+/* What has become free on a host goes to those who wait for it there, before anybody else sees it. */
+static void serve_claims(ClusterCore *core, const ClusterHost *host)
+{
+    for (GTreeNode *n = core->claims_rest ? NULL : g_tree_node_first(core->claims); n != NULL;
+         n = g_tree_node_next(n)) {
+        ClusterVm *vm = g_tree_node_value(n);
+        if (vm->host == host && !vm->spec->removing) {
+            change_booking(core, vm, within_room(core, vm, vm_wants(core, vm)));
+        }
+    }
 }
 
 void fleet_book(ClusterCore *core, ClusterVm *vm)
@@ -291,7 +332,12 @@ void fleet_book(ClusterCore *core, ClusterVm *vm)
         } else {
             raise_to(&vm->peak, &wanted);
         }
-        change_booking(core, vm, vm_needs(core, vm, vm->spec->resources));
+        Vector wants = vm_wants(core, vm);
+        if (vm->placement->claiming) {
+            wants = vm->spec->removing ? vm->booked : within_room(core, vm, wants);
+        }
+        change_booking(core, vm, wants);
+        serve_claims(core, vm->host);
     }
 }
 
@@ -308,7 +354,51 @@ void fleet_unbook(ClusterCore *core, ClusterVm *vm)
 {
     if (vm->host != NULL) {
         change_booking(core, vm, (Vector){0});
+        serve_claims(core, vm->host);
     }
+}
+
+void fleet_rebook(ClusterCore *core, ClusterVm *vm, Vector booked)
+{
+    if (vm->host != NULL) {
+        change_booking(core, vm, booked);
+    }
+}
+
+Vector fleet_gain(ClusterCore *core, const ClusterVm *vm)
+{
+    Vector gain = vm->booked;
+    gain.amount[DIM_DISK] = 0;
+    return gain;
+}
+
+bool fleet_is_off(const ClusterVm *vm)
+{
+    return is_done(vm) &&
+           (vm->status->power == POWER_IS_OFF || vm->status->power == POWER_IS_CRASHED);
+}
+
+bool fleet_has_all(const ClusterCore *core, const ClusterVm *vm)
+{
+    Vector wants = vm_wants((ClusterCore *)core, vm);
+    for (int d = 0; d < MAX_DIMENSIONS; d++) {
+        if (vm->booked.amount[d] < wants.amount[d]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool fleet_leaves_gap(const ClusterCore *core, const ClusterVm *vm)
+{
+    Vector wants = vm_wants((ClusterCore *)core, vm), available;
+    berth_place_get(core->place, vm->host->place, NULL, available.amount, NULL);
+    for (int d = 0; d < MAX_DIMENSIONS; d++) {
+        if (vm->booked.amount[d] < wants.amount[d] && available.amount[d] > 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static char *amount_text(const ClusterCore *core, int dim, int64_t amount)
@@ -341,8 +431,8 @@ bool fleet_can_reserve(ClusterCore *core, const ClusterHost *host, const Resourc
     return true;
 }
 
-bool fleet_can_grow(ClusterCore *core, const ClusterVm *vm, const Resources *resources,
-                    GError **error)
+static bool can_have(ClusterCore *core, const ClusterVm *vm, const Resources *resources,
+                     GError **error)
 {
     Vector needs = vm_needs(core, vm, resources);
     Vector available;
@@ -364,6 +454,20 @@ bool fleet_can_grow(ClusterCore *core, const ClusterVm *vm, const Resources *res
         }
     }
     return true;
+}
+
+bool fleet_can_grow(ClusterCore *core, const ClusterVm *vm, const Resources *resources,
+                    GError **error)
+{
+    return vm->placement->released || can_have(core, vm, resources, error);
+}
+
+bool fleet_can_resume(ClusterCore *core, const ClusterVm *vm, GError **error)
+{
+    return (vm->host->reported ||
+            berth_error_set(error, BERTH_ERROR_UNAVAILABLE, NULL, NULL, NULL,
+                            "its host %s is not connected", vm->host->spec->name)) &&
+           can_have(core, vm, vm->spec->resources, error);
 }
 
 static BerthPlacePolicy engine_policy(PlacePolicy policy)

@@ -34,8 +34,20 @@ void fleet_update_host(ClusterCore *core, ClusterHost *host);
 void fleet_book(ClusterCore *core, ClusterVm *vm);
 /* The same, when the host says that it was told `told` last: it may have given the VM that much. */
 void fleet_book_told(ClusterCore *core, ClusterVm *vm, const Resources *told);
+/* As it was booked before fleet_unbook. */
+void fleet_rebook(ClusterCore *core, ClusterVm *vm, Vector booked);
 void fleet_unbook(ClusterCore *core, ClusterVm *vm);
 
+/* Preemption (preempt.h). What the VM's leaving gives back: all but its disk. */
+Vector fleet_gain(ClusterCore *core, const ClusterVm *vm);
+/* Has its host done all that is wanted, and is it off? */
+bool fleet_is_off(const ClusterVm *vm);
+/* Is as much booked as it needs? Of a VM that claims: has it all of its room? */
+bool fleet_has_all(const ClusterCore *core, const ClusterVm *vm);
+/* Is something free on its host of which it has too little? */
+bool fleet_leaves_gap(const ClusterCore *core, const ClusterVm *vm);
+/* Is there room for all that it needs, beside the disk that it kept? */
+bool fleet_can_resume(ClusterCore *core, const ClusterVm *vm, GError **error);
 /* What a VM wants: what it was created with or resized to, and of one that was stopped at its end, its
  * disk. */
 Vector fleet_wanted(ClusterCore *core, const ClusterVm *vm);

@@ -370,6 +370,12 @@ static void follow_ids(ClusterCore *core)
     }
 }
 
+/* Such VMs take what the others leave, so that they come last. */
+static bool is_claiming(const ClusterVm *vm)
+{
+    return vm->placement != NULL && vm->placement->claiming;
+}
+
 void load_finish(ClusterCore *core)
 {
     for (GTreeNode *n = g_tree_node_first(core->hosts); n != NULL; n = g_tree_node_next(n)) {
@@ -402,7 +408,15 @@ void load_finish(ClusterCore *core)
     for (GTreeNode *n = g_tree_node_first(core->vms); n != NULL; n = g_tree_node_next(n)) {
         ClusterVm *vm = g_tree_node_value(n);
         name_index(core, "vm", vm->tenant, vm->spec->name, vm);
-        model_link_vm(core, vm);
+        if (!is_claiming(vm)) {
+            model_link_vm(core, vm);
+        }
+    }
+    for (GTreeNode *n = g_tree_node_first(core->vms); n != NULL; n = g_tree_node_next(n)) {
+        ClusterVm *vm = g_tree_node_value(n);
+        if (is_claiming(vm)) {
+            model_link_vm(core, vm);
+        }
     }
     queue_load_finish(core);
     tenants_load_finish(core);

@@ -165,6 +165,8 @@ void model_init(ClusterCore *core)
     core->networks = tree_new(cluster_network_free);
     core->rules = tree_new(cluster_rule_free);
     core->queue = tree_new(cluster_queued_free);
+    core->preempted = tree_new(NULL);
+    core->claims = tree_new(NULL);
     core->images = tree_new(cluster_image_free);
     core->operations = tree_new(cluster_operation_free);
     core->sizes = tree_new(cluster_size_free);
@@ -204,6 +206,8 @@ void model_clear(ClusterCore *core)
     g_tree_unref(core->join_tokens);
     g_tree_unref(core->sizes);
     g_tree_unref(core->operations);
+    g_tree_unref(core->preempted);
+    g_tree_unref(core->claims);
     g_tree_unref(core->vms);
     g_tree_unref(core->apps);
     g_tree_unref(core->networks);

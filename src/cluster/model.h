@@ -123,6 +123,8 @@ struct ClusterApp {
     GTree *vms; /* id → ClusterVm */
     int64_t settled, running;
     bool is_short; /* lacks VMs that found no place */
+    GPtrArray
+        *steps; /* of PreemptStep: whose places the VMs take that are being made; NULL: nobody's */
     GPtrArray *operations;
 };
 
@@ -254,6 +256,10 @@ struct ClusterCore {
     /* What waits is served when there is room again, not more often than the pause says (queue.c). */
     GTree *queue;         /* by id → ClusterQueued */
     int64_t queue_due_ms; /* when the first of them is refused; INT64_MAX: none is */
+    GTree *preempted;     /* by id → ClusterVm, borrowed: wait to start again */
+    GTree *claims;    /* by id → ClusterVm, borrowed: wait for those that make room for them */
+    bool claims_rest; /* while a question is asked with a VM lifted off its host */
+    int64_t vms_by_priority[1001];
     bool room_made;
     int64_t fill_due_ms;
     int64_t apps_short;

@@ -9,6 +9,7 @@
 #include "cluster/fleet.h"
 #include "cluster/journal.h"
 #include "cluster/keys.h"
+#include "cluster/preempt.h"
 #include "cluster/reservations.h"
 #include "cluster/spec.h"
 #include "cluster/tenants.h"
@@ -113,11 +114,19 @@ static void round_fill(ClusterCore *core, Round *round)
             round_add(round, (QueueItem){.app = app}, app->spec->priority, app->spec->created_ms);
         }
     }
+    for (GTreeNode *n = g_tree_node_first(core->preempted); n != NULL; n = g_tree_node_next(n)) {
+        ClusterVm *vm = g_tree_node_value(n);
+        if (!vm->spec->removing) {
+            round_add(round, (QueueItem){.vm = vm}, vm->spec->priority, vm->spec->preempted_ms);
+        }
+    }
 }
 
 const char *queue_item_tenant(const QueueItem *item)
 {
-    return item->queued != NULL ? item->queued->object->tenant : item->app->tenant;
+    return item->queued != NULL ? item->queued->object->tenant
+           : item->app != NULL  ? item->app->tenant
+                                : item->vm->tenant;
 }
 
 GArray *queue_order(ClusterCore *core)
@@ -135,8 +144,13 @@ GArray *queue_order(ClusterCore *core)
 }
 
 bool queue_may_ask(ClusterCore *core, const ClusterRequest *request, const char *tenant,
-                   int64_t priority, GError **error)
+                   int64_t priority, bool preemptible, GError **error)
 {
+    if (request->principal.bound && !preemptible) {
+        return berth_error_set(error, BERTH_ERROR_FORBIDDEN, "preemptible", "false",
+                               "leave it out, or ask an operator for the VM",
+                               "only operators spare VMs from preemption");
+    }
     int64_t most = model_tenant(core, tenant)->spec->max_priority;
     if (!request->principal.bound || priority <= most) {
         return true;
@@ -214,6 +228,13 @@ static VmSpec *one_of(ClusterCore *core, const QueuedRequest *object, GError **e
     return spec;
 }
 
+/* How many VMs there must be room for. */
+static int64_t needed(const QueuedRequest *object)
+{
+    const AppSpec *app = object->app;
+    return app == NULL ? 1 : app->partial > 0 ? app->partial : app->count;
+}
+
 /* Could it be allowed if the tenant had nothing else? */
 static bool may_enter(ClusterCore *core, const QueuedRequest *object, GError **error)
 {
@@ -227,8 +248,7 @@ static bool may_enter(ClusterCore *core, const QueuedRequest *object, GError **e
                                "%d requests of tenant '%s' wait already, the most that may",
                                MOST_WAITING, object->tenant);
     }
-    return tenant_could_allow(core, object->tenant, one->resources,
-                              object->app != NULL ? object->app->count : 1, error);
+    return tenant_could_allow(core, object->tenant, one->resources, needed(object), error);
 }
 
 static QueuedRequest *request_of(ClusterCore *core, const char *tenant, QueueOffer *offer)
@@ -320,6 +340,9 @@ static ClusterVm *place_vm(ClusterCore *core, ClusterQueued *queued, GError **er
     }
     VmSpec *copy = one_of(core, queued->object, NULL);
     ClusterVm *vm = vm_place(core, tenant, queued->id, copy, only, error);
+    if (vm == NULL && (vm = preempt_for_vm(core, tenant, queued->id, copy, only)) != NULL) {
+        g_clear_error(error);
+    }
     if (vm == NULL) {
         vm_spec_free(copy);
         return NULL;
@@ -364,9 +387,7 @@ static bool has_waited_too_long(ClusterCore *core, const ClusterQueued *queued)
         return false;
     }
     g_autoptr(VmSpec) one = one_of(core, object, NULL);
-    return one != NULL &&
-           reservations_admit(core, object->tenant, one,
-                              object->app != NULL ? object->app->count : 1, NULL) &&
+    return one != NULL && reservations_admit(core, object->tenant, one, needed(object), NULL) &&
            fleet_could_hold(core, object->tenant, one,
                             one->host != NULL ? find_host(core, one->host, NULL) : NULL);
 }
@@ -402,6 +423,17 @@ static void serve_app(ClusterCore *core, Round *round, uint32_t number, ClusterA
     berth_fair_grant(round->fair, number, got.amount);
 }
 
+static void serve_preempted(ClusterCore *core, Round *round, uint32_t number, ClusterVm *vm)
+{
+    Vector got = vm->counted;
+    if (preempt_resume(core, vm, NULL)) {
+        for (int d = 0; d < MAX_DIMENSIONS; d++) {
+            got.amount[d] = vm->counted.amount[d] - got.amount[d];
+        }
+        berth_fair_grant(round->fair, number, got.amount);
+    }
+}
+
 static void serve_round(ClusterCore *core)
 {
     g_auto(Round) round;
@@ -412,8 +444,10 @@ static void serve_round(ClusterCore *core)
         QueueItem item = g_array_index(round.items, QueueItem, number);
         if (item.queued != NULL) {
             goes_on = serve_queued(core, &round, number, item.queued);
-        } else {
+        } else if (item.app != NULL) {
             serve_app(core, &round, number, item.app);
+        } else {
+            serve_preempted(core, &round, number, item.vm);
         }
         txn_seal_if_large(core);
     }
@@ -421,7 +455,8 @@ static void serve_round(ClusterCore *core)
 
 static bool something_waits(const ClusterCore *core)
 {
-    return core->apps_short > 0 || g_tree_nnodes(core->queue) > 0;
+    return core->apps_short > 0 || g_tree_nnodes(core->queue) > 0 ||
+           g_tree_nnodes(core->preempted) > 0;
 }
 
 /* When the first of them is to be refused. */
@@ -482,6 +517,10 @@ char *queue_reason(ClusterCore *core, const QueueItem *item)
 {
     g_autoptr(GError) error = NULL;
     const char *tenant = queue_item_tenant(item);
+    if (item->vm != NULL) {
+        return g_strdup(preempt_can_resume(core, item->vm, &error) ? "its turn comes"
+                                                                   : error->message);
+    }
     g_autoptr(VmSpec) one = item->queued != NULL ? one_of(core, item->queued->object, &error)
                                                  : spec_of_app_vm(core, item->app, 1, &error);
     int64_t count = item->app != NULL                   ? app_missing(item->app)

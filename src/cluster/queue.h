@@ -2,8 +2,8 @@
  * The queue: what waits for room, and in which order it is served. Private to src/cluster.
  *
  * Three things wait: requests that asked to (`queue`), which are objects of the store and become a VM or
- * an app of the same id when they are placed; and apps that lack some of their VMs, which need no
- * object of their own. All stand in one order (place/fairness.h): the highest priority; among equals
+ * an app of the same id when they are placed; apps that lack some of their VMs; and VMs that were
+ * preempted (preempt.h). The latter two need no object of their own. All stand in one order (place/fairness.h): the highest priority; among equals
  * the tenant with the smallest dominant share; within a tenant the one that has waited longest.
  *
  * A round tries each once, in this order, as soon as room was made somewhere, and not more often than
@@ -23,9 +23,10 @@
  * one that is served first. */
 bool queue_lets_pass(ClusterCore *core, const char *tenant, int64_t priority, GError **error);
 
-/* FORBIDDEN when a tenant's own token asks for more than its max-priority. */
+/* FORBIDDEN when a tenant's own token asks for more than its max-priority, or to be spared from
+ * preemption. */
 bool queue_may_ask(ClusterCore *core, const ClusterRequest *request, const char *tenant,
-                   int64_t priority, GError **error);
+                   int64_t priority, bool preemptible, GError **error);
 
 /* A creation for which there is no room now. */
 typedef struct {
@@ -46,6 +47,7 @@ void queue_or_refuse(ClusterCore *core, const ClusterRequest *request, const cha
 typedef struct {
     ClusterQueued *queued; /* one of these */
     ClusterApp *app;
+    ClusterVm *vm; /* that was preempted */
     double share;
 } QueueItem;
 

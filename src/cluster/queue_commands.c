@@ -33,13 +33,25 @@ static void describe_app(const ClusterApp *app, QueueEntry *entry)
     entry->since_ms = app->spec->created_ms;
 }
 
+static void describe_vm(const ClusterVm *vm, QueueEntry *entry)
+{
+    entry->id = g_strdup(vm->id);
+    entry->kind = SUBJECT_KIND_VM;
+    entry->name = g_strdup(vm->spec->name);
+    entry->size = g_strdup(vm->spec->size);
+    entry->priority = vm->spec->priority;
+    entry->since_ms = vm->spec->preempted_ms;
+}
+
 static QueueEntry *describe(ClusterCore *core, const QueueItem *item, guint place)
 {
     QueueEntry *entry = queue_entry_new();
     if (item->queued != NULL) {
         describe_queued(item->queued, entry);
-    } else {
+    } else if (item->app != NULL) {
         describe_app(item->app, entry);
+    } else {
+        describe_vm(item->vm, entry);
     }
     entry->tenant = g_strdup(queue_item_tenant(item));
     entry->place = place + 1;
@@ -50,12 +62,15 @@ static QueueEntry *describe(ClusterCore *core, const QueueItem *item, guint plac
 
 static const char *item_id(const QueueItem *item)
 {
-    return item->queued != NULL ? item->queued->id : item->app->id;
+    return item->queued != NULL ? item->queued->id
+           : item->app != NULL  ? item->app->id
+                                : item->vm->id;
 }
 
 static const char *item_name(const QueueItem *item)
 {
-    return item->app != NULL                  ? item->app->spec->name
+    return item->vm != NULL                   ? item->vm->spec->name
+           : item->app != NULL                ? item->app->spec->name
            : item->queued->object->vm != NULL ? item->queued->object->vm->name
                                               : item->queued->object->app->name;
 }
@@ -139,8 +154,11 @@ bool delete_queue_entry(ClusterCore *core, const ClusterRequest *request, GError
     const QueueItem *item = &g_array_index(order, QueueItem, place);
     if (item->queued == NULL) {
         return berth_error_set(error, BERTH_ERROR_CONFLICT, "entry", item_name(item),
-                               "change its count, or delete it",
-                               "the app is there; it waits for the VMs that it lacks");
+                               item->app != NULL ? "change its count, or delete it"
+                                                 : "delete the VM to give up its place",
+                               item->app != NULL
+                                   ? "the app is there; it waits for the VMs that it lacks"
+                                   : "the VM is there; it was preempted and waits to go on");
     }
     GError *why = NULL;
     berth_error_set(&why, BERTH_ERROR_CONFLICT, NULL, NULL, NULL, "taken out of the queue");

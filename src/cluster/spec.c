@@ -114,6 +114,7 @@ VmSpec *spec_from_create(ClusterCore *core, const char *tenant, const VmCreate *
     spec->restart = body->restart != RESTART_POLICY_UNSET ? body->restart : RESTART_POLICY_ALWAYS;
     spec->policy = body->policy != PLACE_POLICY_UNSET ? body->policy : PLACE_POLICY_MOST_FREE;
     spec->priority = body->priority;
+    spec->preemptible = body->preemptible;
     spec->created_ms = core->now_ms;
     spec->description = g_strdup(body->description);
     set_labels(&spec->labels, body->labels);
@@ -256,6 +257,13 @@ AppSpec *spec_from_create_app(ClusterCore *core, const char *tenant, const AppCr
         !ends_resolve(core, tenant, &asked, &end, error)) {
         return NULL;
     }
+    if (body->partial > spec->count) {
+        g_autofree char *value = g_strdup_printf("%" G_GINT64_FORMAT, body->partial);
+        berth_error_set(error, BERTH_ERROR_INVALID, "partial", value, "at most as many as count",
+                        "the app has %" G_GINT64_FORMAT " VMs", spec->count);
+        return NULL;
+    }
+    spec->partial = body->partial;
     spec->reservation = end.reservation;
     spec->ends_ms = end.ends_ms;
     spec->at_end = end.at_end;
@@ -267,6 +275,7 @@ AppSpec *spec_from_create_app(ClusterCore *core, const char *tenant, const AppCr
     spec->restart = body->restart != RESTART_POLICY_UNSET ? body->restart : RESTART_POLICY_ALWAYS;
     spec->policy = body->policy != PLACE_POLICY_UNSET ? body->policy : PLACE_POLICY_MOST_FREE;
     spec->priority = body->priority;
+    spec->preemptible = body->preemptible;
     spec->created_ms = core->now_ms;
     spec->description = g_strdup(body->description);
     set_labels(&spec->labels, body->labels);
@@ -288,6 +297,7 @@ VmSpec *spec_of_app_vm(ClusterCore *core, const ClusterApp *app, int64_t number,
     spec->restart = app->spec->restart;
     spec->policy = app->spec->policy;
     spec->priority = app->spec->priority;
+    spec->preemptible = app->spec->preemptible;
     spec->reservation = g_strdup(app->spec->reservation);
     spec->ends_ms = app->spec->ends_ms;
     spec->at_end = app->spec->at_end;

@@ -209,9 +209,21 @@ static void change_usage(ClusterVm *vm, const Vector *counted)
     vm->counted = *counted;
 }
 
-void tenant_count_vm(ClusterCore *core, ClusterVm *vm)
+/* What was taken from a preempted VM is not its tenant's any more. */
+static Vector wants_of(ClusterCore *core, const ClusterVm *vm)
 {
     Vector wants = vm->placement != NULL ? fleet_wanted(core, vm) : (Vector){0};
+    if (vm->placement != NULL && vm->placement->released) {
+        Vector kept = {0};
+        kept.amount[BERTH_QUANTITY_DISK] = wants.amount[BERTH_QUANTITY_DISK];
+        wants = kept;
+    }
+    return wants;
+}
+
+void tenant_count_vm(ClusterCore *core, ClusterVm *vm)
+{
+    Vector wants = wants_of(core, vm);
     bool is_new = vm->owner == NULL;
     if (!is_new && memcmp(&wants, &vm->counted, sizeof wants) == 0) {
         return;
@@ -288,7 +300,7 @@ static bool check_tenant(ClusterCore *core, const ClusterTenant *tenant, GError 
     for (GTreeNode *n = g_tree_node_first(core->vms); n != NULL; n = g_tree_node_next(n)) {
         const ClusterVm *vm = g_tree_node_value(n);
         if (strcmp(vm->tenant, tenant->name) == 0) {
-            Vector wants = vm->placement != NULL ? fleet_wanted(core, vm) : (Vector){0};
+            Vector wants = wants_of(core, vm);
             for (int d = 0; d < MAX_DIMENSIONS; d++) {
                 sum.amount[d] += wants.amount[d];
             }

@@ -11,6 +11,7 @@
 #include "cluster/fleet.h"
 #include "cluster/journal.h"
 #include "cluster/keys.h"
+#include "cluster/preempt.h"
 #include "cluster/queue.h"
 #include "cluster/reservations.h"
 #include "cluster/rules.h"
@@ -80,10 +81,10 @@ bool get_vm(ClusterCore *core, const ClusterRequest *request, GError **error)
     return true;
 }
 
-static GPtrArray *plan_of_one(const char *name, const ClusterHost *host)
+static GPtrArray *plan_of_one(const char *name, const ClusterHost *host, const char *why)
 {
     GPtrArray *plan = g_ptr_array_new_with_free_func((GDestroyNotify)planned_vm_free);
-    g_ptr_array_add(plan, planned_vm(name, host, NULL));
+    g_ptr_array_add(plan, planned_vm(name, host, why));
     return plan;
 }
 
@@ -111,12 +112,16 @@ static void look_only(ClusterCore *core, const ClusterRequest *request, const ch
     g_autoptr(GPtrArray) hosts = fleet_try(core, tenant, spec, only, 1, NULL, &refusal);
     const ClusterHost *chosen = hosts != NULL ? hosts->pdata[0] : NULL;
     Explanation *verdicts = query->explain ? fleet_explain(core, tenant, spec, only, chosen) : NULL;
-    if (hosts == NULL) {
+    g_autoptr(GPtrArray) steps = hosts == NULL ? preempt_plan(core, tenant, spec, only, 1) : NULL;
+    if (hosts == NULL && steps == NULL) {
         refuse_new(core, request, tenant, spec, verdicts, refusal);
         return;
     }
-    reply_plan(core, request->id, "vm.create", "nothing was done", plan_of_one(spec->name, chosen),
-               verdicts);
+    g_clear_error(&refusal);
+    const PreemptStep *step = steps != NULL ? steps->pdata[0] : NULL;
+    g_autofree char *why = step != NULL ? preempt_text(step) : NULL;
+    reply_plan(core, request->id, "vm.create", "nothing was done",
+               plan_of_one(spec->name, step != NULL ? step->host : chosen, why), verdicts);
     vm_spec_free(spec);
 }
 
@@ -128,6 +133,9 @@ static void create_resolved(ClusterCore *core, const ClusterRequest *request, co
     Explanation *explanation =
         query->explain ? fleet_explain(core, tenant, spec, only, NULL) : NULL;
     ClusterVm *vm = vm_place(core, tenant, NULL, spec, only, &refusal);
+    if (vm == NULL && (vm = preempt_for_vm(core, tenant, NULL, spec, only)) != NULL) {
+        g_clear_error(&refusal);
+    }
     if (vm == NULL) {
         refuse_new(core, request, tenant, spec, explanation, refusal);
         return;
@@ -150,7 +158,7 @@ bool create_vm(ClusterCore *core, const ClusterRequest *request, GError **error)
     const char *tenant = tenant_for_new(core, request, body->tenant, error);
     g_autoptr(VmSpec) spec = tenant != NULL ? spec_from_create(core, tenant, body, error) : NULL;
     if (spec == NULL || !name_is_free(core, "vm", tenant, spec->name, error) ||
-        !queue_may_ask(core, request, tenant, spec->priority, error)) {
+        !queue_may_ask(core, request, tenant, spec->priority, spec->preemptible, error)) {
         return false;
     }
     ClusterHost *only = spec->host != NULL ? find_host(core, spec->host, error) : NULL;
@@ -244,7 +252,7 @@ bool resize_vm(ClusterCore *core, const ClusterRequest *request, GError **error)
     }
     if (query->dry_run) {
         reply_plan(core, request->id, "vm.resize", "nothing was done",
-                   vm->host != NULL ? plan_of_one(vm->spec->name, vm->host) : NULL, NULL);
+                   vm->host != NULL ? plan_of_one(vm->spec->name, vm->host, NULL) : NULL, NULL);
         return true;
     }
     vm_spec_free(vm->spec);
@@ -306,12 +314,15 @@ bool explain_vm(ClusterCore *core, const ClusterRequest *request, GError **error
         return false;
     }
     ClusterHost *only = vm->spec->host != NULL ? find_host(core, vm->spec->host, NULL) : NULL;
+    Vector booked = vm->booked;
+    core->claims_rest = true;
     rules_vm_leaves(core, vm); /* the question is where it would go if it were nowhere */
     fleet_unbook(core, vm);
     g_autoptr(Explanation) explanation = fleet_explain(core, vm->tenant, vm->spec, only, vm->host);
-    fleet_book(core, vm);
+    fleet_rebook(core, vm, booked);
     rules_vm_enters(core, vm);
     explanation_fold(explanation);
+    core->claims_rest = false;
     reply_json(core, request->id, 200, explanation_encode(explanation), -1);
     return true;
 }

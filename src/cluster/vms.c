@@ -12,6 +12,7 @@
 #include "cluster/journal.h"
 #include "cluster/keys.h"
 #include "cluster/networks.h"
+#include "cluster/preempt.h"
 #include "cluster/reservations.h"
 #include "cluster/rules.h"
 #include "cluster/tenants.h"
@@ -62,6 +63,33 @@ static VmPlacement *make_placement(ClusterCore *core, const ClusterVm *vm, const
     return g_steal_pointer(&placement);
 }
 
+/* Enters it on its host. Takes `why` over. */
+static ClusterVm *enter(ClusterCore *core, const char *tenant, const char *id, VmSpec *spec,
+                        ClusterHost *host, char *why, bool claiming, GError **error)
+{
+    ClusterVm *vm =
+        model_add_vm(core, id != NULL ? g_strdup(id) : model_new_id(core), tenant, spec);
+    vm->placement = make_placement(core, vm, host, why, error);
+    if (vm->placement == NULL) {
+        vm->spec = NULL;
+        model_remove_vm(core, vm);
+        return NULL;
+    }
+    vm->placement->claiming = claiming;
+    model_link_vm(core, vm);
+    name_take(core, "vm", tenant, spec->name, vm->id, vm);
+    save_vm_spec(core, vm);
+    save_vm_placement(core, vm);
+    agent_mark_vm(core, vm);
+    return vm;
+}
+
+ClusterVm *vm_claim(ClusterCore *core, const char *tenant, const char *id, VmSpec *spec,
+                    ClusterHost *host, char *why, GError **error)
+{
+    return enter(core, tenant, id, spec, host, why, true, error);
+}
+
 ClusterVm *vm_place(ClusterCore *core, const char *tenant, const char *id, VmSpec *spec,
                     ClusterHost *only, GError **error)
 {
@@ -72,26 +100,14 @@ ClusterVm *vm_place(ClusterCore *core, const char *tenant, const char *id, VmSpe
     if (host == NULL) {
         return NULL;
     }
-    ClusterVm *vm =
-        model_add_vm(core, id != NULL ? g_strdup(id) : model_new_id(core), tenant, spec);
-    vm->placement = make_placement(core, vm, host, why, error);
-    if (vm->placement == NULL) {
-        vm->spec = NULL;
-        model_remove_vm(core, vm);
-        return NULL;
-    }
-    model_link_vm(core, vm);
-    name_take(core, "vm", tenant, spec->name, vm->id, vm);
-    save_vm_spec(core, vm);
-    save_vm_placement(core, vm);
-    agent_mark_vm(core, vm);
-    return vm;
+    return enter(core, tenant, id, spec, host, why, false, error);
 }
 
 void model_link_vm(ClusterCore *core, ClusterVm *vm)
 {
     vm->host = vm->placement != NULL ? g_tree_lookup(core->hosts, vm->placement->host) : NULL;
     if (vm->host != NULL) {
+        preempt_link_vm(core, vm);
         g_tree_insert(vm->host->vms, vm->id, vm);
         network_link_vm(core, vm);
         reservations_vm_comes(core, vm);
@@ -128,6 +144,7 @@ void model_unlink_vm(ClusterCore *core, ClusterVm *vm)
     uncount(core, vm);
     tenant_uncount_vm(core, vm);
     if (vm->host != NULL) {
+        preempt_unlink_vm(core, vm);
         rules_vm_leaves(core, vm);
         fleet_unbook(core, vm);
         reservations_vm_goes(core, vm);
@@ -323,6 +340,7 @@ void vm_take_status(ClusterCore *core, ClusterVm *vm, const VmStatus *status)
     save_vm_status(core, vm);
     tell_changes(core, vm, before);
     fleet_book(core, vm);
+    preempt_confirm(core, vm);
     vm_recount(core, vm);
     if (is_settled(vm)) {
         finish_settled_operations(core, vm);
@@ -344,7 +362,7 @@ json_t *vm_assignment(ClusterCore *core, const ClusterVm *vm)
     a->resources = resources_copy(vm->spec->resources);
     a->vcpus = vm->spec->vcpus;
     a->power_generation = vm->spec->power_generation;
-    a->power = vm->spec->power;
+    a->power = vm->spec->preempted ? POWER_WANTED_OFF : vm->spec->power;
     a->restart = vm->spec->restart;
     for (guint i = 0; i < vm->placement->nics->len; i++) {
         g_ptr_array_add(a->nics, nic_copy(vm->placement->nics->pdata[i]));

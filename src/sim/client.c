@@ -194,6 +194,12 @@ static json_t *new_body(SimClient *client, const char *name)
     if (pick(client, 3) > 0) {
         json_object_set_new(body, "networks", json_pack("[s]", pick_of(client, networks)));
     }
+    if (pick(client, 3) == 0) {
+        json_object_set_new(body, "priority", json_integer((json_int_t)pick(client, 5) * 250));
+    }
+    if (pick(client, 5) == 0) {
+        json_object_set_new(body, "queue", json_true());
+    }
     return body;
 }
 
@@ -264,7 +270,11 @@ static void create_app(SimClient *client)
     g_autofree char *name = g_strdup_printf("app%" G_GUINT64_FORMAT, ++client->named);
     json_t *body = new_body(client, name);
     json_object_set_new(body, "size", json_string(pick(client, 2) == 0 ? "small" : "medium"));
-    json_object_set_new(body, "count", json_integer((json_int_t)pick(client, 5)));
+    uint64_t count = pick(client, 5);
+    json_object_set_new(body, "count", json_integer((json_int_t)count));
+    if (count > 0 && pick(client, 4) == 0) {
+        json_object_set_new(body, "partial", json_integer((json_int_t)pick(client, count) + 1));
+    }
     give_end(client, body);
     g_autofree char *path = with_wait(client, "/v1/apps");
     ask(client, CREATE_APP, name, "POST", path, body);
@@ -452,7 +462,9 @@ static void check_owed(SimClient *client, GHashTable *owed, const char *kind)
     g_hash_table_iter_init(&iter, owed);
     while (g_hash_table_iter_next(&iter, &id, &name)) {
         g_autofree char *key = g_strdup_printf("%s/default/%s/spec", kind, (char *)id);
-        if (sim_disk_get(sim_manager_disk(client->sim->manager), key) == NULL) {
+        g_autofree char *waits = g_strdup_printf("queue/default/%s", (char *)id);
+        const SimDisk *disk = sim_manager_disk(client->sim->manager);
+        if (sim_disk_get(disk, key) == NULL && sim_disk_get(disk, waits) == NULL) {
             sim_broken(client->sim->world, "%s %s was acknowledged and is lost", kind,
                        (char *)name);
         }

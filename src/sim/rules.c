@@ -68,11 +68,16 @@ static SimAgent *host_by_id(const Sim *sim, const char *id)
     return NULL;
 }
 
+static PowerWanted wanted_power(const VmSpec *spec)
+{
+    return spec->preempted ? POWER_WANTED_OFF : spec->power;
+}
+
 static void check_assignment(SimWorld *world, const char *id, const Stored *vm,
                              const Assignment *has)
 {
     if (has == NULL || has->generation != vm->spec->generation ||
-        has->epoch != vm->placement->epoch || has->power != vm->spec->power ||
+        has->epoch != vm->placement->epoch || has->power != wanted_power(vm->spec) ||
         !resources_equal(has->resources, vm->spec->resources)) {
         sim_broken(world, "VM %s: its host was not told generation %" G_GINT64_FORMAT, id,
                    vm->spec->generation);
@@ -101,7 +106,7 @@ static void check_process(SimWorld *world, const char *id, const Stored *vm,
     const SimPrepared *prepared = g_tree_lookup(machine->prepared, id);
     const KeptVm *kept = g_tree_lookup(machine->kept, id);
     bool ended = kept != NULL && kept->record != NULL && kept->record->ended;
-    bool should_run = vm->spec->power == POWER_WANTED_ON && !ended;
+    bool should_run = wanted_power(vm->spec) == POWER_WANTED_ON && !ended;
     bool runs = qemu != NULL && qemu->exit == NULL && qemu->guest == SIM_GUEST_RUNNING;
     if (should_run != runs) {
         sim_broken(world, "VM %s should %srun on %s and does%s", id, should_run ? "" : "not ",
@@ -186,6 +191,14 @@ static void check_drain(const Rest *rest, const Operation *operation)
     }
 }
 
+/* Of a request that waits for room. */
+static bool is_queued(const Sim *sim, const Operation *operation)
+{
+    g_autofree char *key =
+        g_strconcat("queue/", operation->tenant, "/", operation->subject->id, NULL);
+    return sim_disk_get(sim_manager_disk(sim->manager), key) != NULL;
+}
+
 static void check_operation(const char *key, GBytes *value, void *data)
 {
     const Rest *rest = data;
@@ -195,6 +208,9 @@ static void check_operation(const char *key, GBytes *value, void *data)
     if (operation != NULL && operation->state == OPERATION_STATE_RUNNING &&
         strcmp(operation->kind, "host.drain") == 0) {
         check_drain(rest, operation);
+    } else if (operation != NULL && operation->state == OPERATION_STATE_RUNNING &&
+               operation->subject != NULL && is_queued(rest->sim, operation)) {
+        return;
     } else if (operation == NULL || operation->state == OPERATION_STATE_RUNNING) {
         sim_broken(rest->sim->world, "operation %s (%s of %s) never ends", key,
                    operation != NULL ? operation->kind : "unreadable",

@@ -64,6 +64,9 @@ def test_queue(manager):
     run(manager, 3, "queue", "remove", "late", "--tenant", "teal")
     run(manager, 2, *vm, "--queue-for", "soon")
     run(manager, 2, *vm, "--priority", "1001")
+    app = ("app", "create", "part", "--size", "odd", "--image", "demo", "--count", "2", "--no-preempt", "--no-wait")
+    run(manager, 2, *app, "--partial", "3")
+    run(manager, 5, *app, "--partial", "1")
     run(manager, 0, "size", "delete", "odd")
     run(manager, 0, "tenant", "delete", "teal")
 

@@ -206,6 +206,7 @@ def test_queue(manager, catalog, tmp_path):
     refused(manager.post("/v1/apps", app), "exists", "name", "crowd")
     refused(manager.post("/v1/vms", vm | {"name": "x", "priority": 1001}), "invalid", "priority", "1001")
     refused(manager.post("/v1/vms", vm | {"name": "x", "queue-seconds": 0}), "invalid", "queue-seconds", "0")
+    refused(manager.post("/v1/apps", app | {"name": "part", "partial": 3}), "invalid", "partial", "3")
     refused(manager.get("/v1/queue/nobody"), "not-found", "entry", "nobody")
     for name in ("patient", "crowd"):
         assert manager.delete("/v1/queue/" + name).json == {}

@@ -81,7 +81,7 @@ static void test_it_survives_the_managers_death(void)
     World *w = world_of_four();
     fill(w, 4);
     g_autofree char *operation =
-        text_of(create(w, "late", "m1", ",\"queue\":true,\"priority\":700"), "id");
+        text_of(create(w, "late", "m1", ",\"queue\":true,\"priority\":400"), "id");
     ask(w, API_OP_CREATE_APP, NULL,
         "{\"name\":\"gang\",\"size\":\"m1\",\"image\":\"demo\",\"count\":3,\"queue\":true}");
     cluster_core_free(w->core);
@@ -123,12 +123,12 @@ static void test_priority_first_then_the_smaller_dominant_share_then_age(void)
     as(w, "red");
     fill(w, 1);
     as(w, "blue");
-    create(w, "b-old", "m1", ",\"queue\":true");
+    create(w, "b-old", "m1", ",\"queue\":true,\"priority\":300");
     as(w, "red");
-    create(w, "r-young", "m1", ",\"queue\":true");
-    create(w, "r-younger", "m1", ",\"queue\":true");
+    create(w, "r-young", "m1", ",\"queue\":true,\"priority\":300");
+    create(w, "r-younger", "m1", ",\"queue\":true,\"priority\":300");
     as(w, "default");
-    create(w, "urgent", "m1", ",\"queue\":true,\"priority\":900");
+    create(w, "urgent", "m1", ",\"queue\":true,\"priority\":500");
     static const char *const order[] = {"urgent", "r-young", "r-younger", "b-old"};
     const char *at = ask(w, API_OP_LIST_QUEUE, NULL, NULL);
     for (size_t i = 0; i < G_N_ELEMENTS(order); i++) {
