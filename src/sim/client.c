@@ -217,6 +217,10 @@ static void give_end(SimClient *client, json_t *body)
         json_object_set_new(body, "grace-seconds", json_integer((json_int_t)pick(client, 600)));
         json_object_set_new(body, "at-end", json_string(pick_of(client, at_ends)));
     }
+    if (json_object_get(body, "duration-seconds") != NULL ||
+        json_object_get(body, "reservation") != NULL) {
+        json_object_del(body, "queue"); /* its time may be over while it waits, and it is refused */
+    }
 }
 
 static void reserve(SimClient *client)
