@@ -8,6 +8,8 @@
 #define GA_RETRY_MS 500
 #define GA_RETRY_MAX_MS 10000
 
+static void ga_lost(AgentVm *vm);
+
 static void tell_guest(AgentVm *vm, HostGuestEvent guest)
 {
     HostEvent event = {.kind = HOST_EVENT_GUEST, .vm = vm->id};
@@ -23,7 +25,7 @@ static void on_event(Qmp *qmp, const char *name, json_t *data, gint64 at_us, gpo
     } else if (strcmp(name, "GUEST_PANICKED") == 0) {
         tell_guest(vm, HOST_GUEST_PANIC);
     } else if (strcmp(name, "RESET") == 0) {
-        vm->ga_up = false;
+        ga_lost(vm);
         tell_guest(vm, HOST_GUEST_RESET);
     } else if (strcmp(name, "STOP") == 0) {
         tell_guest(vm, HOST_GUEST_STOPPED);
@@ -51,11 +53,21 @@ static void ga_again(AgentVm *vm)
     vm->ga_retry = g_timeout_add(wait, ga_try, vm);
 }
 
+/* It has gone with its guest or its connection, and is asked for anew as long as QEMU lives. */
+static void ga_lost(AgentVm *vm)
+{
+    vm->ga_up = false;
+    vm->ga_attempts = 0;
+    if (vm->qmp != NULL && vm->ga_retry == 0) {
+        ga_again(vm);
+    }
+}
+
 static void on_ga_closed(Ga *ga, const GError *why, gpointer data)
 {
     AgentVm *vm = data;
     g_clear_pointer(&vm->ga, ga_free);
-    vm->ga_up = false;
+    ga_lost(vm);
 }
 
 static void on_pong(const GError *error, gpointer data)
@@ -65,11 +77,25 @@ static void on_pong(const GError *error, gpointer data)
         return;
     }
     if (error != NULL) {
-        ga_again(vm);
+        if (vm->ga_retry == 0) {
+            ga_again(vm);
+        }
         return;
     }
+    g_clear_handle_id(&vm->ga_retry, g_source_remove);
     vm->ga_up = true;
     tell_guest(vm, HOST_GUEST_AGENT_UP);
+}
+
+static bool ga_dial(AgentVm *vm)
+{
+    g_autofree char *path = g_build_filename(vm->directory, "agent.sock", NULL);
+    g_autoptr(GError) error = NULL;
+    vm->ga = ga_connect(path, on_ga_closed, vm, &error);
+    if (vm->ga == NULL && vm->ga_attempts == 0) {
+        agent_log(vm->id, "no socket of the guest's agent: %s", error->message);
+    }
+    return vm->ga != NULL;
 }
 
 /* Asks until the guest's agent answers; most guests have it up a few seconds after their start. */
@@ -77,22 +103,18 @@ static gboolean ga_try(gpointer data)
 {
     AgentVm *vm = data;
     vm->ga_retry = 0;
-    if (vm->ga != NULL) {
+    if (vm->ga != NULL || ga_dial(vm)) {
         ga_ping(vm->ga, GA_PING_TIMEOUT_MS, on_pong, vm);
+    } else if (vm->qmp != NULL) {
+        ga_again(vm);
     }
     return G_SOURCE_REMOVE;
 }
 
 static void ga_begin(AgentVm *vm)
 {
-    g_autofree char *path = g_build_filename(vm->directory, "agent.sock", NULL);
-    g_autoptr(GError) error = NULL;
     g_clear_pointer(&vm->ga, ga_free);
-    vm->ga = ga_connect(path, on_ga_closed, vm, &error);
-    if (vm->ga == NULL) {
-        agent_log(vm->id, "no socket of the guest's agent: %s", error->message);
-        return;
-    }
+    g_clear_handle_id(&vm->ga_retry, g_source_remove);
     vm->ga_attempts = 0;
     ga_try(vm);
 }

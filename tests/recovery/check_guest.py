@@ -1,0 +1,71 @@
+#!/usr/bin/env python3
+"""A guest that restarts by itself: its agent is found again, and its VM is the same.
+
+    check_guest.py BUILD-DIR
+
+Needs root: it runs `berth dev` with one host. Exit status 0: nothing was wrong.
+"""
+
+import argparse
+import base64
+import os
+import sys
+import tempfile
+
+from check_launch import Lab, runs, vm_of, wait_for
+from check_recovery import Api, Wrong, berth, left_over, set_up
+
+BOOT_S = 120
+
+
+def boot_id(api, name):
+    """Of the guest's kernel; None while its agent does not answer."""
+    argv = ["cat", "/proc/sys/kernel/random/boot_id"]
+    status, answer = api.call("POST", f"/v1/vms/{name}/exec", {"argv": argv})
+    return base64.b64decode(answer["out"]) if status == 200 else None
+
+
+def restarted_guest_is_found_again(api):
+    status, answer = api.call(
+        "POST", "/v1/vms", {"name": "again", "size": "whole", "image": "demo", "networks": ["blue"]}
+    )
+    if status not in (200, 201, 202):
+        raise Wrong(f"create: {status} {answer}")
+    wait_for("the VM runs", lambda: runs(api, "again"))
+    before = wait_for("the guest's agent answers", lambda: boot_id(api, "again"), BOOT_S)
+    api.call("POST", "/v1/vms/again/exec", {"argv": ["sh", "-c", "(sleep 1; reboot -f) >/dev/null 2>&1 &"]})
+    wait_for("the guest's agent answers after a restart",
+             lambda: boot_id(api, "again") not in (None, before), BOOT_S)
+    status = vm_of(api, "again")["status"]
+    if status.get("power") != "running" or status.get("restarts", 0) != 0:
+        raise Wrong(f"a guest's own restart is not one of the VM: {status}")
+    print("a guest that restarts: its agent is found again", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("build")
+    build = parser.parse_args().build
+    os.environ.pop("BERTH_CONTEXT", None)
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        lab = Lab(build, folder)
+        wrong = None
+        try:
+            set_up(build, f"{folder}/guest")
+            berth(build, "size", "create", "whole", "--cpu", "1", "--memory", "128MiB", "--net-bw", "20Mbit")
+            restarted_guest_is_found_again(Api())
+            berth(build, "vm", "delete", "again")
+        except Wrong as problem:
+            wrong = str(problem)
+        finally:
+            lab.end()
+    if wrong is None and left_over():
+        wrong = f"left over: {left_over()}"
+    if wrong is not None:
+        print(f"WRONG: {wrong}")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
