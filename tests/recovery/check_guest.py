@@ -21,7 +21,8 @@ BOOT_S = 120
 def boot_id(api, name):
     """Of the guest's kernel; None while its agent does not answer."""
     argv = ["cat", "/proc/sys/kernel/random/boot_id"]
-    status, answer = api.call("POST", f"/v1/vms/{name}/exec", {"argv": argv})
+    # A guest that goes down does not answer at all: not for long.
+    status, answer = api.call("POST", f"/v1/vms/{name}/exec", {"argv": argv, "timeout-ms": 2000})
     return base64.b64decode(answer["out"]) if status == 200 else None
 
 
