@@ -211,16 +211,17 @@ static bool look_ahead(ClusterCore *core, const ClusterApp *app, bool explain, O
     return false;
 }
 
-static ClusterVm *make_vm(ClusterCore *core, const ClusterApp *app, VmSpec *spec, guint number,
-                          GError **error)
+/* `steps` as in Outlook. */
+static ClusterVm *make_vm(ClusterCore *core, const ClusterApp *app, const GPtrArray *steps,
+                          VmSpec *spec, guint number, GError **error)
 {
-    return app->steps != NULL && number < app->steps->len
-               ? preempt_place(core, app->tenant, NULL, spec, app->steps->pdata[number], error)
+    return steps != NULL && number < steps->len
+               ? preempt_place(core, app->tenant, NULL, spec, steps->pdata[number], error)
                : vm_place(core, app->tenant, NULL, spec, NULL, error);
 }
 
 /* Makes the VMs that the app should have and has not; stops at the first that finds no place. */
-static bool fill(ClusterCore *core, ClusterApp *app, GError **error)
+static bool fill(ClusterCore *core, ClusterApp *app, const GPtrArray *steps, GError **error)
 {
     guint made = 0;
     for (int64_t i = 1; i <= app->spec->count; i++) {
@@ -229,7 +230,7 @@ static bool fill(ClusterCore *core, ClusterApp *app, GError **error)
             continue;
         }
         g_autoptr(VmSpec) spec = spec_of_app_vm(core, app, i, error);
-        ClusterVm *vm = spec != NULL ? make_vm(core, app, spec, made++, error) : NULL;
+        ClusterVm *vm = spec != NULL ? make_vm(core, app, steps, spec, made++, error) : NULL;
         if (vm == NULL) {
             return false;
         }
@@ -279,11 +280,11 @@ static void set_short(ClusterCore *core, ClusterApp *app, bool is_short)
     app->is_short = is_short;
 }
 
-void app_resume(ClusterCore *core, ClusterApp *app)
+static void resume(ClusterCore *core, ClusterApp *app, const GPtrArray *steps)
 {
     g_autoptr(GError) error = NULL;
     bool was_short = app->is_short;
-    set_short(core, app, !app->spec->removing && !fill(core, app, &error));
+    set_short(core, app, !app->spec->removing && !fill(core, app, steps, &error));
     if (app->is_short) {
         Subject subject = subject_of_app(app);
         if (!was_short) {
@@ -295,6 +296,11 @@ void app_resume(ClusterCore *core, ClusterApp *app)
             operation_finish(core, app->operations->pdata[0], g_error_copy(error), "not all fit");
         }
     }
+}
+
+void app_resume(ClusterCore *core, ClusterApp *app)
+{
+    resume(core, app, NULL);
 }
 
 void app_vm_removed(ClusterCore *core, ClusterApp *app)
@@ -341,9 +347,7 @@ static void keep_outlook(ClusterOperation *operation, Outlook *outlook)
 /* As it was looked ahead. */
 static void make_vms(ClusterCore *core, ClusterApp *app, const Outlook *outlook)
 {
-    app->steps = outlook->steps;
-    app_resume(core, app);
-    app->steps = NULL;
+    resume(core, app, outlook->steps);
     app_vm_changed(core, app);
 }
 

@@ -123,8 +123,6 @@ struct ClusterApp {
     GTree *vms; /* id → ClusterVm */
     int64_t settled, running;
     bool is_short; /* lacks VMs that found no place */
-    GPtrArray
-        *steps; /* of PreemptStep: whose places the VMs take that are being made; NULL: nobody's */
     GPtrArray *operations;
 };
 
