@@ -17,8 +17,6 @@ __extension__ typedef __int128 Wide;
 #define WHOLE ((Wide)HOUR_MS * PARTS)
 #define BALANCE_MAX (INT64_MAX / 4)
 
-enum { FIXED = 5 };
-
 static int64_t add_within(int64_t balance, Wide amount)
 {
     return (int64_t)CLAMP(balance + amount, (Wide)-BALANCE_MAX, (Wide)BALANCE_MAX);
@@ -28,14 +26,14 @@ static int64_t add_within(int64_t balance, Wide amount)
 static Wide cost_of_ms(const ClusterCore *core, const Vector *usage)
 {
     const Rates *rates = core->rates;
-    const int64_t fixed[FIXED] = {rates->cpu, rates->memory, rates->disk, rates->disk_bw,
-                                  rates->net_bw};
-    static const int64_t parts[FIXED] = {PARTS / 1000, PARTS / 1024, PARTS, PARTS, PARTS};
+    const int64_t fixed[N_FIXED] = {rates->cpu, rates->memory, rates->disk, rates->disk_bw,
+                                    rates->net_bw};
+    static const int64_t parts[N_FIXED] = {PARTS / 1000, PARTS / 1024, PARTS, PARTS, PARTS};
     Wide cost = 0;
-    for (int d = 0; d < FIXED; d++) {
+    for (int d = 0; d < N_FIXED; d++) {
         cost += (Wide)fixed[d] * parts[d] * usage->amount[d];
     }
-    for (guint d = FIXED; d < core->dimensions->len; d++) {
+    for (guint d = N_FIXED; d < core->dimensions->len; d++) {
         int64_t rate = 0;
         if (usage->amount[d] != 0 &&
             int_map_get(rates->accelerators, core->dimensions->pdata[d], &rate)) {

@@ -13,9 +13,8 @@
 static bool is_left(const ClusterVm *vm)
 {
     const VmStatus *status = vm->status;
-    bool down = status != NULL &&
-                (status->power == POWER_IS_OFF || status->power == POWER_IS_CRASHED) &&
-                status->transition != TRANSITION_STARTING;
+    bool down =
+        status != NULL && status_is_off(status) && status->transition != TRANSITION_STARTING;
     bool told_on = vm->spec->power == POWER_WANTED_ON && status != NULL &&
                    status->generation < vm->spec->generation;
     return !down || told_on;

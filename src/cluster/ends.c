@@ -15,8 +15,6 @@
 
 #define DEFAULT_GRACE_S 300
 
-enum { DIM_DISK = 2 };
-
 int64_t ends_release_ms(const VmSpec *spec)
 {
     return spec->ends_ms + spec->grace_seconds * 1000;

@@ -11,8 +11,6 @@
 /* Booked for a QEMU when no host has measured one yet; MiB. */
 #define OVERHEAD_UNTIL_MEASURED 128
 
-enum { DIM_CPU, DIM_MEMORY, DIM_DISK, DIM_DISK_BW, DIM_NET_BW, N_FIXED };
-
 static const char *const fixed_names[N_FIXED] = {"cpu", "memory", "disk", "disk-bw", "net-bw"};
 static const char *const fixed_units[N_FIXED] = {"millicores", "MiB", "GiB", "MB/s", "Mbit/s"};
 
@@ -136,10 +134,8 @@ static uint64_t host_order(const char *id)
 
 static uint32_t free_handle(ClusterCore *core)
 {
-    if (core->free_handles->len > 0) {
-        guint last = core->free_handles->len - 1;
-        uint32_t handle = g_array_index(core->free_handles, uint32_t, last);
-        g_array_set_size(core->free_handles, last);
+    uint32_t handle;
+    if (model_reuse_number(core->free_handles, &handle)) {
         return handle;
     }
     g_ptr_array_add(core->by_handle, NULL);
@@ -227,7 +223,7 @@ static bool is_done(const ClusterVm *vm)
     return s != NULL && vm->placement != NULL && s->epoch == vm->placement->epoch &&
            s->generation >= vm->spec->generation &&
            (s->transition == TRANSITION_NONE || s->transition == TRANSITION_UNSET) &&
-           (s->applied != NULL || s->power == POWER_IS_OFF || s->power == POWER_IS_CRASHED);
+           (s->applied != NULL || status_is_off(s));
 }
 
 /* Stopped at its end, and off: only its disk is left, whatever is changed of it later, until it is to
@@ -236,8 +232,7 @@ static bool is_parked(ClusterVm *vm)
 {
     const VmStatus *s = vm->status;
     bool off = s != NULL && vm->placement != NULL && s->epoch == vm->placement->epoch &&
-               s->generation >= vm->spec->parked_generation &&
-               (s->power == POWER_IS_OFF || s->power == POWER_IS_CRASHED);
+               s->generation >= vm->spec->parked_generation && status_is_off(s);
     vm->released = vm->spec->parked && (vm->released || off);
     return vm->released;
 }
@@ -273,19 +268,11 @@ static Vector vm_needs(ClusterCore *core, const ClusterVm *vm, const Resources *
     return needs;
 }
 
-/* A preempted VM keeps its disk. */
-static Vector kept_when_released(ClusterCore *core, const ClusterVm *vm)
-{
-    Vector kept = {0};
-    kept.amount[DIM_DISK] = known_vector(core, vm->spec->resources).amount[DIM_DISK];
-    return kept;
-}
-
-/* What is to be booked for a VM, were there room for all. */
+/* What is to be booked for a VM, were there room for all; a preempted one keeps its disk. */
 static Vector vm_wants(ClusterCore *core, const ClusterVm *vm)
 {
-    return vm->placement->released ? kept_when_released(core, vm)
-                                   : vm_needs(core, vm, vm->spec->resources);
+    Vector wanted = known_vector(core, vm->spec->resources);
+    return vm->placement->released ? disk_of(&wanted) : vm_needs(core, vm, vm->spec->resources);
 }
 
 /* As much of it as the host has free beside what the VM has. */
@@ -374,8 +361,7 @@ Vector fleet_gain(ClusterCore *core, const ClusterVm *vm)
 
 bool fleet_is_off(const ClusterVm *vm)
 {
-    return is_done(vm) &&
-           (vm->status->power == POWER_IS_OFF || vm->status->power == POWER_IS_CRASHED);
+    return is_done(vm) && status_is_off(vm->status);
 }
 
 bool fleet_has_all(const ClusterCore *core, const ClusterVm *vm)
@@ -490,12 +476,10 @@ static void allow(ClusterCore *core, const VmSpec *spec, const ClusterHost *only
     request->request.allowed_words = core->by_handle->len / 64 + 1;
     request->allowed = g_new0(uint64_t, request->request.allowed_words);
     request->request.allowed = request->allowed;
-    for (guint i = 0; i < core->by_handle->len; i++) {
-        const ClusterHost *host = core->by_handle->pdata[i];
-        if (host != NULL && (only == NULL || only == host) &&
-            (spec->reservation == NULL || reservations_has_slot(core, spec, host))) {
-            request->allowed[i / 64] |= UINT64_C(1) << i % 64;
-        }
+    if (only == NULL) {
+        reservations_allow(core, spec, request->allowed);
+    } else if (spec->reservation == NULL || reservations_has_slot(core, spec, only)) {
+        request->allowed[only->place / 64] |= UINT64_C(1) << only->place % 64;
     }
 }
 

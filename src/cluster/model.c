@@ -230,6 +230,16 @@ char *model_new_id(ClusterCore *core)
     return id;
 }
 
+bool model_reuse_number(GArray *unused, uint32_t *ret_number)
+{
+    if (unused->len == 0) {
+        return false;
+    }
+    *ret_number = g_array_index(unused, uint32_t, unused->len - 1);
+    g_array_set_size(unused, unused->len - 1);
+    return true;
+}
+
 static char *name_key(const char *kind, const char *tenant, const char *name)
 {
     return g_strconcat(kind, "/", tenant, "/", name, NULL);

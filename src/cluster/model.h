@@ -18,8 +18,11 @@
 #define DEFAULT_TENANT "default"
 #define MAX_DIMENSIONS 16
 
-/* One amount for each dimension of the fleet: cpu, memory, disk, disk-bw, net-bw, then accelerators
- * in the order in which the cluster has first seen their names. */
+/* Those that every fleet has; accelerators follow. */
+enum { DIM_CPU, DIM_MEMORY, DIM_DISK, DIM_DISK_BW, DIM_NET_BW, N_FIXED };
+
+/* One amount for each dimension of the fleet; accelerators in the order in which the cluster has first
+ * seen their names. */
 typedef struct {
     int64_t amount[MAX_DIMENSIONS];
 } Vector;
@@ -314,6 +317,15 @@ void model_link_vm(ClusterCore *core, ClusterVm *vm);
 void model_unlink_vm(ClusterCore *core, ClusterVm *vm);
 
 char *model_new_id(ClusterCore *core);
+
+/* One of the numbers that are free again, out of `unused` (of uint32_t); false: there is none. */
+bool model_reuse_number(GArray *unused, uint32_t *ret_number);
+
+/* No QEMU runs for it. */
+static inline bool status_is_off(const VmStatus *status)
+{
+    return status->power == POWER_IS_OFF || status->power == POWER_IS_CRASHED;
+}
 
 void model_init(ClusterCore *core);
 void model_clear(ClusterCore *core);

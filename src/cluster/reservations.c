@@ -38,13 +38,8 @@ void reservation_forget(void *data)
 
 static uint32_t new_number(ClusterCore *core)
 {
-    GArray *unused = core->free_commitments;
-    if (unused->len == 0) {
-        return core->n_commitments++;
-    }
-    uint32_t number = g_array_index(unused, uint32_t, unused->len - 1);
-    g_array_set_size(unused, unused->len - 1);
-    return number;
+    uint32_t number;
+    return model_reuse_number(core->free_commitments, &number) ? number : core->n_commitments++;
 }
 
 static void free_number(ClusterCore *core, uint32_t number)
@@ -124,7 +119,7 @@ ClusterReservation *reservation_add(ClusterCore *core, Reservation *object)
     ClusterReservation *reservation = g_new0(ClusterReservation, 1);
     reservation->object = object;
     reservation->vector = fleet_amounts(core, object->resources);
-    reservation->vector.amount[1] += object->overhead;
+    reservation->vector.amount[DIM_MEMORY] += object->overhead;
     reservation->n_slots = object->slots->len;
     reservation->slots = g_new0(Slot, object->slots->len);
     g_tree_insert(core->reservations, object->id, reservation);
@@ -275,8 +270,8 @@ static void add_held(const ClusterReservation *reservation, Vector *held, int64_
         bool free_slot = reservation->slots[i].vm == NULL;
         *vms += free_slot;
         for (int d = 0; free_slot && d < MAX_DIMENSIONS; d++) {
-            held->amount[d] +=
-                reservation->vector.amount[d] - (d == 1 ? reservation->object->overhead : 0);
+            held->amount[d] += reservation->vector.amount[d] -
+                               (d == DIM_MEMORY ? reservation->object->overhead : 0);
         }
     }
 }
@@ -365,6 +360,17 @@ static Slot *free_slot(ClusterCore *core, const VmSpec *spec, const ClusterHost 
 bool reservations_has_slot(ClusterCore *core, const VmSpec *spec, const ClusterHost *host)
 {
     return free_slot(core, spec, host) != NULL;
+}
+
+void reservations_allow(ClusterCore *core, const VmSpec *spec, uint64_t *hosts)
+{
+    const ClusterReservation *reservation = reservation_of(core, spec);
+    for (guint i = 0; reservation != NULL && i < reservation->n_slots; i++) {
+        const Slot *slot = &reservation->slots[i];
+        if (is_free(slot)) {
+            hosts[slot->host->place / 64] |= UINT64_C(1) << slot->host->place % 64;
+        }
+    }
 }
 
 void reservations_hold_slot(ClusterCore *core, const VmSpec *spec, const ClusterHost *host)

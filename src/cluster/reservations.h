@@ -64,8 +64,10 @@ Vector reservations_held(ClusterCore *core, const char *tenant, int64_t from, in
  * reservation one free slot on each host is lent to it, or all. */
 void reservations_look(ClusterCore *core, const VmSpec *spec, bool all_slots);
 void reservations_look_away(ClusterCore *core, const VmSpec *spec);
-/* Is there a slot for it on this host? Holding one leaves it to nobody else until look_away. */
+/* Is there a slot for it on this host? All such hosts, as bits by handle, are added to `hosts`. Holding
+ * a slot leaves it to nobody else until look_away. */
 bool reservations_has_slot(ClusterCore *core, const VmSpec *spec, const ClusterHost *host);
+void reservations_allow(ClusterCore *core, const VmSpec *spec, uint64_t *hosts);
 void reservations_hold_slot(ClusterCore *core, const VmSpec *spec, const ClusterHost *host);
 
 /* The VM has come to its host (before it is booked), its booking has changed, or it goes (after it

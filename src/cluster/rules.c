@@ -238,11 +238,8 @@ static Named *use_group(ClusterCore *core, const char *tenant, const char *subje
     if (group == NULL) {
         group = g_new0(Named, 1);
         group->name = g_steal_pointer(&name);
-        group->number = g_hash_table_size(core->groups) + core->free_groups->len;
-        if (core->free_groups->len > 0) {
-            guint last = core->free_groups->len - 1;
-            group->number = g_array_index(core->free_groups, uint32_t, last);
-            g_array_set_size(core->free_groups, last);
+        if (!model_reuse_number(core->free_groups, &group->number)) {
+            group->number = g_hash_table_size(core->groups);
         }
         g_hash_table_insert(core->groups, group->name, group);
         regroup(core, tenant);

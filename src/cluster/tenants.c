@@ -11,11 +11,9 @@
 
 #define WITHOUT_APP "-"
 
-enum { FIXED = 5 };
-
-static const BerthQuantity quantities[FIXED] = {BERTH_QUANTITY_CPU, BERTH_QUANTITY_MEMORY,
-                                                BERTH_QUANTITY_DISK, BERTH_QUANTITY_DISK_BW,
-                                                BERTH_QUANTITY_NET_BW};
+static const BerthQuantity quantities[N_FIXED] = {BERTH_QUANTITY_CPU, BERTH_QUANTITY_MEMORY,
+                                                  BERTH_QUANTITY_DISK, BERTH_QUANTITY_DISK_BW,
+                                                  BERTH_QUANTITY_NET_BW};
 
 const char *tenant_for_new(ClusterCore *core, const ClusterRequest *request, const char *asked,
                            GError **error)
@@ -52,12 +50,12 @@ static bool limit_of(const ClusterCore *core, const Quota *quota, int dim, int64
     const struct {
         bool has;
         int64_t limit;
-    } fixed[FIXED] = {{quota->has_cpu, quota->cpu},
-                      {quota->has_memory, quota->memory},
-                      {quota->has_disk, quota->disk},
-                      {quota->has_disk_bw, quota->disk_bw},
-                      {quota->has_net_bw, quota->net_bw}};
-    if (dim >= FIXED) {
+    } fixed[N_FIXED] = {{quota->has_cpu, quota->cpu},
+                        {quota->has_memory, quota->memory},
+                        {quota->has_disk, quota->disk},
+                        {quota->has_disk_bw, quota->disk_bw},
+                        {quota->has_net_bw, quota->net_bw}};
+    if (dim >= N_FIXED) {
         return int_map_get(quota->accelerators, core->dimensions->pdata[dim], ret_limit);
     }
     if (fixed[dim].has) {
@@ -68,8 +66,8 @@ static bool limit_of(const ClusterCore *core, const Quota *quota, int dim, int64
 
 static char *amount_text(int dim, int64_t amount)
 {
-    return dim < FIXED ? berth_quantity_format(quantities[dim], amount)
-                       : g_strdup_printf("%" G_GINT64_FORMAT, amount);
+    return dim < N_FIXED ? berth_quantity_format(quantities[dim], amount)
+                         : g_strdup_printf("%" G_GINT64_FORMAT, amount);
 }
 
 /* "tenant 'blue' may use 16 cpu and uses 14: of the 4 asked for 2 are missing" */
@@ -258,12 +256,12 @@ void tenant_uncount_vm(ClusterCore *core, ClusterVm *vm)
 Resources *tenant_resources(const ClusterCore *core, const Vector *vector)
 {
     Resources *resources = resources_new();
-    resources->cpu = vector->amount[0];
-    resources->memory = vector->amount[1];
-    resources->disk = vector->amount[2];
-    resources->disk_bw = vector->amount[3];
-    resources->net_bw = vector->amount[4];
-    for (guint d = FIXED; d < core->dimensions->len; d++) {
+    resources->cpu = vector->amount[DIM_CPU];
+    resources->memory = vector->amount[DIM_MEMORY];
+    resources->disk = vector->amount[DIM_DISK];
+    resources->disk_bw = vector->amount[DIM_DISK_BW];
+    resources->net_bw = vector->amount[DIM_NET_BW];
+    for (guint d = N_FIXED; d < core->dimensions->len; d++) {
         if (vector->amount[d] != 0) {
             int_map_set(resources->accelerators, core->dimensions->pdata[d], vector->amount[d]);
         }
