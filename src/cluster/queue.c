@@ -501,8 +501,6 @@ void queue_serve(ClusterCore *core)
         core->room_made = false;
         core->fill_due_ms = core->now_ms + PAUSE_MS;
         serve_round(core);
-        core->room_made =
-            false; /* a round only takes; looking over a span shows room and hides it */
     }
 }
 

@@ -320,6 +320,7 @@ static bool is_first_free(const ClusterReservation *reservation, guint at)
 void reservations_look(ClusterCore *core, const VmSpec *spec, bool all_slots)
 {
     ClusterReservation *reservation = reservation_of(core, spec);
+    bool room_made = core->room_made; /* what is shown to a question is no room for others */
     for (guint i = 0; reservation != NULL && i < reservation->n_slots; i++) {
         if (is_free(&reservation->slots[i]) && (all_slots || is_first_free(reservation, i))) {
             cancel_slot(core, &reservation->slots[i]);
@@ -330,11 +331,13 @@ void reservations_look(ClusterCore *core, const VmSpec *spec, bool all_slots)
             core->calendar, core->now_ms, ends_release_ms(spec), ends_lasting(spec->at_end));
         g_assert(result == BERTH_PLACE_OK);
     }
+    core->room_made = room_made;
 }
 
 void reservations_look_away(ClusterCore *core, const VmSpec *spec)
 {
     ClusterReservation *reservation = reservation_of(core, spec);
+    bool room_made = core->room_made;
     if (ends_by_itself(core, spec)) {
         berth_calendar_close(core->calendar);
     }
@@ -344,6 +347,7 @@ void reservations_look_away(ClusterCore *core, const VmSpec *spec)
             commit_slot(core, reservation, &reservation->slots[i]);
         }
     }
+    core->room_made = room_made;
 }
 
 static Slot *free_slot(ClusterCore *core, const VmSpec *spec, const ClusterHost *host)
