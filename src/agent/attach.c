@@ -46,8 +46,12 @@ static void on_closed(Qmp *qmp, const GError *why, gpointer user_data)
 
 static gboolean ga_try(gpointer data);
 
+/* Unless it is to be asked again already. */
 static void ga_again(AgentVm *vm)
 {
+    if (vm->ga_retry != 0) {
+        return;
+    }
     guint wait = MIN(GA_RETRY_MS << MIN(vm->ga_attempts / 20, 5), GA_RETRY_MAX_MS);
     vm->ga_attempts++;
     vm->ga_retry = g_timeout_add(wait, ga_try, vm);
@@ -58,7 +62,7 @@ static void ga_lost(AgentVm *vm)
 {
     vm->ga_up = false;
     vm->ga_attempts = 0;
-    if (vm->qmp != NULL && vm->ga_retry == 0) {
+    if (vm->qmp != NULL) {
         ga_again(vm);
     }
 }
@@ -77,9 +81,7 @@ static void on_pong(const GError *error, gpointer data)
         return;
     }
     if (error != NULL) {
-        if (vm->ga_retry == 0) {
-            ga_again(vm);
-        }
+        ga_again(vm);
         return;
     }
     g_clear_handle_id(&vm->ga_retry, g_source_remove);

@@ -300,10 +300,23 @@ void inventory_shift(BerthPlace *place, uint32_t host, uint32_t slices, uint64_t
     inventory_host_changed(place, host);
 }
 
-/* Does what was found possible. */
+/* Takes so many slices of each chosen device, or gives them back: all or nothing. */
 static BerthPlaceResult book(BerthPlace *place, uint32_t host, uint32_t slices, uint64_t chosen,
                              bool gives)
 {
+    const BerthPlaceDevice *devices;
+    BerthPlaceResult result = begin_booking(place, host, slices, chosen, &devices);
+
+    if (result != BERTH_PLACE_OK) {
+        return result;
+    }
+    for (uint64_t left = chosen; left != 0; left &= left - 1) {
+        const BerthPlaceDevice *device = &devices[__builtin_ctzll(left)];
+        uint32_t room = gives ? device->capacity - device->free : device->free;
+        if (room < (slices == BERTH_PLACE_WHOLE ? device->capacity : slices)) {
+            return gives ? BERTH_PLACE_ERROR_OVERFILL : BERTH_PLACE_ERROR_OVERDRAW;
+        }
+    }
     if (!journal_reserve(place, JOURNAL_DEVICE_WORDS)) {
         return BERTH_PLACE_ERROR_NO_MEMORY;
     }
@@ -316,37 +329,12 @@ static BerthPlaceResult book(BerthPlace *place, uint32_t host, uint32_t slices, 
 BerthPlaceResult berth_place_take_devices(BerthPlace *place, uint32_t host, uint32_t slices,
                                           uint64_t chosen)
 {
-    const BerthPlaceDevice *devices;
-    BerthPlaceResult result = begin_booking(place, host, slices, chosen, &devices);
-
-    if (result != BERTH_PLACE_OK) {
-        return result;
-    }
-    for (uint64_t left = chosen; left != 0; left &= left - 1) {
-        const BerthPlaceDevice *device = &devices[__builtin_ctzll(left)];
-        if (device->free < (slices == BERTH_PLACE_WHOLE ? device->capacity : slices)) {
-            return BERTH_PLACE_ERROR_OVERDRAW;
-        }
-    }
     return book(place, host, slices, chosen, false);
 }
 
 BerthPlaceResult berth_place_give_devices(BerthPlace *place, uint32_t host, uint32_t slices,
                                           uint64_t chosen)
 {
-    const BerthPlaceDevice *devices;
-    BerthPlaceResult result = begin_booking(place, host, slices, chosen, &devices);
-
-    if (result != BERTH_PLACE_OK) {
-        return result;
-    }
-    for (uint64_t left = chosen; left != 0; left &= left - 1) {
-        const BerthPlaceDevice *device = &devices[__builtin_ctzll(left)];
-        if (device->capacity - device->free <
-            (slices == BERTH_PLACE_WHOLE ? device->capacity : slices)) {
-            return BERTH_PLACE_ERROR_OVERFILL;
-        }
-    }
     return book(place, host, slices, chosen, true);
 }
 
