@@ -6,19 +6,17 @@
  *
  *     apps of 100 VMs each, from 4 clients, and of 10, from 8
  *
- * (Creates of single VMs are in bench-api.c.) For each: VMs a second by the clock, and by the processor time of the manager alone, since the
- * clients share the machine with it; how long a request takes. Each request comes over a connection of
- * its own, whose handshake is in it. VMs have their power off.
+ * (Creates of single VMs are in bench-api.c.) For each: VMs a second by the clock, and by the processor
+ * time of the manager alone, since the clients share the machine with it; how long a request takes. Each
+ * request comes over a connection of its own, whose handshake is in it. VMs have their power off.
  *
  *     bench-manager BUILD-DIR [--hosts N] [--seconds S] [--policy NAME]
  */
 #include <glib/gstdio.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <unistd.h>
 
+#include "bench/programs.h"
 #include "bench/simulated-hosts.h"
 #include "cli/client.h"
 #include "cluster/keys.h"
@@ -29,11 +27,8 @@
 static int n_hosts = 5000, seconds = 5;
 static char *policy = NULL;
 
-typedef struct {
-    char *directory;
-    GSubprocess *manager;
-    Context *context;
-} Bench;
+static GSubprocess *manager;
+static Context *context;
 
 typedef struct {
     int number, vms;
@@ -41,28 +36,6 @@ typedef struct {
     GArray *us; /* of guint32: how long each request took */
     bool failed;
 } ClientJob;
-
-static void stop(Bench *bench)
-{
-    if (bench->manager != NULL) {
-        g_subprocess_send_signal(bench->manager, SIGTERM);
-        g_subprocess_wait(bench->manager, NULL, NULL);
-        g_clear_object(&bench->manager);
-    }
-    g_autofree char *command = g_strdup_printf("rm -rf %s", bench->directory);
-    if (system(command) != 0) {
-        fprintf(stderr, "bench-manager: something is left in %s\n", bench->directory);
-    }
-}
-
-static Bench bench;
-
-static G_GNUC_NORETURN void fail(const char *what, const GError *error)
-{
-    fprintf(stderr, "bench-manager: %s: %s\n", what, error != NULL ? error->message : "failed");
-    stop(&bench);
-    exit(1);
-}
 
 static void put(StoreTxn *txn, char *key, json_t *json)
 {
@@ -90,14 +63,14 @@ static void put_host(StoreTxn *txn, uint32_t number)
 
 static void write_hosts(void)
 {
-    g_autofree char *state = g_build_filename(bench.directory, "manager", NULL);
+    g_autofree char *state = g_build_filename(programs_directory(), "manager", NULL);
     g_autofree char *path = g_build_filename(state, "store.db", NULL);
     g_autoptr(GError) error = NULL;
 
     g_mkdir_with_parents(state, 0700);
     Store *store = store_sqlite_open(path, NULL, &error);
     if (store == NULL) {
-        fail("the store", error);
+        programs_fail("the store", error);
     }
     for (int host = 0; host < n_hosts;) {
         StoreTxn *txn = store_txn_new();
@@ -107,42 +80,31 @@ static void write_hosts(void)
         if (host < n_hosts) {
             store_commit(store, txn, NULL, NULL);
         } else if (!store_commit_sync(store, txn, NULL, &error)) {
-            fail("the store", error);
+            programs_fail("the store", error);
         }
     }
     store_free(store);
 }
 
-static void die_with_parent(gpointer data)
-{
-    prctl(PR_SET_PDEATHSIG, SIGTERM);
-}
-
 static void start(const char *build)
 {
-    g_autoptr(GError) error = NULL;
     g_autofree char *program = g_build_filename(build, "bench", "berth-manager-simulated", NULL);
-    g_autofree char *state = g_build_filename(bench.directory, "manager", NULL);
-    g_autofree char *context = g_build_filename(bench.directory, "context.yaml", NULL);
+    g_autofree char *state = g_build_filename(programs_directory(), "manager", NULL);
+    g_autofree char *path = g_build_filename(programs_directory(), "context.yaml", NULL);
     g_autofree char *hosts = g_strdup_printf("%d", n_hosts);
     const char *argv[] = {program, "--state",      state, "--listen",  "127.0.0.1", "--api-port",
-                          "0",     "--agent-port", "0",   "--context", context,     NULL};
-    g_autoptr(GSubprocessLauncher) launcher = g_subprocess_launcher_new(G_SUBPROCESS_FLAGS_NONE);
+                          "0",     "--agent-port", "0",   "--context", path,        NULL};
 
-    g_subprocess_launcher_set_child_setup(launcher, die_with_parent, NULL, NULL);
-    g_subprocess_launcher_setenv(launcher, SIMULATED_HOSTS_ENV, hosts, TRUE);
-    bench.manager = g_subprocess_launcher_spawnv(launcher, argv, &error);
-    if (bench.manager == NULL) {
-        fail(program, error);
-    }
-    for (int i = 0; i < 1200 && bench.context == NULL; i++) {
+    g_setenv(SIMULATED_HOSTS_ENV, hosts, TRUE);
+    manager = programs_spawn(argv);
+    for (int i = 0; i < 1200 && context == NULL; i++) {
         g_usleep(100000);
-        if (g_file_test(context, G_FILE_TEST_EXISTS)) {
-            bench.context = context_load(context, NULL);
+        if (g_file_test(path, G_FILE_TEST_EXISTS)) {
+            context = context_load(path, NULL);
         }
     }
-    if (bench.context == NULL) {
-        fail("the manager does not start", NULL);
+    if (context == NULL) {
+        programs_fail("the manager does not start", NULL);
     }
 }
 
@@ -153,7 +115,7 @@ static json_t *call(ApiClient *client, ApiOperation operation, const char *body)
     json_t *answer = api_call(client, &(ApiCall){.operation = operation, .body = json}, &error);
 
     if (answer == NULL) {
-        fail("a request", error);
+        programs_fail("a request", error);
     }
     json_decref(json);
     return answer;
@@ -187,23 +149,13 @@ static void make_objects(ApiClient *client)
     soup_message_set_request_body_from_bytes(message, "application/octet-stream", content);
     g_autoptr(GInputStream) stream = api_client_send(client, message, NULL, &error);
     if (stream == NULL) {
-        fail("the image", error);
+        programs_fail("the image", error);
     }
 }
 
-/* Seconds of the manager's processor time. */
 static double manager_seconds(void)
 {
-    g_autofree char *path =
-        g_strdup_printf("/proc/%s/stat", g_subprocess_get_identifier(bench.manager));
-    g_autofree char *text = NULL;
-    unsigned long user = 0, system_time = 0;
-
-    if (g_file_get_contents(path, &text, NULL, NULL)) {
-        sscanf(strrchr(text, ')') + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
-               &user, &system_time);
-    }
-    return (double)(user + system_time) / (double)sysconf(_SC_CLK_TCK);
+    return programs_processor_ms(programs_pid(manager)) / 1e3;
 }
 
 static char *request_body(const ClientJob *job, int i)
@@ -224,11 +176,11 @@ static char *request_body(const ClientJob *job, int i)
 static gpointer run_client(gpointer data)
 {
     ClientJob *job = data;
-    g_autoptr(GMainContext) context = g_main_context_new();
+    g_autoptr(GMainContext) sources = g_main_context_new();
     g_autoptr(GError) error = NULL;
 
-    g_main_context_push_thread_default(context);
-    ApiClient *client = api_client_new(bench.context, &error);
+    g_main_context_push_thread_default(sources);
+    ApiClient *client = api_client_new(context, &error);
     for (int i = 0; g_get_monotonic_time() < job->until; i++) {
         g_autofree char *body = request_body(job, i);
         json_t *json = json_loads(body, 0, NULL);
@@ -246,7 +198,7 @@ static gpointer run_client(gpointer data)
         g_array_append_val(job->us, us);
     }
     api_client_free(client);
-    g_main_context_pop_thread_default(context);
+    g_main_context_pop_thread_default(sources);
     return NULL;
 }
 
@@ -282,7 +234,7 @@ static void measure(int clients, int vms)
     double took = (double)(g_get_monotonic_time() - begun) / G_USEC_PER_SEC;
     spent = manager_seconds() - spent;
     if (is_wrong || us->len == 0) {
-        fail("a client", NULL);
+        programs_fail("a client", NULL);
     }
     g_array_sort(us, compare_u32);
     const guint32 *sorted = (const guint32 *)(void *)us->data;
@@ -308,13 +260,13 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: bench-manager BUILD-DIR [--hosts N] [--seconds S]\n");
         return 2;
     }
-    bench.directory = g_dir_make_tmp("berth-bench-XXXXXX", NULL);
+    programs_init("bench-manager");
     write_hosts();
     gint64 begun = g_get_monotonic_time();
     start(argv[1]);
-    ApiClient *client = api_client_new(bench.context, &error);
+    ApiClient *client = api_client_new(context, &error);
     if (client == NULL) {
-        fail("the context", error);
+        programs_fail("the context", error);
     }
     api_client_set_timeout(client, 0); /* a million hosts take their time to come */
     wait_for_hosts(client);
@@ -326,6 +278,5 @@ int main(int argc, char **argv)
     measure(4, 100);
     measure(8, 10);
     api_client_free(client);
-    stop(&bench);
     return 0;
 }

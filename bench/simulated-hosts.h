@@ -2,14 +2,12 @@
  * Hosts that exist in a store and in a process alone: what bench-manager writes for the manager to
  * find, and what simulated-agents.c then says of them.
  *
- * Ten shapes in racks of 40, as in bench-place.c.
+ * Their shapes and racks are those of sim/bench_fleet.h.
  */
 #pragma once
 
 #include "schema/objects.h"
 #include "schema/types.h"
-
-#define SIMULATED_RACK 40
 
 /* How many there are, for the manager's process. */
 #define SIMULATED_HOSTS_ENV "BERTH_SIMULATED_HOSTS"

@@ -115,12 +115,20 @@ uint32_t bench_fleet_find(BenchFleet *fleet, const int64_t *vector, uint32_t gro
                                                                                  : BERTH_PLACE_NONE;
 }
 
+void bench_host_capacity(uint32_t host, int64_t *ret_capacity)
+{
+    const int64_t *shape = shape_table[(host / BENCH_RACK * 2654435761U >> 16) % SHAPES];
+
+    memcpy(ret_capacity, shape, sizeof *shape_table);
+    ret_capacity[0] *= 1000;
+    ret_capacity[1] *= 1024;
+}
+
 static void add_hosts(BenchFleet *fleet)
 {
     for (uint32_t host = 0; host < fleet->n_hosts; host++) {
-        const int64_t *shape = shape_table[(host / BENCH_RACK * 2654435761U >> 16) % SHAPES];
-        int64_t capacity[BENCH_DIMS] = {shape[0] * 1000, shape[1] * 1024, shape[2], shape[3],
-                                        shape[4]};
+        int64_t capacity[BENCH_DIMS];
+        bench_host_capacity(host, capacity);
         g_assert(berth_place_add(fleet->place, host, host, capacity, NULL) == BERTH_PLACE_OK);
         fleet->cpu += (double)capacity[0];
     }

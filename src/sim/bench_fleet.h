@@ -39,6 +39,9 @@ typedef struct {
     uint64_t refused;
 } BenchFleet;
 
+/* Of a host by its number: millicores, MiB, GiB, MB/s, Mbit/s. */
+void bench_host_capacity(uint32_t host, int64_t *ret_capacity);
+
 /* Hosts, 70 % of whose CPU is then taken: by the policy, or at random when requests are
  * continuous. */
 void bench_fleet_init(BenchFleet *fleet, BerthPlacePolicy policy, bool is_continuous,
