@@ -19,19 +19,6 @@ static World *world_with_account(const char *on_empty, const char *credits)
     return w;
 }
 
-static const char *create(World *w, const char *name)
-{
-    g_autofree char *body =
-        g_strdup_printf("{\"name\":\"%s\",\"size\":\"m1\",\"image\":\"demo\"}", name);
-    return ask(w, API_OP_CREATE_VM, NULL, body);
-}
-
-static void pass(World *w, int64_t ms)
-{
-    w->now += ms - 1;
-    world_step(w, &(ClusterEvent){.kind = CLUSTER_EVENT_TICK});
-}
-
 static json_t *statement(World *w)
 {
     return json_loads(strchr(ask(w, API_OP_GET_STATEMENT, "blue", NULL), '{'), 0, NULL);
@@ -63,10 +50,10 @@ static int64_t rest_of_charges(World *w)
 static void test_an_hour_costs_what_the_rate_card_says(void)
 {
     World *w = world_with_account("warn", "{\"amount\":10000000,\"note\":\"gift\"}");
-    create(w, "a");
+    create_vm_of(w, "a", "m1", "");
     int64_t before = of_account(w, "balance");
     int64_t at = w->now;
-    pass(w, 2 * HOUR_MS);
+    world_wait(w, 2 * HOUR_MS);
     int64_t after = of_account(w, "balance");
     int64_t elapsed = w->now - at;
     g_assert_cmpint(before - after, >=, elapsed * 1000000 / HOUR_MS);
@@ -115,10 +102,10 @@ static void test_a_million_ticks_do_not_drift(void)
 static void test_a_start_from_the_store_loses_and_adds_nothing(void)
 {
     World *w = world_with_account("warn", "{\"amount\":1000000000}");
-    create(w, "a");
+    create_vm_of(w, "a", "m1", "");
     int64_t begin = w->now, charged = of_account(w, "charged");
     for (int i = 0; i < 50; i++) {
-        pass(w, 17 * 60000 + 1234); /* charged at the tick, or not yet */
+        world_wait(w, 17 * 60000 + 1234); /* charged at the tick, or not yet */
         w->now += 31000;
         cluster_core_free(w->core);
         world_boot(w);
@@ -138,12 +125,12 @@ static void test_a_start_from_the_store_loses_and_adds_nothing(void)
 static void test_the_statement_adds_up_by_hour_and_app(void)
 {
     World *w = world_with_account("warn", "{\"amount\":1000000000}");
-    create(w, "alone");
+    create_vm_of(w, "alone", "m1", "");
     ask(w, API_OP_CREATE_APP, NULL,
         "{\"name\":\"shop\",\"size\":\"m1\",\"image\":\"demo\",\"count\":3}");
-    pass(w, 5 * HOUR_MS);
+    world_wait(w, 5 * HOUR_MS);
     ask(w, API_OP_DELETE_APP, "shop", NULL);
-    pass(w, HOUR_MS);
+    world_wait(w, HOUR_MS);
     g_assert_cmpint(rest_of_charges(w), ==, 0);
     const char *text = ask(w, API_OP_GET_STATEMENT, "blue", NULL);
     g_assert_nonnull(strstr(text, "\"app\":\"shop\",\"amount\":3000000"));
@@ -154,11 +141,11 @@ static void test_the_statement_adds_up_by_hour_and_app(void)
 static void test_old_charges_are_dropped(void)
 {
     World *w = world_with_account("warn", "{\"amount\":1000000000}");
-    create(w, "a");
+    create_vm_of(w, "a", "m1", "");
     w->config.charges_kept = 10;
     cluster_core_free(w->core);
     world_boot(w);
-    pass(w, 100 * HOUR_MS);
+    world_wait(w, 100 * HOUR_MS);
     json_t *json = statement(w);
     g_assert_cmpuint(json_array_size(json_object_get(json, "charges")), ==, 10);
     json_decref(json);
@@ -177,16 +164,16 @@ static void test_old_charges_are_dropped(void)
 static void test_without_an_hours_credits_nothing_new_is_made(void)
 {
     World *w = world_with_account("warn", "{\"amount\":2500000}");
-    g_assert_true(g_str_has_prefix(create(w, "a"), "202"));
-    g_assert_true(g_str_has_prefix(create(w, "b"), "202"));
-    const char *reply = create(w, "c");
+    g_assert_true(g_str_has_prefix(create_vm_of(w, "a", "m1", ""), "202"));
+    g_assert_true(g_str_has_prefix(create_vm_of(w, "b", "m1", ""), "202"));
+    const char *reply = create_vm_of(w, "c", "m1", "");
     g_assert_true(g_str_has_prefix(reply, "409"));
     g_assert_nonnull(strstr(reply, "an hour of what it has and of this request, which costs 1, is "
                                    "3"));
     g_assert_nonnull(strstr(reply, "berth tenant credit blue"));
     w->principal.bound = false;
     ask(w, API_OP_UPDATE_TENANT, "blue", "{\"charged\":false}");
-    g_assert_true(g_str_has_prefix(create(w, "c"), "202"));
+    g_assert_true(g_str_has_prefix(create_vm_of(w, "c", "m1", ""), "202"));
     world_free(w);
 }
 
@@ -198,30 +185,30 @@ static bool is_running(World *w, const char *vm)
 static void test_what_runs_goes_on_when_credits_end(void)
 {
     World *w = world_with_account("warn", "{\"amount\":1500000}");
-    create(w, "a");
-    pass(w, 2 * HOUR_MS);
-    pass(w, 2 * HOUR_MS);
+    create_vm_of(w, "a", "m1", "");
+    world_wait(w, 2 * HOUR_MS);
+    world_wait(w, 2 * HOUR_MS);
     g_assert_true(is_running(w, "a"));
     g_assert_cmpint(of_account(w, "balance"), <, 0);
     const char *events = ask(w, API_OP_LIST_EVENTS, NULL, NULL);
     const char *first = strstr(events, "tenant.empty");
     g_assert_nonnull(first);
     g_assert_null(strstr(first + 1, "tenant.empty"));
-    g_assert_nonnull(strstr(create(w, "b"), "409 "));
+    g_assert_nonnull(strstr(create_vm_of(w, "b", "m1", ""), "409 "));
     world_free(w);
 }
 
 static void test_a_tenant_that_asks_for_it_is_stopped_after_the_grace(void)
 {
     World *w = world_with_account("stop", "{\"amount\":1500000}");
-    create(w, "a");
-    pass(w, 2 * HOUR_MS);
-    pass(w, 599000);
+    create_vm_of(w, "a", "m1", "");
+    world_wait(w, 2 * HOUR_MS);
+    world_wait(w, 599000);
     g_assert_true(is_running(w, "a"));
     cluster_core_free(w->core);
     world_boot(w);
     g_assert_cmpint(cluster_next_deadline(w->core), <=, w->now + 2000);
-    pass(w, 2000);
+    world_wait(w, 2000);
     g_assert_nonnull(strstr(ask(w, API_OP_GET_VM, "a", NULL), "\"power\":\"off\""));
     g_assert_nonnull(strstr(ask(w, API_OP_UPDATE_VM, "a", "{\"power\":\"on\"}"), "409 "));
     w->principal.bound = false;
@@ -233,18 +220,18 @@ static void test_a_tenant_that_asks_for_it_is_stopped_after_the_grace(void)
 static void test_a_new_rate_card_counts_from_now_on(void)
 {
     World *w = world_with_account("warn", "{\"amount\":1000000000}");
-    create(w, "a");
+    create_vm_of(w, "a", "m1", "");
     w->principal.bound = false;
-    pass(w, HOUR_MS);
+    world_wait(w, HOUR_MS);
     ask(w, API_OP_SET_RATES, NULL, "{}");
     int64_t charged = of_account(w, "charged");
-    pass(w, 10 * HOUR_MS);
+    world_wait(w, 10 * HOUR_MS);
     cluster_core_free(w->core);
     world_boot(w);
-    pass(w, 10 * HOUR_MS);
+    world_wait(w, 10 * HOUR_MS);
     g_assert_cmpint(of_account(w, "charged"), ==, charged);
     ask(w, API_OP_SET_RATES, NULL, "{\"memory\":4000000}");
-    pass(w, HOUR_MS);
+    world_wait(w, HOUR_MS);
     g_assert_cmpint(of_account(w, "charged") - charged, >=, 1000000);
     g_assert_cmpint(of_account(w, "charged") - charged, <=, 1000003);
     world_free(w);

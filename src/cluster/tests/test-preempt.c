@@ -3,39 +3,14 @@
 #include "base/error.h"
 #include "world.h"
 
-/* A host with 4 CPUs, VMs of one and of three. */
-static World *world_of_four(void)
-{
-    World *w = world_new();
-    g_free(add_host(w, "h1", 4000, 100000));
-    add_image_and_size(w);
-    ask(w, API_OP_CREATE_SIZE, NULL,
-        "{\"name\":\"m3\",\"resources\":{\"cpu\":3000,\"memory\":256}}");
-    ask(w, API_OP_CREATE_TENANT, NULL, "{\"name\":\"blue\",\"charged\":false}");
-    return w;
-}
-
-static const char *create(World *w, const char *name, const char *size, const char *more)
-{
-    g_autofree char *body =
-        g_strdup_printf("{\"name\":\"%s\",\"size\":\"%s\",\"image\":\"demo\"%s}", name, size, more);
-    return ask(w, API_OP_CREATE_VM, NULL, body);
-}
-
 static void created(World *w, const char *name, const char *size, const char *more)
 {
-    g_assert_true(g_str_has_prefix(create(w, name, size, more), "202"));
+    g_assert_true(g_str_has_prefix(create_vm_of(w, name, size, more), "202"));
 }
 
 static bool shows(World *w, const char *vm, const char *text)
 {
     return strstr(ask(w, API_OP_GET_VM, vm, NULL), text) != NULL;
-}
-
-static void wait_ms(World *w, int64_t ms)
-{
-    w->now += ms;
-    world_step(w, &(ClusterEvent){.kind = CLUSTER_EVENT_TICK});
 }
 
 /* What the host's ledger says of its CPU: "guaranteed". */
@@ -68,7 +43,7 @@ static void test_the_least_is_taken_and_starts_again(void)
     const char *reply = ask(w, API_OP_DELETE_QUEUE_ENTRY, "young", NULL);
     g_assert_true(g_str_has_prefix(reply, "409"));
     ask(w, API_OP_DELETE_VM, "low", NULL);
-    wait_ms(w, 1000);
+    world_wait(w, 1000);
     g_assert_false(shows(w, "young", "\"preempted\":true"));
     g_assert_true(shows(w, "young", "\"power\":\"running\""));
     g_assert_cmpint(booked_cpu(w), ==, 4000);
@@ -82,13 +57,14 @@ static void test_nobody_of_the_same_or_a_higher_priority_is_taken(void)
         g_autofree char *name = g_strdup_printf("vm-%d", i);
         created(w, name, "m1", i == 0 ? ",\"priority\":100,\"preemptible\":false" : "");
     }
-    g_assert_nonnull(strstr(create(w, "same", "m1", ""), "no host has room"));
+    g_assert_nonnull(strstr(create_vm_of(w, "same", "m1", ""), "no host has room"));
     g_assert_true(shows(w, "vm-0", "\"power\":\"running\""));
     created(w, "higher", "m1", ",\"priority\":501");
     g_assert_false(shows(w, "vm-0", "\"preempted\":true"));
     g_assert_true(shows(w, "vm-3", "\"preempted\":true"));
     w->principal = (ClusterPrincipal){.subject = "x", .tenant = "blue", .bound = true};
-    g_assert_true(g_str_has_prefix(create(w, "spared", "m1", ",\"preemptible\":false"), "403"));
+    g_assert_true(
+        g_str_has_prefix(create_vm_of(w, "spared", "m1", ",\"preemptible\":false"), "403"));
     world_free(w);
 }
 
@@ -97,25 +73,13 @@ static void test_a_dry_run_shows_whom_it_would_hit(void)
     World *w = world_of_four();
     created(w, "low", "m3", ",\"priority\":100");
     created(w, "vm", "m1", "");
-    const ApiRoute *route = &api_routes[API_OP_CREATE_VM];
-    CreateVmQuery *query = codec_new(route->query);
+    CreateVmQuery *query = codec_new(api_routes[API_OP_CREATE_VM].query);
     query->dry_run = true;
-    g_autoptr(VmCreate) body = vm_create_new();
-    body->name = g_strdup("high");
-    body->size = g_strdup("m3");
-    body->image = g_strdup("demo");
-    body->priority = 900;
-    ClusterRequest request = {.id = ++w->next_request,
-                              .operation = API_OP_CREATE_VM,
-                              .query = query,
-                              .body = body,
-                              .if_match = -1,
-                              .principal = w->principal};
-    world_step(w, &(ClusterEvent){.kind = CLUSTER_EVENT_REQUEST, .request = &request});
-    const char *reply = g_hash_table_lookup(w->replies, &request.id);
+    const char *reply =
+        ask_with(w, API_OP_CREATE_VM, NULL, query,
+                 "{\"name\":\"high\",\"size\":\"m3\",\"image\":\"demo\",\"priority\":900}");
     g_assert_nonnull(strstr(reply, "takes the place of low (priority 100)"));
     g_assert_false(shows(w, "low", "\"preempted\":true"));
-    codec_free(route->query, query);
     world_free(w);
 }
 
@@ -133,7 +97,7 @@ static void test_room_is_held_from_the_decision_on(void)
     created(w, "high", "m3", ",\"priority\":900"); /* one is free; it takes both others */
     g_assert_true(shows(w, "high", "\"claiming\":true"));
     g_assert_cmpint(booked_cpu(w), ==, 4000);
-    g_assert_nonnull(strstr(create(w, "thief", "m1", ""), "no host has room"));
+    g_assert_nonnull(strstr(create_vm_of(w, "thief", "m1", ""), "no host has room"));
     for (guint i = 0; i < w->calls->len; i++) {
         g_autofree char *id = text_of(ask(w, API_OP_GET_VM, "high", NULL), "id");
         g_assert_null(strstr(w->calls->pdata[i], id)); /* its host was not told of it yet */
@@ -141,14 +105,14 @@ static void test_room_is_held_from_the_decision_on(void)
     g_autoptr(Resources) none = resources_new();
     g_autoptr(AgentReport) first = report_of(one, 1, 2, POWER_IS_OFF, none);
     deliver_report(w, host, first);
-    g_assert_nonnull(strstr(create(w, "thief", "m1", ""), "no host has room"));
+    g_assert_nonnull(strstr(create_vm_of(w, "thief", "m1", ""), "no host has room"));
     g_assert_true(shows(w, "high", "\"claiming\":true"));
     g_assert_cmpint(booked_cpu(w), ==, 4000);
     cluster_core_free(w->core); /* the manager dies between the two */
     world_boot(w);
     g_assert_cmpint(booked_cpu(w), ==, 4000);
     report_up(w, host, 4000, 100000);
-    g_assert_nonnull(strstr(create(w, "thief", "m1", ""), "no host has room"));
+    g_assert_nonnull(strstr(create_vm_of(w, "thief", "m1", ""), "no host has room"));
     g_assert_true(shows(w, "high", "\"claiming\":true"));
     w->obedient = true;
     g_autoptr(AgentReport) second = report_of(two, 1, 2, POWER_IS_OFF, none);
@@ -176,8 +140,8 @@ static void test_who_gives_up_a_claim_lets_the_victims_start_again(void)
     w->obedient = true;
     g_autoptr(AgentReport) off = report_of(low, 1, 2, POWER_IS_OFF, none);
     deliver_report(w, host, off);
-    wait_ms(w, 1000);
-    wait_ms(w, 1000);
+    world_wait(w, 1000);
+    world_wait(w, 1000);
     g_assert_false(shows(w, "low", "\"preempted\":true"));
     g_assert_true(shows(w, "low", "\"power\":\"running\""));
     world_free(w);
@@ -233,10 +197,10 @@ static void test_a_part_is_enough_where_it_says_so(void)
     g_assert_true(shows(w, "some-2", "\"power\":\"running\""));
     g_assert_nonnull(strstr(ask(w, API_OP_GET_QUEUE_ENTRY, "some", NULL), "\"count\":2"));
     ask(w, API_OP_DELETE_VM, "vm-1", NULL);
-    wait_ms(w, 1000);
+    world_wait(w, 1000);
     g_assert_true(shows(w, "some-3", "\"power\":\"running\""));
     ask(w, API_OP_DELETE_VM, "vm-2", NULL);
-    wait_ms(w, 1000);
+    world_wait(w, 1000);
     g_assert_true(shows(w, "some-4", "\"power\":\"running\""));
     g_assert_true(g_str_has_prefix(ask(w, API_OP_GET_QUEUE_ENTRY, "some", NULL), "404"));
     world_free(w);

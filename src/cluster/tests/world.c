@@ -177,8 +177,13 @@ void world_free(World *w)
 
 const char *ask(World *w, ApiOperation operation, const char *param, const char *body)
 {
+    return ask_with(w, operation, param, codec_new(api_routes[operation].query), body);
+}
+
+const char *ask_with(World *w, ApiOperation operation, const char *param, void *query,
+                     const char *body)
+{
     const ApiRoute *route = &api_routes[operation];
-    void *query = codec_new(route->query);
     void *decoded = NULL;
     if (body != NULL) {
         g_autoptr(GError) error = NULL;
@@ -253,4 +258,29 @@ void add_image_and_size(World *w)
                                 "{\"name\":\"m1\",\"resources\":{\"cpu\":1000,\"memory\":256}}"),
                             "201"));
     g_assert_nonnull(strstr(ask(w, API_OP_CREATE_NETWORK, NULL, "{\"name\":\"lan\"}"), "201"));
+}
+
+World *world_of_four(void)
+{
+    World *w = world_new();
+    g_free(add_host(w, "h1", 4000, 100000));
+    add_image_and_size(w);
+    ask(w, API_OP_CREATE_SIZE, NULL,
+        "{\"name\":\"m3\",\"resources\":{\"cpu\":3000,\"memory\":256}}");
+    ask(w, API_OP_CREATE_TENANT, NULL, "{\"name\":\"blue\",\"charged\":false}");
+    ask(w, API_OP_CREATE_TENANT, NULL, "{\"name\":\"red\",\"charged\":false}");
+    return w;
+}
+
+const char *create_vm_of(World *w, const char *name, const char *size, const char *more)
+{
+    g_autofree char *body =
+        g_strdup_printf("{\"name\":\"%s\",\"size\":\"%s\",\"image\":\"demo\"%s}", name, size, more);
+    return ask(w, API_OP_CREATE_VM, NULL, body);
+}
+
+void world_wait(World *w, int64_t ms)
+{
+    w->now += ms - 1;
+    world_step(w, &(ClusterEvent){.kind = CLUSTER_EVENT_TICK});
 }

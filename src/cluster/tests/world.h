@@ -35,6 +35,9 @@ void world_commit_all(World *w);
 /* Sends a request as the HTTP door would; returns "STATUS BODY", or NULL while there is no answer.
  */
 const char *ask(World *w, ApiOperation operation, const char *param, const char *body);
+/* The same with a query: a struct of the operation's, which it takes over. */
+const char *ask_with(World *w, ApiOperation operation, const char *param, void *query,
+                     const char *body);
 /* A string of the answer's object. */
 char *text_of(const char *reply, const char *member);
 
@@ -46,5 +49,12 @@ void report_up(World *w, const char *host, int64_t cpu, int64_t memory);
 char *add_host(World *w, const char *name, int64_t cpu, int64_t memory);
 /* Image demo, size m1 (1000 millicores, 256 MiB), network lan. */
 void add_image_and_size(World *w);
+
+/* A host h1 with 4 CPUs, sizes m1 and m3 of one and of three, and tenants blue and red. */
+World *world_of_four(void);
+/* `more` is further members of the body: ",\"priority\":7". */
+const char *create_vm_of(World *w, const char *name, const char *size, const char *more);
+/* So many milliseconds after the step before. */
+void world_wait(World *w, int64_t ms);
 
 #define VM(name) "{\"name\":\"" name "\",\"size\":\"m1\",\"image\":\"demo\",\"networks\":[\"lan\"]}"
