@@ -6,14 +6,10 @@
 Needs root: it runs `berth dev` with one host. Exit status 0: nothing was wrong.
 """
 
-import argparse
 import base64
-import os
-import sys
-import tempfile
 
-from check_launch import Lab, runs, vm_of, wait_for
-from check_recovery import Api, Wrong, berth, left_over, set_up
+from check_recovery import Wrong, berth
+from lab import create, run, runs, vm_of, wait_for
 
 BOOT_S = 120
 
@@ -27,11 +23,7 @@ def boot_id(api, name):
 
 
 def restarted_guest_is_found_again(api):
-    status, answer = api.call(
-        "POST", "/v1/vms", {"name": "again", "size": "whole", "image": "demo", "networks": ["blue"]}
-    )
-    if status not in (200, 201, 202):
-        raise Wrong(f"create: {status} {answer}")
+    create(api, "again", "whole")
     wait_for("the VM runs", lambda: runs(api, "again"))
     before = wait_for("the guest's agent answers", lambda: boot_id(api, "again"), BOOT_S)
     api.call("POST", "/v1/vms/again/exec", {"argv": ["sh", "-c", "(sleep 1; reboot -f) >/dev/null 2>&1 &"]})
@@ -43,30 +35,11 @@ def restarted_guest_is_found_again(api):
     print("a guest that restarts: its agent is found again", flush=True)
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("build")
-    build = parser.parse_args().build
-    os.environ.pop("BERTH_CONTEXT", None)
-    with tempfile.TemporaryDirectory() as folder:
-        os.chmod(folder, 0o755)
-        lab = Lab(build, folder)
-        wrong = None
-        try:
-            set_up(build, f"{folder}/guest")
-            berth(build, "size", "create", "whole", "--cpu", "1", "--memory", "128MiB", "--net-bw", "20Mbit")
-            restarted_guest_is_found_again(Api())
-            berth(build, "vm", "delete", "again")
-        except Wrong as problem:
-            wrong = str(problem)
-        finally:
-            lab.end()
-    if wrong is None and left_over():
-        wrong = f"left over: {left_over()}"
-    if wrong is not None:
-        print(f"WRONG: {wrong}")
-        sys.exit(1)
+def check(lab, api, build):
+    berth(build, "size", "create", "whole", "--cpu", "1", "--memory", "128MiB", "--net-bw", "20Mbit")
+    restarted_guest_is_found_again(api)
+    berth(build, "vm", "delete", "again")
 
 
 if __name__ == "__main__":
-    main()
+    run(check)

@@ -8,73 +8,15 @@ it has the lock of the VM's directory, QEMU's process is there and waits for its
 it. Exit status 0: nothing was wrong; 77: skipped.
 """
 
-import argparse
 import glob
 import json
 import os
 import shutil
-import signal
-import subprocess
 import sys
-import tempfile
 import time
 
-from check_recovery import RUN, Api, Wrong, berth, kill, lab_qemus, left_over, pid_in, processes, set_up
-
-HOLD_S = 3
-WAIT_S = 60
-
-
-def wait_for(what, look, seconds=WAIT_S):
-    end = time.monotonic() + seconds
-    while not (found := look()):
-        if time.monotonic() > end:
-            raise Wrong(f"not within {seconds} s: {what}")
-        time.sleep(0.005)
-    return found
-
-
-class Lab:
-    """Programs side by side in a folder, so that the agent takes the keeper that lies there."""
-
-    def __init__(self, build, folder):
-        self.folder = folder
-        for name, where in (("berth", "cli"), ("berth-manager", "manager"), ("berth-agent", "agent")):
-            shutil.copy(f"{build}/src/{where}/{name}", f"{folder}/{name}")
-        self.keeper = os.path.abspath(f"{build}/src/keep/berth-keep")
-        self.set_keeper(False)
-        self.process = subprocess.Popen([f"{folder}/berth", "dev", "--hosts", "1"], stdout=subprocess.PIPE, text=True)
-        if "hosts are up" not in self.process.stdout.readline():
-            raise Wrong("berth dev does not come up")
-
-    def set_keeper(self, held):
-        hold = f"strace -D -qq -f -b execve -o /dev/null -e trace=rename -e inject=rename:delay_enter={HOLD_S}s:when=1 "
-        path = f"{self.folder}/berth-keep"
-        with open(f"{path}.new", "w") as file:
-            file.write(f"#!/bin/sh\nexec {hold if held else ''}{self.keeper} \"$@\"\n")
-        os.chmod(f"{path}.new", 0o755)
-        os.rename(f"{path}.new", path)
-
-    def end(self):
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(60)
-
-
-def create(api, name):
-    status, answer = api.call("POST", "/v1/vms", {"name": name, "size": "tiny", "image": "demo", "networks": ["blue"]})
-    if status not in (200, 201, 202):
-        raise Wrong(f"create of {name}: {status} {answer}")
-    return answer["subject"]["id"]
-
-
-def vm_of(api, name):
-    status, answer = api.call("GET", f"/v1/vms/{name}")
-    return answer if status == 200 else None
-
-
-def runs(api, name):
-    vm = vm_of(api, name)
-    return vm if vm and vm.get("status", {}).get("power") == "running" and vm["status"].get("settled") else None
+from check_recovery import RUN, Wrong, berth, kill, lab_qemus, pid_in, processes
+from lab import HOLD_S, create, run, runs, vm_of, wait_for
 
 
 def kill_agent_in_launch(lab, api, name):
@@ -176,39 +118,17 @@ def stopped_service_leaves_vms(lab, api):
     print("the agent's whole group killed: VM and keeper stay", flush=True)
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("build")
-    build = parser.parse_args().build
-    if shutil.which("strace") is None:
-        print("skipped: no strace")
-        sys.exit(77)
-    os.environ.pop("BERTH_CONTEXT", None)
-    with tempfile.TemporaryDirectory() as folder:
-        os.chmod(folder, 0o755)
-        lab = Lab(build, folder)
-        wrong = None
-        try:
-            set_up(build, f"{folder}/guest")
-            api = Api()
-            launch_is_taken_over(lab, api)
-            launch_of_a_removed_vm_ends(lab, api)
-            keeper_dies_too(lab, api)
-            stopped_service_leaves_vms(lab, api)
-            for name in ("taken", "both", "stays"):
-                berth(build, "vm", "delete", name)
-        except Wrong as problem:
-            wrong = str(problem)
-            subprocess.run(["sh", "-c", f"tail -n 30 {RUN}/*.log"], check=False)
-        finally:
-            lab.end()
-    if wrong is None and left_over():
-        wrong = f"left over: {left_over()}"
-    if wrong is not None:
-        print(f"WRONG: {wrong}")
-        sys.exit(1)
-    print("nothing is left over")
+def check(lab, api, build):
+    launch_is_taken_over(lab, api)
+    launch_of_a_removed_vm_ends(lab, api)
+    keeper_dies_too(lab, api)
+    stopped_service_leaves_vms(lab, api)
+    for name in ("taken", "both", "stays"):
+        berth(build, "vm", "delete", name)
 
 
 if __name__ == "__main__":
-    main()
+    if shutil.which("strace") is None:
+        print("skipped: no strace")
+        sys.exit(77)
+    run(check)
