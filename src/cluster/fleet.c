@@ -8,6 +8,9 @@
 #include "cluster/reservations.h"
 #include "cluster/rules.h"
 
+/* From here on the engine's index is worth its making. */
+#define MANY_HOSTS 512
+
 /* Booked for a QEMU when no host has measured one yet; MiB. */
 #define OVERHEAD_UNTIL_MEASURED 128
 
@@ -643,6 +646,15 @@ void fleet_refuse(ClusterCore *core, const EngineRequest *request, const Cluster
     }
 }
 
+/* What is asked for once will be asked again, mostly for each VM of an app, so the engine's index is
+ * made ready for it; few hosts are looked at as quickly without one. */
+static void prepare(ClusterCore *core, const EngineRequest *request)
+{
+    if (berth_place_n_hosts(core->place) >= MANY_HOSTS) {
+        berth_place_prepare(core->place, request->request.policy, request->vector.amount);
+    }
+}
+
 ClusterHost *fleet_find(ClusterCore *core, const char *tenant, const VmSpec *spec,
                         ClusterHost *only, char **ret_why, GError **error)
 {
@@ -651,6 +663,7 @@ ClusterHost *fleet_find(ClusterCore *core, const char *tenant, const VmSpec *spe
         return NULL;
     }
     BerthPlaceDecision decision = {.struct_size = sizeof decision};
+    prepare(core, &request);
     reservations_look(core, spec, false);
     BerthPlaceResult result = berth_place_find(core->place, &request.request, &decision);
     ClusterHost *host = NULL;
@@ -734,6 +747,7 @@ GPtrArray *fleet_try(ClusterCore *core, const char *tenant, const VmSpec *spec, 
         return NULL;
     }
     g_autoptr(GPtrArray) hosts = g_ptr_array_new();
+    prepare(core, &request);
     reservations_look(core, spec, true);
     if (berth_place_begin(core->place) != BERTH_PLACE_OK) {
         berth_error_set(error, BERTH_ERROR_UNAVAILABLE, NULL, NULL, "try again later",

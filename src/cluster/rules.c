@@ -104,10 +104,12 @@ static void set_domains(ClusterCore *core, ClusterHost *host)
     g_assert(result == BERTH_PLACE_OK);
 }
 
-static void clear_labels(ClusterCore *core, const ClusterHost *host)
+static void set_labels(ClusterCore *core, const ClusterHost *host, const StringMap *labels,
+                       bool present)
 {
-    for (guint i = 0; i < core->host_label_names->len; i++) {
-        berth_place_set_label(core->place, host->place, i, false);
+    for (size_t i = 0; i < string_map_size(labels); i++) {
+        uint32_t label = label_number(core, string_map_key(labels, i), string_map_value(labels, i));
+        berth_place_set_label(core->place, host->place, label, present);
     }
 }
 
@@ -132,11 +134,8 @@ void rules_host_changed(ClusterCore *core, ClusterHost *host)
     g_tree_foreach(host->vms, leave_each, core);
     set_domains(core, host);
     g_tree_foreach(host->vms, enter_each, core);
-    clear_labels(core, host);
-    for (size_t i = 0; i < string_map_size(labels); i++) {
-        uint32_t label = label_number(core, string_map_key(labels, i), string_map_value(labels, i));
-        berth_place_set_label(core->place, host->place, label, true);
-    }
+    set_labels(core, host, host->labelled, false);
+    set_labels(core, host, labels, true);
     string_map_free(host->labelled);
     host->labelled = labels != NULL ? string_map_copy(labels) : string_map_new();
 }

@@ -145,36 +145,37 @@ static void put_domains(Writer *writer, const Source *source)
     }
 }
 
-static void put_label(Writer *writer, const Source *source, uint32_t label)
+static void put_label(Writer *writer, const Labels *labels, uint32_t label, uint32_t n_words)
 {
-    const uint64_t *words = source->relations->labels[label];
-    uint32_t n_words = format_bitmap_words(source->slots), n = 0;
+    uint32_t n = labels_count(labels, label), word = 0, bits = 0;
 
-    for (uint32_t i = 0; words != NULL && i < (source->slots + 63) / 64; i++) {
-        n += (uint32_t)__builtin_popcountll(words[i]);
-    }
     if (n == 0) {
         return;
     }
     put_u32(writer, label);
     put_u32(writer, n);
-    if (n > n_words) {
-        for (uint32_t i = 0; i < n_words; i++) {
-            put_u32(writer, (uint32_t)(words[i / 2] >> (i % 2 * 32)));
-        }
-        return;
-    }
-    for (uint32_t host = 0; host < source->slots; host++) {
-        if (relations_has_label(source->relations, label, host)) {
+    for (uint32_t host = labels_next(labels, label, 0); host != BERTH_PLACE_NONE;
+         host = labels_next(labels, label, host + 1)) {
+        if (n <= n_words) {
             put_u32(writer, host);
+            continue;
         }
+        for (; word < host / 32; word++, bits = 0) {
+            put_u32(writer, bits);
+        }
+        bits |= UINT32_C(1) << (host % 32);
+    }
+    for (; n > n_words && word < n_words; word++, bits = 0) {
+        put_u32(writer, bits);
     }
 }
 
 static void put_labels(Writer *writer, const Source *source)
 {
-    for (uint32_t label = 0; label < source->relations->n_labels; label++) {
-        put_label(writer, source, label);
+    const Labels *labels = &source->relations->labels;
+
+    for (uint32_t label = 0; label < labels->n; label++) {
+        put_label(writer, labels, label, format_bitmap_words(source->slots));
     }
 }
 

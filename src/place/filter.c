@@ -370,14 +370,46 @@ static void each_near(const Relations *relations, const Group *group, uint32_t l
     }
 }
 
+/* The label that the fewest hosts have of those asked for; NONE: no label is asked for. */
+static uint32_t rarest_label(const Filter *filter, uint64_t *ret_hosts)
+{
+    const BerthPlaceRequest *request = filter->request;
+    const Relations *relations = filter->place->relations;
+    uint32_t rarest = BERTH_PLACE_NONE;
+
+    *ret_hosts = UINT64_MAX;
+    for (uint32_t i = 0; i < request->n_labels && relations != NULL; i++) {
+        uint32_t n = labels_count(&relations->labels, request->labels[i]);
+        if (n < *ret_hosts) {
+            *ret_hosts = n;
+            rarest = request->labels[i];
+        }
+    }
+    return rarest;
+}
+
+static void each_labelled(const Labels *labels, uint32_t label,
+                          void (*callback)(uint32_t host, void *user_data), void *user_data)
+{
+    for (uint32_t host = labels_next(labels, label, 0); host != BERTH_PLACE_NONE;
+         host = labels_next(labels, label, host + 1)) {
+        callback(host, user_data);
+    }
+}
+
 bool filter_each_candidate(const Filter *filter, void (*callback)(uint32_t host, void *user_data),
                            void *user_data)
 {
-    uint64_t hosts;
+    uint64_t hosts, labelled;
     const Condition *condition = narrowest(filter, &hosts);
+    uint32_t label = rarest_label(filter, &labelled);
 
-    if (condition == NULL || hosts > filter->place->n_hosts / 8 + 64) {
+    if ((hosts < labelled ? hosts : labelled) > filter->place->n_hosts / 8 + 64) {
         return false;
+    }
+    if (labelled <= hosts) {
+        each_labelled(&filter->place->relations->labels, label, callback, user_data);
+        return true;
     }
     uint32_t level = reach(filter, condition);
     each_near(filter->place->relations, condition->group, condition->kind == NEARS ? 0 : level,

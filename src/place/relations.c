@@ -31,22 +31,6 @@ static bool lengthen(uint32_t **array, uint32_t n, uint32_t wanted, int fill)
     return true;
 }
 
-static bool lengthen_labels(Relations *relations, uint32_t slots)
-{
-    for (uint32_t i = 0; i < relations->n_labels; i++) {
-        if (relations->labels[i] != NULL) {
-            uint64_t *larger =
-                longer(relations->labels[i], relations->slots / 64, slots / 64, sizeof *larger, 0);
-            if (larger == NULL) {
-                return false;
-            }
-            free(relations->labels[i]);
-            relations->labels[i] = larger;
-        }
-    }
-    return true;
-}
-
 /* Room for hosts up to a number. Arrays that were lengthened before one could not be are only too
  * long: `slots` stays what all of them have. */
 static bool reserve_slots(Relations *relations, uint32_t wanted)
@@ -56,7 +40,7 @@ static bool reserve_slots(Relations *relations, uint32_t wanted)
     if (slots <= n) {
         return true;
     }
-    if (!lengthen(&relations->vms, n, slots, 0) || !lengthen_labels(relations, slots)) {
+    if (!lengthen(&relations->vms, n, slots, 0) || !labels_lengthen(&relations->labels, slots)) {
         return false;
     }
     for (uint32_t l = 1; l < relations->n_levels; l++) {
@@ -110,12 +94,9 @@ void relations_free(Relations *relations)
         group_clear(&relations->groups[i]);
         free(relations->rules_of[i].rules);
     }
-    for (uint32_t i = 0; i < relations->n_labels; i++) {
-        free(relations->labels[i]);
-    }
+    labels_clear(&relations->labels);
     group_clear(&relations->alone);
     free(relations->alone_soft.rules);
-    free(relations->labels);
     free(relations->groups);
     free(relations->rules_of);
     free(relations->rules);
@@ -178,17 +159,6 @@ static bool duplicate_groups(Relations *copy)
     return good;
 }
 
-static bool duplicate_labels(Relations *copy)
-{
-    bool good = duplicate(&copy->labels, copy->n_labels, sizeof(uint64_t *));
-
-    for (uint32_t i = 0; copy->labels != NULL && i < copy->n_labels; i++) {
-        good = duplicate(&copy->labels[i], copy->slots / 64, sizeof(uint64_t)) && good;
-    }
-    copy->n_labels = copy->labels != NULL ? copy->n_labels : 0;
-    return good;
-}
-
 BerthPlaceResult relations_copy(const BerthPlace *from, BerthPlace *to)
 {
     if (from->relations == NULL) {
@@ -202,7 +172,7 @@ BerthPlaceResult relations_copy(const BerthPlace *from, BerthPlace *to)
     copy->alone_soft.room = copy->alone_soft.n;
     bool good = duplicate_levels(copy); /* each replaces what it could not copy by nothing */
     good = duplicate_groups(copy) && good;
-    good = duplicate_labels(copy) && good;
+    good = labels_copy(&from->relations->labels, &copy->labels) && good;
     good = duplicate(&copy->vms, copy->slots, sizeof(uint32_t)) && good;
     good = duplicate(&copy->rules, copy->n_rules, sizeof(Rule)) && good;
     good = duplicate(&copy->alone.buckets, copy->alone.n_buckets, sizeof(GroupEntry)) && good;
@@ -312,11 +282,7 @@ void relations_host_removed(BerthPlace *place, uint32_t host, bool was_enabled)
         unlink_host(&relations->levels[l], host, was_enabled);
     }
     relations->n_enabled -= was_enabled;
-    for (uint32_t i = 0; i < relations->n_labels; i++) {
-        if (relations->labels[i] != NULL) {
-            relations->labels[i][host / 64] &= ~(UINT64_C(1) << (host % 64));
-        }
-    }
+    labels_host_removed(&relations->labels, host);
 }
 
 BerthPlaceResult berth_place_set_levels(BerthPlace *place, uint32_t n_levels)
@@ -490,28 +456,6 @@ uint32_t relations_vms(const Relations *relations, uint32_t level, uint32_t doma
     return level == 0 ? relations->vms[domain] : relations->levels[level].domains[domain].vms;
 }
 
-static bool reserve_label(Relations *relations, uint32_t label)
-{
-    if (label >= relations->n_labels) {
-        uint32_t wanted = relations->n_labels > 0 ? relations->n_labels : 16;
-        while (wanted <= label) {
-            wanted *= 2;
-        }
-        uint64_t **larger =
-            longer(relations->labels, relations->n_labels, wanted, sizeof *larger, 0);
-        if (larger == NULL) {
-            return false;
-        }
-        free(relations->labels);
-        relations->labels = larger;
-        relations->n_labels = wanted;
-    }
-    if (relations->labels[label] == NULL) {
-        relations->labels[label] = calloc(relations->slots / 64, sizeof(uint64_t));
-    }
-    return relations->labels[label] != NULL;
-}
-
 BerthPlaceResult berth_place_set_label(BerthPlace *place, uint32_t host, uint32_t label,
                                        bool present)
 {
@@ -528,14 +472,11 @@ BerthPlaceResult berth_place_set_label(BerthPlace *place, uint32_t host, uint32_
         return BERTH_PLACE_ERROR_BUSY;
     }
     Relations *relations = relations_ensure(place);
-    if (relations == NULL || !reserve_label(relations, label)) {
+    if (relations == NULL || (present && !labels_set(&relations->labels, label, host))) {
         return BERTH_PLACE_ERROR_NO_MEMORY;
     }
-    uint64_t bit = UINT64_C(1) << (host % 64);
-    if (present) {
-        relations->labels[label][host / 64] |= bit;
-    } else {
-        relations->labels[label][host / 64] &= ~bit;
+    if (!present) {
+        labels_unset(&relations->labels, label, host);
     }
     return BERTH_PLACE_OK;
 }

@@ -6,6 +6,7 @@
 
 #include "place/fleet.h"
 #include "place/groups.h"
+#include "place/labels.h"
 
 /* A domain of a level above the hosts. */
 typedef struct {
@@ -54,8 +55,7 @@ typedef struct Relations {
     Group alone;                                 /* hard rules ALONE with a member there */
     uint32_t n_alone_at[BERTH_PLACE_MAX_LEVELS]; /* hard rules ALONE, by level */
     RuleList alone_soft;                         /* the soft ones; few, so looked at one by one */
-    uint32_t n_labels;                           /* length of `labels` */
-    uint64_t **labels; /* bitmaps of hosts, NULL where no host has the label */
+    Labels labels;
 } Relations;
 
 static inline uint32_t relations_domain(const Relations *relations, uint32_t level, uint32_t host)
@@ -79,8 +79,7 @@ static inline const Group *relations_group(const Relations *relations, uint32_t 
 
 static inline bool relations_has_label(const Relations *relations, uint32_t label, uint32_t host)
 {
-    return relations != NULL && label < relations->n_labels && relations->labels[label] != NULL &&
-           (relations->labels[label][host / 64] >> (host % 64) & 1) != 0;
+    return relations != NULL && labels_has(&relations->labels, label, host);
 }
 
 /* Domains at a level that have an enabled host. */

@@ -68,23 +68,33 @@ static uint32_t admit(Sizes *sizes, const int64_t *vector, uint64_t hash)
     return number;
 }
 
-uint32_t sizes_admit(Sizes *sizes, const int64_t *vector)
+/* Finds a vector that is used once more. */
+static uint32_t use(Sizes *sizes, const int64_t *vector, uint64_t hash)
 {
-    uint64_t hash = shapes_hash(vector, sizes->n_dims, 0);
-
-    return find(sizes, vector, hash) == SIZES_NONE ? admit(sizes, vector, hash) : SIZES_NONE;
-}
-
-uint32_t sizes_count(Sizes *sizes, const int64_t *vector)
-{
-    uint64_t hash = shapes_hash(vector, sizes->n_dims, 0);
-    uint32_t number = find(sizes, vector, hash), at = (uint32_t)(hash >> 40) % SIZES_SEEN;
+    uint32_t number = find(sizes, vector, hash);
 
     if (++sizes->booked == HALVED_AFTER) {
         halve(sizes);
     }
     if (number != SIZES_NONE) {
         sizes->uses[number]++;
+    }
+    return number;
+}
+
+uint32_t sizes_admit(Sizes *sizes, const int64_t *vector)
+{
+    uint64_t hash = shapes_hash(vector, sizes->n_dims, 0);
+
+    return use(sizes, vector, hash) == SIZES_NONE ? admit(sizes, vector, hash) : SIZES_NONE;
+}
+
+uint32_t sizes_count(Sizes *sizes, const int64_t *vector)
+{
+    uint64_t hash = shapes_hash(vector, sizes->n_dims, 0);
+    uint32_t at = (uint32_t)(hash >> 40) % SIZES_SEEN;
+
+    if (use(sizes, vector, hash) != SIZES_NONE) {
         return SIZES_NONE;
     }
     if (sizes->seen[at].hash != hash) {
