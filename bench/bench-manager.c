@@ -4,7 +4,8 @@
  * inside its process (simulated-agents.c) and answer at once, so what is measured is the manager's
  * work for a VM from the request to "all is done": requests, decisions, transactions, calls, reports.
  *
- *     apps of 100 VMs each, from 4 clients, and of 10, from 8
+ *     apps of 100 VMs each, from 4 clients, and of 10, from 8; and of 100 each of which must stand on a
+ *     host of its own, apart from the others of its group of apps (anti-affinity)
  *
  * (Creates of single VMs are in bench-api.c.) For each: VMs a second by the clock, and by the processor
  * time of the manager alone, since the clients share the machine with it; how long a request takes. Each
@@ -23,6 +24,7 @@
 #include "store/store.h"
 
 #define A_TRANSACTION 40 /* hosts; each has three keys */
+#define GROUPS 100       /* of VMs that are kept apart */
 
 static int n_hosts = 5000, seconds = 5;
 static char *policy = NULL;
@@ -32,6 +34,7 @@ static Context *context;
 
 typedef struct {
     int number, vms;
+    bool apart;
     gint64 until;
     GArray *us; /* of guint32: how long each request took */
     bool failed;
@@ -153,6 +156,15 @@ static void make_objects(ApiClient *client)
     }
 }
 
+static void make_rules(ApiClient *client)
+{
+    for (int i = 0; i < GROUPS; i++) {
+        g_autofree char *body = g_strdup_printf(
+            "{\"name\":\"r%d\",\"kind\":\"apart\",\"subject\":\"label/group=g%d\"}", i, i);
+        json_decref(call(client, API_OP_CREATE_RULE, body));
+    }
+}
+
 static double manager_seconds(void)
 {
     return programs_processor_ms(programs_pid(manager)) / 1e3;
@@ -163,9 +175,13 @@ static char *request_body(const ClientJob *job, int i)
     g_autoptr(GString) body = g_string_new(NULL);
 
     g_string_printf(body,
-                    "{\"name\":\"b%d-%d-%d\",\"size\":\"s\",\"image\":\"i\",\"power\":\"off\"",
-                    job->vms, job->number, i);
+                    "{\"name\":\"%s%d-%d-%d\",\"size\":\"s\",\"image\":\"i\",\"power\":\"off\"",
+                    job->apart ? "a" : "b", job->vms, job->number, i);
     g_string_append_printf(body, ",\"count\":%d", job->vms);
+    if (job->apart) {
+        g_string_append_printf(body, ",\"labels\":{\"group\":\"g%d\"}",
+                               (job->number + i * 4) % GROUPS);
+    }
     if (policy != NULL) {
         g_string_append_printf(body, ",\"policy\":\"%s\"", policy);
     }
@@ -209,7 +225,7 @@ static int compare_u32(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-static void measure(int clients, int vms)
+static void measure(int clients, int vms, bool apart)
 {
     g_autofree ClientJob *jobs = g_new0(ClientJob, clients);
     g_autofree GThread **threads = g_new(GThread *, clients);
@@ -221,6 +237,7 @@ static void measure(int clients, int vms)
     for (int i = 0; i < clients; i++) {
         jobs[i] = (ClientJob){.number = i,
                               .vms = vms,
+                              .apart = apart,
                               .until = begun + (gint64)seconds * G_USEC_PER_SEC,
                               .us = g_array_new(FALSE, FALSE, sizeof(guint32))};
         threads[i] = g_thread_new("client", run_client, &jobs[i]);
@@ -239,8 +256,9 @@ static void measure(int clients, int vms)
     g_array_sort(us, compare_u32);
     const guint32 *sorted = (const guint32 *)(void *)us->data;
     double placed = (double)us->len * vms;
-    printf("%7d %8d %9.0f %14.0f %9.1f %9.1f\n", vms, n_hosts, placed / took, placed / spent,
-           sorted[us->len / 2] / 1e3, sorted[us->len * 99 / 100] / 1e3);
+    printf("%7d%s %8d %9.0f %14.0f %9.1f %9.1f\n", vms, apart ? " apart" : "      ", n_hosts,
+           placed / took, placed / spent, sorted[us->len / 2] / 1e3,
+           sorted[us->len * 99 / 100] / 1e3);
     fflush(stdout);
 }
 
@@ -273,10 +291,12 @@ int main(int argc, char **argv)
     printf("%d hosts up after %.1f s\n", n_hosts,
            (double)(g_get_monotonic_time() - begun) / G_USEC_PER_SEC);
     make_objects(client);
-    printf("%7s %8s %9s %14s %9s %9s\n", "an app", "hosts", "VMs/s", "VMs/s of CPU", "p50 ms",
+    printf("%7s       %8s %9s %14s %9s %9s\n", "an app", "hosts", "VMs/s", "VMs/s of CPU", "p50 ms",
            "p99 ms");
-    measure(4, 100);
-    measure(8, 10);
+    measure(4, 100, false);
+    measure(8, 10, false);
+    make_rules(client);
+    measure(4, 100, true);
     api_client_free(client);
     return 0;
 }

@@ -15,12 +15,17 @@
 struct ApiClient {
     SoupSession *session;
     char *url, *token, *context_path, *tenant;
-    int ca_fd; /* libsoup's TLS reads the CA from it whenever it connects */
     json_t *explanation;
 };
 
-/* A database of the one CA. GIO makes one of a file only, so that it gets one without a name. */
-static GTlsDatabase *database_of_ca(const char *pem, int *ret_fd, GError **error)
+static void close_pointer(void *fd)
+{
+    close(GPOINTER_TO_INT(fd));
+}
+
+/* A database of the one CA. GIO makes one of a file only, so that it gets one without a name, which is
+ * read at each connection and is there as long as the database. */
+static GTlsDatabase *database_of_ca(const char *pem, GError **error)
 {
     int fd = memfd_create("berth-ca", MFD_CLOEXEC);
     size_t length = strlen(pem);
@@ -38,7 +43,7 @@ static GTlsDatabase *database_of_ca(const char *pem, int *ret_fd, GError **error
         close(fd);
         return NULL;
     }
-    *ret_fd = fd;
+    g_object_set_data_full(G_OBJECT(database), "file", GINT_TO_POINTER(fd), close_pointer);
     return database;
 }
 
@@ -55,13 +60,11 @@ static bool check_ca(const Context *context, GError **error)
 ApiClient *api_client_new(const Context *context, GError **error)
 {
     g_autoptr(GTlsDatabase) database = NULL;
-    int ca_fd = -1;
-    if (context->ca != NULL && (!check_ca(context, error) ||
-                                (database = database_of_ca(context->ca, &ca_fd, error)) == NULL)) {
+    if (context->ca != NULL &&
+        (!check_ca(context, error) || (database = database_of_ca(context->ca, error)) == NULL)) {
         return NULL;
     }
     ApiClient *client = g_new0(ApiClient, 1);
-    client->ca_fd = ca_fd;
     client->url = g_strdup(context->url);
     client->token = g_strdup(context->token);
     client->context_path = g_strdup(context->path);
@@ -81,9 +84,6 @@ void api_client_free(ApiClient *client)
 {
     if (client != NULL) {
         g_object_unref(client->session);
-        if (client->ca_fd >= 0) {
-            close(client->ca_fd);
-        }
         json_decref(client->explanation);
         g_free(client->url);
         g_free(client->token);

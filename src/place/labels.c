@@ -234,8 +234,8 @@ uint32_t labels_next(const Labels *labels, uint32_t label, uint32_t host)
         return at < its->n ? its->hosts[at] : UINT32_MAX;
     }
     for (uint32_t word = host / 64; word < labels->slots / 64; word++) {
-        uint64_t rest = its->bits[word] & (word == host / 64 ? ~UINT64_C(0) << (host % 64)
-                                                             : ~UINT64_C(0));
+        uint64_t rest =
+            its->bits[word] & (word == host / 64 ? ~UINT64_C(0) << (host % 64) : ~UINT64_C(0));
         if (rest != 0) {
             return word * 64 + (uint32_t)__builtin_ctzll(rest);
         }
