@@ -216,6 +216,10 @@ bool cluster_core_locate_vm(const ClusterCore *core, const ClusterPrincipal *pri
  * the next step. */
 bool cluster_core_check_token(const ClusterCore *core, const char *text, int64_t now_ms,
                               const Token **ret_token, GError **error);
+/* Is the token of this id still good? */
+bool cluster_core_has_token(const ClusterCore *core, const char *id, int64_t now_ms);
+/* How many were revoked since the start: when it changes, streams are to be looked over. */
+uint64_t cluster_core_revocations(const ClusterCore *core);
 /* Is this host's certificate still good? */
 bool cluster_core_knows_host(const ClusterCore *core, const char *host);
 /* May this content be put (it is declared and not here), and how long is it? */

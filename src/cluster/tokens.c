@@ -83,6 +83,13 @@ bool create_token(ClusterCore *core, const ClusterRequest *request, GError **err
     return true;
 }
 
+static void revoke_token(ClusterCore *core, const Token *token)
+{
+    txn_delete(core, key_token(token->id));
+    g_tree_remove(core->tokens, token->id);
+    core->revocations++;
+}
+
 bool delete_token(ClusterCore *core, const ClusterRequest *request, GError **error)
 {
     const Token *token = g_tree_lookup(core->tokens, request->params[0]);
@@ -90,8 +97,7 @@ bool delete_token(ClusterCore *core, const ClusterRequest *request, GError **err
         return berth_error_set(error, BERTH_ERROR_NOT_FOUND, "token", request->params[0],
                                "give an id of 'berth token list'", "there is no such token");
     }
-    txn_delete(core, key_token(token->id));
-    g_tree_remove(core->tokens, token->id);
+    revoke_token(core, token);
     reply_json(core, request->id, 200, json_object(), -1);
     return true;
 }
@@ -102,9 +108,8 @@ void tokens_remove_of(ClusterCore *core, const char *tenant)
         const Token *token = g_tree_node_value(n);
         n = g_tree_node_next(n);
         if (g_strcmp0(token->tenant, tenant) == 0) {
-            txn_delete(core, key_token(token->id));
+            revoke_token(core, token);
             txn_seal_if_large(core);
-            g_tree_remove(core->tokens, token->id);
         }
     }
 }
@@ -129,4 +134,15 @@ bool cluster_core_check_token(const ClusterCore *core, const char *text, int64_t
     }
     *ret_token = token;
     return true;
+}
+
+bool cluster_core_has_token(const ClusterCore *core, const char *id, int64_t now_ms)
+{
+    const Token *token = g_tree_lookup(core->tokens, id);
+    return token != NULL && !has_expired(token, now_ms);
+}
+
+uint64_t cluster_core_revocations(const ClusterCore *core)
+{
+    return core->revocations;
 }

@@ -7,8 +7,8 @@
  * viewer who is bound to a tenant may ask for what both viewers and tenants may. What a role may
  * see of the objects is the core's matter.
  *
- * A token is looked at when a request's headers are here; one that is revoked while an answer
- * streams (events, a console) ends with that connection.
+ * A token is looked at when a request's headers are here. What streams (events, a console) ends at once
+ * when its token is revoked, and within a quarter of a minute when it has expired.
  *
  * Threading: the main thread.
  */
@@ -40,6 +40,9 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(AuthWho, auth_who_clear)
  * FORBIDDEN. `blob` is what is asked for when a ticket will do, else NULL. */
 bool auth_check(Auth *auth, const ClusterCore *core, const char *header, const ApiRoute *route,
                 const char *blob, AuthWho *ret_who, GError **error);
+
+/* May what streams to this subject go on? */
+bool auth_is_good(const ClusterCore *core, const char *subject);
 
 /* A ticket to read one blob. */
 char *auth_new_ticket(Auth *auth, const char *blob, int64_t now_ms);

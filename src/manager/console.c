@@ -11,6 +11,7 @@ struct Consoles {
 typedef struct {
     Consoles *consoles;
     char *id;
+    char *who; /* the token's id */
     char *host;
     SoupWebsocketConnection *socket;
 } Session;
@@ -20,6 +21,7 @@ static void session_free(gpointer data)
     Session *session = data;
     g_signal_handlers_disconnect_by_data(session->socket, session);
     g_object_unref(session->socket);
+    g_free(session->who);
     g_free(session->host);
     g_free(session->id);
     g_free(session);
@@ -54,14 +56,19 @@ static void on_message(SoupWebsocketConnection *socket, int type, GBytes *bytes,
     json_decref(params);
 }
 
-static void on_socket_closed(SoupWebsocketConnection *socket, gpointer data)
+static void tell_agent_of_end(const Session *session)
 {
-    Session *session = data;
     ConsoleClose close = {.session = session->id};
     json_t *params = console_close_encode(&close);
     agents_notify(session->consoles->manager->agents, session->host, AGENT_METHOD_CONSOLE_CLOSE,
                   params);
     json_decref(params);
+}
+
+static void on_socket_closed(SoupWebsocketConnection *socket, gpointer data)
+{
+    Session *session = data;
+    tell_agent_of_end(session);
     g_hash_table_remove(session->consoles->sessions, session->id);
 }
 
@@ -94,12 +101,13 @@ static void on_opened(json_t *result, const GError *error, void *data)
     g_free(opening);
 }
 
-void consoles_accept(Consoles *consoles, SoupWebsocketConnection *socket, const char *host,
-                     const char *vm)
+void consoles_accept(Consoles *consoles, SoupWebsocketConnection *socket, const char *who,
+                     const char *host, const char *vm)
 {
     Session *session = g_new0(Session, 1);
     session->consoles = consoles;
     session->id = auth_random_hex(8);
+    session->who = g_strdup(who);
     session->host = g_strdup(host);
     session->socket = g_object_ref(socket);
     g_hash_table_insert(consoles->sessions, session->id, session);
@@ -133,4 +141,22 @@ void consoles_data(Consoles *consoles, const ConsoleData *data)
 void consoles_closed(Consoles *consoles, const ConsoleClose *close)
 {
     end(consoles, close->session, close->reason);
+}
+
+void consoles_look_over(Consoles *consoles)
+{
+    g_autoptr(GPtrArray) ended = g_ptr_array_new_with_free_func(g_free);
+    GHashTableIter iter;
+    void *value;
+    g_hash_table_iter_init(&iter, consoles->sessions);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        const Session *session = value;
+        if (!auth_is_good(consoles->manager->core, session->who)) {
+            tell_agent_of_end(session);
+            g_ptr_array_add(ended, g_strdup(session->id));
+        }
+    }
+    for (guint i = 0; i < ended->len; i++) {
+        end(consoles, ended->pdata[i], "the token is no longer good");
+    }
 }

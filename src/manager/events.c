@@ -41,6 +41,7 @@ typedef struct {
     GList link;
     GIOStream *stream;
     ClientStream *client; /* the stream's */
+    char *who;            /* the token's id */
     char *subject;        /* NULL: all */
     char *tenant;         /* NULL: all */
     int64_t after;        /* the revision up to which it has been told */
@@ -100,6 +101,7 @@ static void follower_free(Follower *follower)
         g_object_unref(follower->stream);
     }
     g_queue_clear_full(&follower->out, bytes_free);
+    g_free(follower->who);
     g_free(follower->subject);
     g_free(follower->tenant);
     g_free(follower);
@@ -270,11 +272,22 @@ static bool read_kept(Follower *follower, GBytes **ret_frames, GError **error)
     return true;
 }
 
-void events_follow(Events *events, SoupServerMessage *message, int64_t revision,
+void events_look_over(Events *events)
+{
+    for (GList *l = events->followers.head, *next; l != NULL; l = next) {
+        next = l->next;
+        if (!auth_is_good(events->manager->core, ((const Follower *)l->data)->who)) {
+            follower_free(l->data);
+        }
+    }
+}
+
+void events_follow(Events *events, SoupServerMessage *message, const AuthWho *who, int64_t revision,
                    const char *subject, const char *tenant)
 {
     Follower *follower = g_new0(Follower, 1);
     *follower = (Follower){.events = events,
+                           .who = g_strdup(who->subject),
                            .subject = g_strdup(subject),
                            .tenant = g_strdup(tenant),
                            .after = revision};

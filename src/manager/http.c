@@ -374,7 +374,7 @@ static void answer_version(SoupServerMessage *message)
 
 typedef struct {
     Consoles *consoles;
-    char *vm, *host;
+    char *who, *vm, *host;
 } Upgrade;
 
 static void on_upgraded(SoupServerMessage *message, gpointer data)
@@ -388,12 +388,13 @@ static void on_upgraded(SoupServerMessage *message, gpointer data)
     g_autoptr(GIOStream) stream = door_take_over(message, &client);
     g_autoptr(SoupWebsocketConnection) socket = soup_websocket_connection_new(
         stream, uri, SOUP_WEBSOCKET_CONNECTION_SERVER, NULL, NULL, NULL);
-    consoles_accept(upgrade->consoles, socket, upgrade->host, upgrade->vm);
+    consoles_accept(upgrade->consoles, socket, upgrade->who, upgrade->host, upgrade->vm);
 }
 
 static void upgrade_free(gpointer data, GClosure *closure)
 {
     Upgrade *upgrade = data;
+    g_free(upgrade->who);
     g_free(upgrade->vm);
     g_free(upgrade->host);
     g_free(upgrade);
@@ -418,7 +419,8 @@ static void open_console(Pending *pending, const ClusterPrincipal *principal, GE
         return;
     }
     Upgrade *upgrade = g_new(Upgrade, 1);
-    *upgrade = (Upgrade){manager->consoles, g_strdup(vm), g_strdup(host)};
+    *upgrade =
+        (Upgrade){manager->consoles, g_strdup(pending->who.subject), g_strdup(vm), g_strdup(host)};
     g_signal_connect_data(pending->message, "wrote-informational", G_CALLBACK(on_upgraded), upgrade,
                           upgrade_free, 0);
     soup_websocket_server_process_handshake(pending->message, NULL, NULL, NULL, NULL);
@@ -435,8 +437,8 @@ static void follow_events(Pending *pending, const ClusterPrincipal *principal,
                         "send the id of an event of this cluster", "this is no id of an event");
         return;
     }
-    events_follow(pending->http->manager->events, pending->message, (int64_t)from, query->subject,
-                  principal->all ? NULL : principal->tenant);
+    events_follow(pending->http->manager->events, pending->message, &pending->who, (int64_t)from,
+                  query->subject, principal->all ? NULL : principal->tenant);
 }
 
 /* What the core has no part in; false: it has. */

@@ -136,6 +136,7 @@ static bool prepare(Manager *manager, const Options *options, GError **error)
     manager->loop = rpc_loop_new(NULL);
     manager->events = events_new(manager);
     manager->consoles = consoles_new(manager);
+    manager_watch_streams(manager);
     int fd = listen_on(options->listen, options->agent_port, &manager->agent_port, error);
     manager->agents = fd >= 0 ? agents_new(manager, fd, error) : NULL;
     return manager->agents != NULL && listen_https(manager, options, error) &&
@@ -149,6 +150,7 @@ static void clear(Manager *manager)
         soup_server_disconnect(manager->server);
     }
     g_clear_handle_id(&manager->tick, g_source_remove);
+    g_clear_handle_id(&manager->streams, g_source_remove);
     manager->stopping = true;
     store_free(manager->store);
     manager->store = NULL;

@@ -2,6 +2,8 @@
 
 #include "base/error.h"
 
+#define STREAMS_INTERVAL_S 15
+
 int64_t manager_now_ms(void)
 {
     return g_get_real_time() / 1000;
@@ -126,6 +128,24 @@ static void set_tick(Manager *manager)
     }
 }
 
+static void look_over_streams(Manager *manager)
+{
+    manager->revocations = cluster_core_revocations(manager->core);
+    events_look_over(manager->events);
+    consoles_look_over(manager->consoles);
+}
+
+static gboolean on_streams_due(gpointer data)
+{
+    look_over_streams(data);
+    return G_SOURCE_CONTINUE;
+}
+
+void manager_watch_streams(Manager *manager)
+{
+    manager->streams = g_timeout_add_seconds(STREAMS_INTERVAL_S, on_streams_due, manager);
+}
+
 void manager_step(Manager *manager, const ClusterEvent *event)
 {
     g_autoptr(GPtrArray) actions = cluster_step(manager->core, event, manager_now_ms());
@@ -133,5 +153,9 @@ void manager_step(Manager *manager, const ClusterEvent *event)
         carry_out(manager, actions->pdata[i]);
     }
     events_flush(manager->events);
+    if (manager->events != NULL &&
+        cluster_core_revocations(manager->core) != manager->revocations) {
+        look_over_streams(manager);
+    }
     set_tick(manager);
 }

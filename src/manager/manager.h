@@ -54,9 +54,11 @@ struct Manager {
     guint64 commits, requests;
     int64_t started_ms;
     int exit_status;
-    bool writable;      /* the store */
-    guint in_flight;    /* transactions */
-    guint64 generation; /* of the core: what an earlier one asked for is nothing to this one */
+    bool writable;       /* the store */
+    guint in_flight;     /* transactions */
+    guint64 revocations; /* of tokens, when the streams were last looked over */
+    guint streams;       /* the timer that looks them over for tokens that have expired */
+    guint64 generation;  /* of the core: what an earlier one asked for is nothing to this one */
     bool anew;     /* the core is of no more use; the next one comes when nothing is in flight */
     bool stopping; /* what the store still says changes nothing any more */
 };
@@ -64,6 +66,8 @@ struct Manager {
 /* Tells the core; carries out what it answers. */
 void manager_step(Manager *manager, const ClusterEvent *event);
 int64_t manager_now_ms(void);
+/* Streams whose token has expired end from now on; those of a revoked one end with the step. */
+void manager_watch_streams(Manager *manager);
 
 /* begin.c */
 /* A core from what the store holds, in place of the one that is there. */
@@ -110,8 +114,10 @@ Events *events_new(Manager *manager);
 void events_free(Events *events);
 /* Sends what is kept after `revision`, then goes on. `subject`: an id or name, or NULL for all;
  * `tenant`: whose, or NULL for all. */
-void events_follow(Events *events, SoupServerMessage *message, int64_t revision,
+void events_follow(Events *events, SoupServerMessage *message, const AuthWho *who, int64_t revision,
                    const char *subject, const char *tenant);
+/* Ends what streams to those whose token is no longer good. */
+void events_look_over(Events *events);
 /* Each event, then events_flush() when all of a revision are told. */
 void events_publish(Events *events, GBytes *event);
 void events_flush(Events *events);
@@ -132,8 +138,10 @@ ImageLocation *blobs_locate(Blobs *blobs, const char *sha256, GError **error);
 /* console.c */
 Consoles *consoles_new(Manager *manager);
 void consoles_free(Consoles *consoles);
-void consoles_accept(Consoles *consoles, SoupWebsocketConnection *socket, const char *host,
-                     const char *vm);
+void consoles_accept(Consoles *consoles, SoupWebsocketConnection *socket, const char *who,
+                     const char *host, const char *vm);
+/* Ends those whose token is no longer good. */
+void consoles_look_over(Consoles *consoles);
 void consoles_data(Consoles *consoles, const ConsoleData *data);
 void consoles_closed(Consoles *consoles, const ConsoleClose *close);
 

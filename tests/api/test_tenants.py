@@ -42,6 +42,43 @@ def test_each_operation_takes_the_roles_that_the_document_says(manager, tokens):
             assert is_forbidden(answer) == (not {"viewer", "tenant"} <= set(roles)), (name, answer)
 
 
+def open_stream(manager, token, path, *headers):
+    """The socket of an answer that goes on."""
+    connection = manager.tls_socket()
+    lines = [f"GET {path} HTTP/1.1", "Host: 127.0.0.1", f"Authorization: Bearer {token}", *headers, "", ""]
+    connection.sendall("\r\n".join(lines).encode())
+    assert connection.recv(4096).split()[1] in (b"200", b"101")
+    return connection
+
+
+def read_to_end(connection, seconds):
+    """What comes until the manager closes; TimeoutError if it does not."""
+    connection.settimeout(seconds)
+    got = b""
+    while piece := connection.recv(4096):
+        got += piece
+    return got
+
+
+def test_a_token_that_is_no_longer_good_ends_its_streams(manager, agents, catalog):
+    assert manager.post("/v1/vms", {"name": "stream", "size": "small", "image": "demo"}, wait=20).status < 300
+    token, other, short = (make_token(manager, "operator", **more) for more in ({}, {}, {"valid-seconds": 3}))
+    console = ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==",
+               "Sec-WebSocket-Version: 13")
+    events = open_stream(manager, token, "/v1/events?follow=true")
+    talk = open_stream(manager, token, "/v1/vms/stream/console", *console)
+    stays = open_stream(manager, other, "/v1/events?follow=true")
+    expires = open_stream(manager, short, "/v1/events?follow=true")
+    assert manager.delete(f"/v1/tokens/{token.split('.')[0]}").status == 200
+    read_to_end(events, 5)
+    assert b"no longer good" in read_to_end(talk, 5)
+    assert manager.delete("/v1/vms/stream", wait=20).json["state"] == "done"
+    assert b"data: " in stays.recv(65536), "another token's stream goes on"
+    read_to_end(expires, 25)
+    for connection in (events, talk, stays, expires):
+        connection.close()
+
+
 def test_tenants_are_nothing_to_each_other(manager, agents, catalog, tokens):
     cyan, pink = tokens["tenant"], tokens["pink"]
     vm = {"name": "web", "size": "small", "image": "demo"}
