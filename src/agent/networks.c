@@ -231,6 +231,14 @@ static void dhcp_ended(Dhcp *dhcp, gpointer data)
     }
 }
 
+/* Does this host pass on what its guests send beyond the overlay? */
+static bool forwards_ipv6(void)
+{
+    g_autofree char *setting = NULL;
+    return g_file_get_contents("/proc/sys/net/ipv6/conf/all/forwarding", &setting, NULL, NULL) &&
+           setting[0] != '0';
+}
+
 static Dhcp *make_dhcp(Network *network, GError **error)
 {
     const NetworkAssignment *a = network->assignment;
@@ -245,6 +253,7 @@ static Dhcp *make_dhcp(Network *network, GError **error)
                          .subnet = a->subnet,
                          .gateway = a->gateway,
                          .subnet6 = a->subnet6,
+                         .routes6 = forwards_ipv6(),
                          .mtu = networks_mtu(network->networks, a)};
     return dhcp_new(&config, dhcp_ended, network, error);
 }

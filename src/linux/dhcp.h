@@ -39,6 +39,7 @@ typedef struct {
     const char *subnet;     /* "10.1.0.0/24"; NULL: no IPv4 */
     const char *gateway;    /* handed out as router; NULL: none */
     const char *subnet6;    /* "fd00:1::/64", a /64; NULL: no IPv6 */
+    bool routes6;           /* the host forwards IPv6: it is announced as default router */
     const char *const *dns; /* handed out, NULL-terminated, IPv4; NULL: none */
     unsigned mtu;           /* handed out; 0: not */
     unsigned lease_s;       /* 0: an hour */

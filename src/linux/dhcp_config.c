@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#define ROUTER_LIFETIME_S 1800 /* as RFC 4861 has it */
 #define LEASE_DEFAULT_S 3600
 #define LEASE_MIN_S 120 /* dnsmasq's own bound */
 #define MTU_MIN 576
@@ -96,11 +97,12 @@ static bool put_ipv6(GString *text, const DhcpConfig *config, unsigned lease_s, 
     }
     memset(subnet.bytes + 8, 0, 8);
     network = address_text(&subnet);
-    g_string_append_printf(text, "enable-ra\ndhcp-range=%s,static,slaac,64,%us\n", network,
-                           lease_s);
+    g_string_append_printf(text, "enable-ra\ndhcp-range=%s,static,slaac,64,%us\nra-param=%s,",
+                           network, lease_s, config->interface);
     if (config->mtu != 0) {
-        g_string_append_printf(text, "ra-param=%s,mtu:%u,0,1800\n", config->interface, config->mtu);
+        g_string_append_printf(text, "mtu:%u,", config->mtu);
     }
+    g_string_append_printf(text, "0,%d\n", config->routes6 ? ROUTER_LIFETIME_S : 0);
     return true;
 }
 

@@ -30,6 +30,7 @@ static const char script[] =
     "done\n"
     "echo \"slaac $(ip -n $c -6 addr show dev c0 scope global | awk '/inet6/ {print $2}')\"\n"
     "echo \"mtu $(ip netns exec $c cat /proc/sys/net/ipv6/conf/c0/mtu)\"\n"
+    "echo \"routers $(ip -n $c -6 route show default | wc -l)\"\n"
     "echo \"dhcpv6 $(ip netns exec $c python3 -c \"$3\")\"\n";
 
 /* SOLICIT with rapid commit left out; prints the address of the ADVERTISE (RFC 8415). */
@@ -94,7 +95,7 @@ static void test_guest_gets_its_address(void)
     g_autofree char *output = NULL;
     g_subprocess_communicate_utf8(process, NULL, NULL, &output, NULL, &error);
     g_assert_no_error(error);
-    g_assert_cmpstr(output, ==, "slaac " ADDRESS "/64\nmtu 1450\ndhcpv6 " ADDRESS "\n");
+    g_assert_cmpstr(output, ==, "slaac " ADDRESS "/64\nmtu 1450\nrouters 0\ndhcpv6 " ADDRESS "\n");
 
     static const char *const files[] = {"dnsmasq.conf", "hosts", "pid", "leases"};
     for (guint i = 0; i < G_N_ELEMENTS(files); i++) {

@@ -12,6 +12,7 @@ static const DhcpConfig full = {
     .subnet = "10.1.0.5/20",
     .gateway = "10.1.0.1",
     .subnet6 = "fd00:1::1/64",
+    .routes6 = true,
     .dns = dns,
     .mtu = 1450,
     .lease_s = 600,
@@ -50,6 +51,15 @@ static void test_config(void)
                     "enable-ra\n"
                     "dhcp-range=fd00:1::,static,slaac,64,600s\n"
                     "ra-param=bbx2c7dqrstv5w6,mtu:1450,0,1800\n");
+}
+
+/* A host that does not forward would be a way to nowhere, which guests prefer to none. */
+static void test_a_host_that_does_not_forward_is_no_router(void)
+{
+    DhcpConfig bare = {.dir = "/d", .interface = "br0", .subnet6 = "fd00:1::/64", .user = "nobody"};
+    g_autofree char *text = dhcp_config_text(&bare, NULL);
+
+    g_assert_nonnull(strstr(text, "\nra-param=br0,0,0\n"));
 }
 
 /* Without a gateway or name servers dnsmasq would hand out itself: the empty option says nothing.
@@ -151,6 +161,8 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/linux/dhcp-config/config", test_config);
+    g_test_add_func("/linux/dhcp-config/a-host-that-does-not-forward-is-no-router",
+                    test_a_host_that_does_not_forward_is_no_router);
     g_test_add_func("/linux/dhcp-config/nothing-is-handed-out-by-default",
                     test_nothing_is_handed_out_by_default);
     g_test_add_func("/linux/dhcp-config/bad-config-is-refused", test_bad_config_is_refused);
