@@ -5,10 +5,12 @@
 #include "base/error.h"
 #include "cluster/explain.h"
 #include "cluster/commands.h"
+#include "cluster/ends.h"
 #include "cluster/fleet.h"
 #include "cluster/journal.h"
 #include "cluster/keys.h"
 #include "cluster/preempt.h"
+#include "cluster/promises.h"
 #include "cluster/queue.h"
 #include "cluster/reservations.h"
 #include "cluster/spec.h"
@@ -266,6 +268,7 @@ void app_vm_changed(ClusterCore *core, ClusterApp *app)
         finish_operations(core, app, "removed");
         txn_delete(core, key_part("app", app->tenant, app->id, "spec"));
         name_release(core, "app", app->tenant, app->spec->name);
+        promise_forget(core, app->id);
         model_remove_app(core, app);
     } else if (!app->spec->removing && has_enough(app) && app->settled == g_tree_nnodes(app->vms)) {
         g_autofree char *message = g_strdup_printf(
@@ -277,6 +280,9 @@ void app_vm_changed(ClusterCore *core, ClusterApp *app)
 static void set_short(ClusterCore *core, ClusterApp *app, bool is_short)
 {
     core->apps_short += is_short - app->is_short;
+    if (!is_short) {
+        promise_forget(core, app->id);
+    }
     app->is_short = is_short;
 }
 
@@ -376,22 +382,6 @@ bool app_place(ClusterCore *core, const char *tenant, const char *id, const AppS
     return true;
 }
 
-static void refuse_new(ClusterCore *core, const ClusterRequest *request, ClusterApp *app,
-                       Outlook *outlook, GError *refusal)
-{
-    const CreateAppQuery *query = request->query;
-    const AppCreate *body = request->body;
-    QueueOffer offer = {.app = app_spec_copy(app->spec),
-                        .asked = body->queue || body->has_queue_seconds,
-                        .seconds = body->queue_seconds,
-                        .dry_run = query->dry_run,
-                        .wait = query->wait,
-                        .verdicts = g_steal_pointer(&outlook->explanation)};
-    g_autofree char *tenant = g_strdup(app->tenant);
-    model_remove_app(core, app);
-    queue_or_refuse(core, request, tenant, &offer, refusal);
-}
-
 bool create_app(ClusterCore *core, const ClusterRequest *request, GError **error)
 {
     const CreateAppQuery *query = request->query;
@@ -399,16 +389,26 @@ bool create_app(ClusterCore *core, const ClusterRequest *request, GError **error
     const char *tenant = tenant_for_new(core, request, body->tenant, error);
     g_autoptr(AppSpec) spec =
         tenant != NULL ? spec_from_create_app(core, tenant, body, error) : NULL;
+    QueueOffer offer = {.asked = body->queue || body->has_queue_seconds,
+                        .seconds = body->queue_seconds,
+                        .dry_run = query->dry_run,
+                        .wait = query->wait};
     if (spec == NULL || !name_is_free(core, "app", tenant, spec->name, error) ||
+        !ends_read_deadline(core, body->deadline, spec->ends_ms, spec->reservation,
+                            &offer.deadline_ms, error) ||
         !queue_may_ask(core, request, tenant, spec->priority, spec->preemptible, error)) {
         return false;
     }
     ClusterApp *app = model_add_app(core, model_new_id(core), tenant, g_steal_pointer(&spec));
     g_auto(Outlook) outlook = {0};
     GError *refusal = NULL;
+    promises_yield(core, app->spec->priority);
     if (!queue_lets_pass(core, tenant, app->spec->priority, &refusal) ||
         !look_ahead(core, app, query->explain, &outlook, &refusal)) {
-        refuse_new(core, request, app, &outlook, refusal);
+        offer.app = app_spec_copy(app->spec);
+        offer.verdicts = g_steal_pointer(&outlook.explanation);
+        model_remove_app(core, app);
+        queue_or_refuse(core, request, tenant, &offer, refusal);
         return true;
     }
     if (query->dry_run) {

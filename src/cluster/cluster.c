@@ -11,6 +11,7 @@
 #include "cluster/journal.h"
 #include "cluster/load.h"
 #include "cluster/preempt.h"
+#include "cluster/promises.h"
 #include "cluster/queue.h"
 #include "cluster/reservations.h"
 #include "cluster/tenants.h"
@@ -310,6 +311,7 @@ ClusterActions *cluster_step(ClusterCore *core, const ClusterEvent *event, int64
         dispatch(core, event);
     }
     if (!core->aborted) {
+        promises_restore(core);
         queue_serve(core);
         preempt_finish(core);
         agents_flush(core);
@@ -363,6 +365,6 @@ bool cluster_core_check(const ClusterCore *core, GError **error)
         }
     }
     return fleet_check((ClusterCore *)core, error) && tenants_check((ClusterCore *)core, error) &&
-           queue_check(core, error) && reservations_check((ClusterCore *)core, error) &&
-           preempt_check(core, error);
+           queue_check(core, error) && promises_check(core, error) &&
+           reservations_check((ClusterCore *)core, error) && preempt_check(core, error);
 }

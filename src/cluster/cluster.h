@@ -46,6 +46,13 @@
 
 typedef struct ClusterCore ClusterCore;
 
+/* Who may start before one that waits (cluster/promises.h). */
+typedef enum {
+    CLUSTER_BACKFILL_EASY = 0,     /* who does not delay the first that waits */
+    CLUSTER_BACKFILL_CONSERVATIVE, /* who delays none of those before it */
+    CLUSTER_BACKFILL_OFF,          /* who fits, until one has waited too long */
+} ClusterBackfill;
+
 /* Zeros take the default in brackets. */
 typedef struct {
     uint64_t seed;
@@ -59,7 +66,8 @@ typedef struct {
     int64_t charges_kept_ms;    /* [62 days] */
     int64_t credits_kept;       /* notes of credits added, of a tenant [1000] */
     int64_t starvation_ms; /* a request that has waited so long is not passed any more [600000] */
-    int apply_window;      /* vm.apply calls under way at once for one host [64] */
+    ClusterBackfill backfill; /* [easy] */
+    int apply_window;         /* vm.apply calls under way at once for one host [64] */
 } ClusterConfig;
 
 /* Who asks. */

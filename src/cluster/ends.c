@@ -181,3 +181,67 @@ bool ends_resolve(ClusterCore *core, const char *tenant, const EndAsked *asked, 
     *ret_end = end;
     return true;
 }
+
+bool ends_read_time(const ClusterCore *core, const char *field, const char *text, int64_t *ret_ms,
+                    GError **error)
+{
+    int64_t ms = 0;
+    bool sound = text[0] == '+'
+                     ? berth_quantity_parse(BERTH_QUANTITY_DURATION, field, text + 1, &ms, error)
+                     : berth_time_parse(field, text, &ms, error);
+    if (!sound) {
+        return false;
+    }
+    ms += text[0] == '+' ? core->now_ms : 0;
+    if (ms < core->now_ms || ms > BERTH_TIME_MAX) {
+        g_autofree char *now = berth_time_format(core->now_ms);
+        g_autofree char *remedy =
+            g_strdup_printf("it is %s now; name a later time, or +2h for one from now", now);
+        return berth_error_set(error, BERTH_ERROR_INVALID, field, text, remedy,
+                               ms < core->now_ms ? "this time is past" : "this time is too far");
+    }
+    *ret_ms = ms;
+    return true;
+}
+
+bool ends_check_deadline(const char *text, int64_t deadline, int64_t least, GError **error)
+{
+    if (deadline >= least) {
+        return true;
+    }
+    g_autofree char *time = berth_time_format(least);
+    g_autofree char *remedy = g_strdup_printf("%s at the earliest, or ask for less time", time);
+    return berth_error_set(error, BERTH_ERROR_INVALID, "deadline", text, remedy,
+                           "the deadline comes before the end of so long a time");
+}
+
+bool ends_read_deadline(const ClusterCore *core, const char *text, int64_t ends_ms,
+                        const char *reservation, int64_t *ret_ms, GError **error)
+{
+    int64_t deadline = 0;
+    if (text != NULL && !ends_read_time(core, "deadline", text, &deadline, error)) {
+        return false;
+    }
+    if (text != NULL && (ends_ms == 0 || reservation != NULL)) {
+        return berth_error_set(error, BERTH_ERROR_INVALID, "deadline", text,
+                               reservation != NULL ? "leave it out"
+                                                   : "say how long it runs (duration-seconds)",
+                               reservation != NULL ? "what is in a reservation has its time already"
+                                                   : "what has no end meets no deadline");
+    }
+    if (text != NULL && !ends_check_deadline(text, deadline, ends_ms, error)) {
+        return false;
+    }
+    *ret_ms = deadline;
+    return true;
+}
+
+void ends_refuse_deadline(const char *text, int64_t earliest, int64_t duration, GError **error)
+{
+    g_autofree char *start = berth_time_format(earliest);
+    g_autofree char *end = berth_time_format(earliest + duration);
+    g_autofree char *remedy =
+        g_strdup_printf("a deadline of %s could be met, with a start at %s", end, start);
+    berth_error_set(error, BERTH_ERROR_NO_CAPACITY, "deadline", text, remedy,
+                    "the deadline cannot be met: the earliest end is %s", end);
+}

@@ -46,3 +46,14 @@ typedef struct {
 
 bool ends_resolve(ClusterCore *core, const char *tenant, const EndAsked *asked, EndOfSpec *ret_end,
                   GError **error);
+
+/* RFC 3339, or "+2h" from now; INVALID when it is past. */
+bool ends_read_time(const ClusterCore *core, const char *field, const char *text, int64_t *ret_ms,
+                    GError **error);
+/* INVALID when a deadline, written as `text`, lies before `least`. */
+bool ends_check_deadline(const char *text, int64_t deadline, int64_t least, GError **error);
+/* The deadline of what would end at `ends_ms` if it began now; 0 when `text` is NULL. */
+bool ends_read_deadline(const ClusterCore *core, const char *text, int64_t ends_ms,
+                        const char *reservation, int64_t *ret_ms, GError **error);
+/* NO_CAPACITY: it cannot be met; `earliest` is the earliest start there is. */
+void ends_refuse_deadline(const char *text, int64_t earliest, int64_t duration, GError **error);

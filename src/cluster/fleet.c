@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/resources.h"
 #include "cluster/ends.h"
+#include "cluster/promises.h"
 #include "cluster/reservations.h"
 #include "cluster/rules.h"
 
@@ -158,6 +159,7 @@ void fleet_add_host(ClusterCore *core, ClusterHost *host)
 
 void fleet_remove_host(ClusterCore *core, ClusterHost *host)
 {
+    promises_leave_host(core, host);
     berth_place_remove(core->place, host->place);
     core->by_handle->pdata[host->place] = NULL;
     g_array_append_val(core->free_handles, host->place);
@@ -206,6 +208,9 @@ void fleet_update_host(ClusterCore *core, ClusterHost *host)
     berth_place_get(core->place, host->place, NULL, NULL, &took_vms);
     berth_place_set_enabled(core->place, host->place, takes_vms);
     serve_claims(core, host);
+    if (host->spec->cordoned) {
+        promises_leave_host(core, host);
+    }
     core->room_made = core->room_made || (takes_vms && !took_vms);
     if (host->facts != NULL) {
         core->overhead = MAX(core->overhead, host->facts->overhead);
@@ -360,6 +365,15 @@ Vector fleet_gain(ClusterCore *core, const ClusterVm *vm)
     Vector gain = vm->booked;
     gain.amount[DIM_DISK] = 0;
     return gain;
+}
+
+Vector fleet_lacks(ClusterCore *core, const ClusterVm *vm)
+{
+    Vector lacks = vm_needs(core, vm, vm->spec->resources);
+    for (int d = 0; d < MAX_DIMENSIONS; d++) {
+        lacks.amount[d] = MAX(0, lacks.amount[d] - vm->booked.amount[d]);
+    }
+    return lacks;
 }
 
 bool fleet_is_off(const ClusterVm *vm)

@@ -40,6 +40,8 @@ void fleet_unbook(ClusterCore *core, ClusterVm *vm);
 
 /* Preemption (preempt.h). What the VM's leaving gives back: all but its disk. */
 Vector fleet_gain(ClusterCore *core, const ClusterVm *vm);
+/* What it needs beside what is booked for it, to start again. */
+Vector fleet_lacks(ClusterCore *core, const ClusterVm *vm);
 /* Has its host done all that is wanted, and is it off? */
 bool fleet_is_off(const ClusterVm *vm);
 /* Is as much booked as it needs? Of a VM that claims: has it all of its room? */

@@ -6,6 +6,7 @@
 #include "base/nearest.h"
 #include "cluster/fleet.h"
 #include "cluster/keys.h"
+#include "cluster/promises.h"
 #include "cluster/reservations.h"
 #include "cluster/txn.h"
 
@@ -165,6 +166,7 @@ void model_init(ClusterCore *core)
     core->networks = tree_new(cluster_network_free);
     core->rules = tree_new(cluster_rule_free);
     core->queue = tree_new(cluster_queued_free);
+    promises_init(core);
     core->preempted = tree_new(NULL);
     core->claims = tree_new(NULL);
     core->images = tree_new(cluster_image_free);
@@ -213,6 +215,7 @@ void model_clear(ClusterCore *core)
     g_tree_unref(core->networks);
     g_tree_unref(core->rules);
     g_tree_unref(core->queue);
+    promises_clear(core);
     g_tree_unref(core->images);
     g_tree_unref(core->hosts);
     g_tree_unref(core->tenants);

@@ -6,6 +6,7 @@
 #include "cluster/agents.h"
 #include "cluster/fleet.h"
 #include "cluster/journal.h"
+#include "cluster/promises.h"
 #include "cluster/reservations.h"
 #include "cluster/tenants.h"
 #include "cluster/txn.h"
@@ -269,6 +270,25 @@ bool preempt_can_resume(ClusterCore *core, const ClusterVm *vm, GError **error)
            fleet_can_resume(core, vm, error);
 }
 
+bool preempt_request(ClusterCore *core, const ClusterVm *vm, EngineRequest *ret_request)
+{
+    static const Vector nothing;
+    uint32_t place = vm->host->place;
+    *ret_request = (EngineRequest){.vector = fleet_lacks(core, vm)};
+    if (!vm->placement->released || memcmp(&ret_request->vector, &nothing, sizeof nothing) == 0) {
+        return false;
+    }
+    guint words = core->by_handle->len / 64 + 1;
+    ret_request->allowed = g_new0(uint64_t, words);
+    ret_request->allowed[place / 64] |= UINT64_C(1) << place % 64;
+    ret_request->request = (BerthPlaceRequest){.struct_size = sizeof ret_request->request,
+                                               .policy = BERTH_PLACE_FIRST_FIT,
+                                               .vector = ret_request->vector.amount,
+                                               .allowed = ret_request->allowed,
+                                               .allowed_words = words};
+    return true;
+}
+
 bool preempt_resume(ClusterCore *core, ClusterVm *vm, GError **error)
 {
     if (!preempt_can_resume(core, vm, error)) {
@@ -279,6 +299,7 @@ bool preempt_resume(ClusterCore *core, ClusterVm *vm, GError **error)
     vm->spec->power_generation = vm->spec->generation + 1; /* which this change gets */
     vm->placement->released = false;
     g_tree_remove(core->preempted, vm->id);
+    promise_forget(core, vm->id);
     save_vm_placement(core, vm);
     vm_changed(core, vm);
     Subject subject = subject_of_vm(vm);
@@ -302,6 +323,7 @@ void preempt_unlink_vm(ClusterCore *core, ClusterVm *vm)
 {
     core->vms_by_priority[CLAMP(vm->spec->priority, 0, 1000)]--;
     g_tree_remove(core->preempted, vm->id);
+    promise_forget(core, vm->id);
     g_tree_remove(core->claims, vm->id);
 }
 

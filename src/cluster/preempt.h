@@ -20,6 +20,7 @@
  */
 #pragma once
 
+#include "cluster/fleet.h"
 #include "cluster/model.h"
 
 /* Where one VM would go, and whose place it takes. */
@@ -51,6 +52,10 @@ void preempt_finish(ClusterCore *core);
 bool preempt_resume(ClusterCore *core, ClusterVm *vm, GError **error);
 /* The same question alone. */
 bool preempt_can_resume(ClusterCore *core, const ClusterVm *vm, GError **error);
+
+/* What the engine is asked for a VM that is to start again: room on its own host. False: it is not off
+ * yet. fleet_request_clear. */
+bool preempt_request(ClusterCore *core, const ClusterVm *vm, EngineRequest *ret_request);
 
 /* A VM is tied to its host, or no longer. */
 void preempt_link_vm(ClusterCore *core, ClusterVm *vm);

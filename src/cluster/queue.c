@@ -10,8 +10,8 @@
 #include "cluster/journal.h"
 #include "cluster/keys.h"
 #include "cluster/preempt.h"
+#include "cluster/promises.h"
 #include "cluster/reservations.h"
-#include "cluster/spec.h"
 #include "cluster/tenants.h"
 #include "cluster/txn.h"
 #include "cluster/vms.h"
@@ -25,13 +25,12 @@
 
 static const char *name_of(const ClusterQueued *queued)
 {
-    return queued->object->vm != NULL ? queued->object->vm->name : queued->object->app->name;
+    return queue_item_name(&(QueueItem){.queued = (ClusterQueued *)queued});
 }
 
 static int64_t priority_of(const ClusterQueued *queued)
 {
-    return queued->object->vm != NULL ? queued->object->vm->priority
-                                      : queued->object->app->priority;
+    return queue_item_priority(&(QueueItem){.queued = (ClusterQueued *)queued});
 }
 
 /* What keeps the name of its VM or app. */
@@ -59,6 +58,7 @@ typedef struct {
     BerthFair *fair;
     GArray *items;       /* of QueueItem, by number of the request */
     GHashTable *tenants; /* name → number + 1 */
+    bool held_up;        /* by one that has waited too long */
 } Round;
 
 static void round_clear(Round *round)
@@ -72,8 +72,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Round, round_clear)
 
 static void round_begin(ClusterCore *core, Round *round)
 {
-    *round = (Round){NULL, g_array_new(FALSE, TRUE, sizeof(QueueItem)),
-                     g_hash_table_new(g_str_hash, g_str_equal)};
+    *round = (Round){.items = g_array_new(FALSE, TRUE, sizeof(QueueItem)),
+                     .tenants = g_hash_table_new(g_str_hash, g_str_equal)};
     g_autoptr(GArray) tenants = g_array_new(FALSE, FALSE, sizeof(BerthFairTenant));
     for (GTreeNode *n = g_tree_node_first(core->tenants); n != NULL; n = g_tree_node_next(n)) {
         const ClusterTenant *tenant = g_tree_node_value(n);
@@ -92,10 +92,11 @@ static uint32_t tenant_number(const Round *round, const char *name)
     return GPOINTER_TO_UINT(g_hash_table_lookup(round->tenants, name)) - 1;
 }
 
-static void round_add(Round *round, QueueItem item, int64_t priority, int64_t since_ms)
+static void round_add(Round *round, QueueItem item)
 {
     uint32_t tenant = tenant_number(round, queue_item_tenant(&item));
-    berth_fair_add(round->fair, round->items->len, tenant, (int32_t)priority, since_ms);
+    berth_fair_add(round->fair, round->items->len, tenant, (int32_t)queue_item_priority(&item),
+                   queue_item_since_ms(&item));
     g_array_append_val(round->items, item);
 }
 
@@ -103,30 +104,21 @@ static void round_fill(ClusterCore *core, Round *round)
 {
     round_begin(core, round);
     for (GTreeNode *n = g_tree_node_first(core->queue); n != NULL; n = g_tree_node_next(n)) {
-        ClusterQueued *queued = g_tree_node_value(n);
-        round_add(round, (QueueItem){.queued = queued}, priority_of(queued),
-                  queued->object->since_ms);
+        round_add(round, (QueueItem){.queued = g_tree_node_value(n)});
     }
     for (GTreeNode *n = core->apps_short > 0 ? g_tree_node_first(core->apps) : NULL; n != NULL;
          n = g_tree_node_next(n)) {
         ClusterApp *app = g_tree_node_value(n);
         if (app->is_short) {
-            round_add(round, (QueueItem){.app = app}, app->spec->priority, app->spec->created_ms);
+            round_add(round, (QueueItem){.app = app});
         }
     }
     for (GTreeNode *n = g_tree_node_first(core->preempted); n != NULL; n = g_tree_node_next(n)) {
         ClusterVm *vm = g_tree_node_value(n);
         if (!vm->spec->removing) {
-            round_add(round, (QueueItem){.vm = vm}, vm->spec->priority, vm->spec->preempted_ms);
+            round_add(round, (QueueItem){.vm = vm});
         }
     }
-}
-
-const char *queue_item_tenant(const QueueItem *item)
-{
-    return item->queued != NULL ? item->queued->object->tenant
-           : item->app != NULL  ? item->app->tenant
-                                : item->vm->tenant;
 }
 
 GArray *queue_order(ClusterCore *core)
@@ -208,37 +200,11 @@ int64_t queue_count(const ClusterCore *core, const char *tenant)
     return count;
 }
 
-/* What each VM of it wants; NULL with NOT_FOUND when its size is gone. */
-/* What ends by itself has its time from when it is placed; with a reservation, it ends with that. */
-static int64_t end_from_now(const ClusterCore *core, const QueuedRequest *object, int64_t ends_ms,
-                            const char *reservation)
-{
-    return ends_ms == 0 || reservation != NULL ? ends_ms
-                                               : ends_ms + core->now_ms - object->since_ms;
-}
-
-static VmSpec *one_of(ClusterCore *core, const QueuedRequest *object, GError **error)
-{
-    ClusterApp app = {.spec = object->app, .id = object->id};
-    VmSpec *spec =
-        object->vm != NULL ? vm_spec_copy(object->vm) : spec_of_app_vm(core, &app, 1, error);
-    if (spec != NULL) {
-        spec->ends_ms = end_from_now(core, object, spec->ends_ms, spec->reservation);
-    }
-    return spec;
-}
-
-/* How many VMs there must be room for. */
-static int64_t needed(const QueuedRequest *object)
-{
-    const AppSpec *app = object->app;
-    return app == NULL ? 1 : app->partial > 0 ? app->partial : app->count;
-}
-
 /* Could it be allowed if the tenant had nothing else? */
-static bool may_enter(ClusterCore *core, const QueuedRequest *object, GError **error)
+static bool may_enter(ClusterCore *core, QueuedRequest *object, GError **error)
 {
-    g_autoptr(VmSpec) one = one_of(core, object, error);
+    QueueItem item = {.queued = &(ClusterQueued){.id = object->id, .object = object}};
+    g_autoptr(VmSpec) one = queue_item_spec(core, &item, error);
     if (one == NULL) {
         return false;
     }
@@ -248,7 +214,8 @@ static bool may_enter(ClusterCore *core, const QueuedRequest *object, GError **e
                                "%d requests of tenant '%s' wait already, the most that may",
                                MOST_WAITING, object->tenant);
     }
-    return tenant_could_allow(core, object->tenant, one->resources, needed(object), error);
+    return tenant_could_allow(core, object->tenant, one->resources, queue_item_needed(&item),
+                              error);
 }
 
 static QueuedRequest *request_of(ClusterCore *core, const char *tenant, QueueOffer *offer)
@@ -259,6 +226,7 @@ static QueuedRequest *request_of(ClusterCore *core, const char *tenant, QueueOff
     object->vm = g_steal_pointer(&offer->vm);
     object->app = g_steal_pointer(&offer->app);
     object->since_ms = core->now_ms;
+    object->deadline_ms = offer->deadline_ms;
     object->until_ms = offer->seconds > 0 ? core->now_ms + offer->seconds * 1000 : 0;
     return object;
 }
@@ -275,6 +243,7 @@ static void enter(ClusterCore *core, const ClusterRequest *request, QueuedReques
     object->operation = g_strdup(queued->operation->object->id);
     g_autofree char *name = kept_name(queued);
     name_take(core, "queue", object->tenant, name, queued->id, queued);
+    queue_item_keep(core, queued);
     save_queued(core, queued);
     if (object->until_ms > 0) {
         core->queue_due_ms = MIN(core->queue_due_ms, object->until_ms);
@@ -284,14 +253,36 @@ static void enter(ClusterCore *core, const ClusterRequest *request, QueuedReques
     operation_reply(core, request->id, queued->operation, wait);
 }
 
+/* A deadline is met from the start, by a promise, or refused. */
+static bool promise_deadline(ClusterCore *core, QueuedRequest *object, bool only_ask,
+                             GError **error)
+{
+    QueueItem item = {.queued = &(ClusterQueued){.id = object->id, .object = object}};
+    bool room_made = core->room_made;
+    int64_t start = INT64_MAX;
+    if (object->deadline_ms == 0) {
+        return true;
+    }
+    bool promised = queue_item_plan(core, &item, &start);
+    if (!promised) {
+        queue_item_refuse_deadline(core, &item, start, error);
+    }
+    if (only_ask) {
+        promise_forget(core, object->id);
+        core->room_made = room_made;
+    }
+    return promised;
+}
+
 void queue_or_refuse(ClusterCore *core, const ClusterRequest *request, const char *tenant,
                      QueueOffer *offer, GError *refusal)
 {
     g_autoptr(GError) why = refusal;
     g_autoptr(QueuedRequest) object = request_of(core, tenant, offer);
     GError *never = NULL;
-    bool waits = offer->asked && is_for_want_of_room(why);
-    if (!waits || !may_enter(core, object, &never)) {
+    bool waits = (offer->asked || offer->deadline_ms > 0) && is_for_want_of_room(why);
+    if (!waits || !may_enter(core, object, &never) ||
+        !promise_deadline(core, object, offer->dry_run, &never)) {
         reply_refusal(core, request->id, never != NULL ? never : g_steal_pointer(&why),
                       g_steal_pointer(&offer->verdicts));
     } else if (offer->dry_run) {
@@ -307,6 +298,7 @@ void queue_or_refuse(ClusterCore *core, const ClusterRequest *request, const cha
 /* It waits no more; what it has become or has not is said by the caller. */
 static void leave(ClusterCore *core, ClusterQueued *queued)
 {
+    promise_forget(core, queued->id);
     g_autofree char *name = kept_name(queued);
     name_release(core, "queue", queued->object->tenant, name);
     txn_delete(core, key_of("queue", queued->object->tenant, queued->id));
@@ -338,7 +330,7 @@ static ClusterVm *place_vm(ClusterCore *core, ClusterQueued *queued, GError **er
         (spec->image != NULL && find_image(core, DEFAULT_TENANT, spec->image, error) == NULL)) {
         return NULL;
     }
-    VmSpec *copy = one_of(core, queued->object, NULL);
+    VmSpec *copy = queue_item_spec(core, &(QueueItem){.queued = queued}, NULL);
     ClusterVm *vm = vm_place(core, tenant, queued->id, copy, only, error);
     if (vm == NULL && (vm = preempt_for_vm(core, tenant, queued->id, copy, only)) != NULL) {
         g_clear_error(error);
@@ -368,8 +360,7 @@ static bool place_queued(ClusterCore *core, ClusterQueued *queued, Vector *ret_g
         return vm != NULL;
     }
     Vector before = model_tenant(core, queued->object->tenant)->usage;
-    g_autoptr(AppSpec) app = app_spec_copy(queued->object->app);
-    app->ends_ms = end_from_now(core, queued->object, app->ends_ms, app->reservation);
+    g_autoptr(AppSpec) app = queue_item_app(core, queued);
     if (!app_place(core, queued->object->tenant, queued->id, app, queued->operation, error)) {
         return false;
     }
@@ -380,42 +371,73 @@ static bool place_queued(ClusterCore *core, ClusterQueued *queued, Vector *ret_g
     return true;
 }
 
-static bool has_waited_too_long(ClusterCore *core, const ClusterQueued *queued)
+/* It has waited too long, and there is no time known at which its turn comes. */
+static bool is_starving(ClusterCore *core, ClusterQueued *queued)
 {
     const QueuedRequest *object = queued->object;
-    if (object->since_ms + core->config.starvation_ms > core->now_ms) {
+    QueueItem item = {.queued = queued};
+    if (object->since_ms + core->config.starvation_ms > core->now_ms ||
+        promise_of(core, queued->id) != NULL) {
         return false;
     }
-    g_autoptr(VmSpec) one = one_of(core, object, NULL);
-    return one != NULL && reservations_admit(core, object->tenant, one, needed(object), NULL) &&
+    g_autoptr(VmSpec) one = queue_item_spec(core, &item, NULL);
+    return one != NULL &&
+           reservations_admit(core, object->tenant, one, queue_item_needed(&item), NULL) &&
            fleet_could_hold(core, object->tenant, one,
                             one->host != NULL ? find_host(core, one->host, NULL) : NULL);
 }
 
-/* True: the round goes on. */
-static bool serve_queued(ClusterCore *core, Round *round, uint32_t number, ClusterQueued *queued)
+/* It found no room. False: its deadline cannot be met any more, and it is out of the queue. */
+static bool wait_on(ClusterCore *core, const QueueItem *item)
+{
+    ClusterQueued *queued = item->queued;
+    bool firm = queued != NULL && queued->object->deadline_ms > 0;
+    int64_t start = INT64_MAX;
+    if (!firm && !promises_may_add(core)) {
+        promise_return(core, queue_item_id(item));
+        return true;
+    }
+    bool promised = queue_item_plan(core, item, &start);
+    if (queued != NULL) {
+        queue_item_keep(core, queued);
+    }
+    if (firm && !promised && (start != INT64_MAX || queue_item_is_late(core, item))) {
+        GError *error = NULL;
+        queue_item_refuse_deadline(core, item, start, &error);
+        queue_drop(core, queued, error);
+        return false;
+    }
+    return true;
+}
+
+static void serve_queued(ClusterCore *core, Round *round, uint32_t number, ClusterQueued *queued)
 {
     GError *error = NULL;
     Vector got = {0};
+    QueueItem item = {.queued = queued};
     if (place_queued(core, queued, &got, &error)) {
         berth_fair_grant(round->fair, number, got.amount);
         leave(core, queued);
-        return true;
-    }
-    if (!is_for_want_of_room(error)) {
+    } else if (!is_for_want_of_room(error)) {
         queue_drop(core, queued, error);
-        return true;
+    } else {
+        g_error_free(error);
+        if (wait_on(core, &item)) {
+            queued->starving = is_starving(core, queued);
+            round->held_up = round->held_up || queued->starving;
+        }
     }
-    g_error_free(error);
-    queued->starving = has_waited_too_long(core, queued);
-    return !queued->starving;
 }
 
 static void serve_app(ClusterCore *core, Round *round, uint32_t number, ClusterApp *app)
 {
     ClusterTenant *tenant = model_tenant(core, app->tenant);
     Vector got = tenant->usage;
+    QueueItem item = {.app = app};
     app_resume(core, app);
+    if (app->is_short) {
+        wait_on(core, &item);
+    }
     app_vm_changed(core, app);
     for (int d = 0; d < MAX_DIMENSIONS; d++) {
         got.amount[d] = tenant->usage.amount[d] - got.amount[d];
@@ -431,6 +453,8 @@ static void serve_preempted(ClusterCore *core, Round *round, uint32_t number, Cl
             got.amount[d] = vm->counted.amount[d] - got.amount[d];
         }
         berth_fair_grant(round->fair, number, got.amount);
+    } else {
+        wait_on(core, &(QueueItem){.vm = vm});
     }
 }
 
@@ -439,11 +463,17 @@ static void serve_round(ClusterCore *core)
     g_auto(Round) round;
     round_fill(core, &round);
     uint32_t number;
-    bool goes_on = true;
-    while (goes_on && berth_fair_next(round.fair, &number)) {
+    promises_begin(core);
+    while (berth_fair_next(round.fair, &number)) {
         QueueItem item = g_array_index(round.items, QueueItem, number);
+        promises_reach(core, queue_item_priority(&item));
+        const Promise *promise = promise_of(core, queue_item_id(&item));
+        if (round.held_up && promise == NULL) {
+            continue;
+        }
+        promise_lift(core, queue_item_id(&item));
         if (item.queued != NULL) {
-            goes_on = serve_queued(core, &round, number, item.queued);
+            serve_queued(core, &round, number, item.queued);
         } else if (item.app != NULL) {
             serve_app(core, &round, number, item.app);
         } else {
@@ -451,6 +481,7 @@ static void serve_round(ClusterCore *core)
         }
         txn_seal_if_large(core);
     }
+    promises_end(core);
 }
 
 static bool something_waits(const ClusterCore *core)
@@ -513,6 +544,23 @@ int64_t queue_next_deadline(const ClusterCore *core)
     return round ? MIN(core->fill_due_ms, core->queue_due_ms) : core->queue_due_ms;
 }
 
+/* There would be room, were it not promised to others; NULL: there would not. */
+static char *who_is_delayed(ClusterCore *core, const QueueItem *item, const VmSpec *one,
+                            int64_t count)
+{
+    const Promise *first = promises_first(core, queue_item_id(item));
+    ClusterHost *only = one->host != NULL ? find_host(core, one->host, NULL) : NULL;
+    if (first == NULL) {
+        return NULL;
+    }
+    promises_yield_all(core);
+    g_autoptr(GPtrArray) hosts =
+        fleet_try(core, queue_item_tenant(item), one, only, count, NULL, NULL);
+    g_autofree char *start = promise_text(core, first);
+    return hosts != NULL ? g_strdup_printf("it would delay %s, which starts %s", first->name, start)
+                         : NULL;
+}
+
 char *queue_reason(ClusterCore *core, const QueueItem *item)
 {
     g_autoptr(GError) error = NULL;
@@ -521,16 +569,20 @@ char *queue_reason(ClusterCore *core, const QueueItem *item)
         return g_strdup(preempt_can_resume(core, item->vm, &error) ? "its turn comes"
                                                                    : error->message);
     }
-    g_autoptr(VmSpec) one = item->queued != NULL ? one_of(core, item->queued->object, &error)
-                                                 : spec_of_app_vm(core, item->app, 1, &error);
-    int64_t count = item->app != NULL                   ? app_missing(item->app)
-                    : item->queued->object->app != NULL ? item->queued->object->app->count
-                                                        : 1;
+    g_autoptr(VmSpec) one = queue_item_spec(core, item, &error);
+    int64_t count = queue_item_count(item);
     ClusterHost *only = one != NULL && one->host != NULL ? find_host(core, one->host, NULL) : NULL;
     if (one != NULL && reservations_admit(core, tenant, one, count, &error)) {
+        promise_lift(core, queue_item_id(item));
+        core->promises_aside = true;
         g_autoptr(GPtrArray) hosts = fleet_try(core, tenant, one, only, count, NULL, &error);
+        g_autofree char *delayed = hosts == NULL ? who_is_delayed(core, item, one, count) : NULL;
+        promises_restore(core);
         if (hosts != NULL) {
             return g_strdup("its turn comes");
+        }
+        if (delayed != NULL) {
+            return g_steal_pointer(&delayed);
         }
     }
     return g_strdup(error->message);
@@ -542,6 +594,7 @@ void queue_load_finish(ClusterCore *core)
         ClusterQueued *queued = g_tree_node_value(n);
         g_autofree char *name = kept_name(queued);
         name_index(core, "queue", queued->object->tenant, name, queued);
+        queue_item_take_up(core, queued);
     }
     find_due(core);
 }

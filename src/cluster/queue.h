@@ -7,10 +7,12 @@
  * the tenant with the smallest dominant share; within a tenant the one that has waited longest.
  *
  * A round tries each once, in this order, as soon as room was made somewhere, and not more often than
- * once a second. What does not fit is passed over and changes nothing; so small requests go on while a
- * large one waits, until it has waited for `starvation_ms`: then nothing behind it in the order is
- * served, nor is a new request that would come behind it, until it is placed or can no longer be (no
- * host would hold it, or its tenant's quota or credits forbid it).
+ * once a second. What does not fit changes nothing and is passed over by what does. Where it is known when
+ * there will be room, that start is promised, and whatever would delay it waits too (promises.h).
+ * Where it is not, small requests go on while a large one waits, until it has waited for
+ * `starvation_ms`: then nothing behind it in the order is served, nor is a new request that would come
+ * behind it, until it is placed or can no longer be (no host would hold it, or its tenant's quota or
+ * credits forbid it).
  *
  * Quota and credits: what the whole quota does not allow is refused at once; otherwise they are checked
  * and taken when the request is placed, in the same transaction.
@@ -18,6 +20,7 @@
 #pragma once
 
 #include "cluster/model.h"
+#include "cluster/queue_item.h"
 
 /* Whether what a request asks for goes before those that have waited too long; NO_CAPACITY names the
  * one that is served first. */
@@ -32,8 +35,9 @@ bool queue_may_ask(ClusterCore *core, const ClusterRequest *request, const char 
 typedef struct {
     VmSpec *vm; /* one of these two, taken over */
     AppSpec *app;
-    bool asked;      /* to wait */
-    int64_t seconds; /* at most; 0: without end */
+    bool asked;          /* to wait */
+    int64_t seconds;     /* at most; 0: without end */
+    int64_t deadline_ms; /* of its end; 0: none. It is promised, or refused */
     bool dry_run;
     int64_t wait;          /* of the answer, seconds */
     Explanation *verdicts; /* for a refusal; may be NULL; taken over */
@@ -43,19 +47,10 @@ typedef struct {
 void queue_or_refuse(ClusterCore *core, const ClusterRequest *request, const char *tenant,
                      QueueOffer *offer, GError *refusal);
 
-/* One that waits, in a list; borrowed until the next change. */
-typedef struct {
-    ClusterQueued *queued; /* one of these */
-    ClusterApp *app;
-    ClusterVm *vm; /* that was preempted */
-    double share;
-} QueueItem;
-
 /* All that wait, in order: of QueueItem. */
 GArray *queue_order(ClusterCore *core);
 /* Why it waits, as it is now. g_free it. */
 char *queue_reason(ClusterCore *core, const QueueItem *item);
-const char *queue_item_tenant(const QueueItem *item);
 
 /* Out of the queue, and its operation fails with `error` (taken over). */
 void queue_drop(ClusterCore *core, ClusterQueued *queued, GError *error);

@@ -3,83 +3,58 @@
 #include "base/error.h"
 #include "cluster/apps.h"
 #include "cluster/commands.h"
+#include "cluster/promises.h"
 #include "cluster/queue.h"
 #include "cluster/tenants.h"
 #include "cluster/txn.h"
 
-static void describe_queued(const ClusterQueued *queued, QueueEntry *entry)
+static const char *size_of(const QueueItem *item)
 {
-    const QueuedRequest *object = queued->object;
-    const VmSpec *vm = object->vm;
-    entry->id = g_strdup(queued->id);
-    entry->kind = vm != NULL ? SUBJECT_KIND_VM : SUBJECT_KIND_APP;
-    entry->name = g_strdup(vm != NULL ? vm->name : object->app->name);
-    entry->size = g_strdup(vm != NULL ? vm->size : object->app->size);
-    entry->priority = vm != NULL ? vm->priority : object->app->priority;
-    entry->count = vm != NULL ? 1 : object->app->count;
-    entry->operation = g_strdup(object->operation);
-    entry->since_ms = object->since_ms;
-    entry->until_ms = object->until_ms;
+    return item->vm != NULL                   ? item->vm->spec->size
+           : item->app != NULL                ? item->app->spec->size
+           : item->queued->object->vm != NULL ? item->queued->object->vm->size
+                                              : item->queued->object->app->size;
 }
 
-static void describe_app(const ClusterApp *app, QueueEntry *entry)
+static void describe_start(const ClusterCore *core, const QueueItem *item, QueueEntry *entry)
 {
-    entry->id = g_strdup(app->id);
-    entry->kind = SUBJECT_KIND_APP;
-    entry->name = g_strdup(app->spec->name);
-    entry->size = g_strdup(app->spec->size);
-    entry->priority = app->spec->priority;
-    entry->count = app_missing(app);
-    entry->since_ms = app->spec->created_ms;
-}
-
-static void describe_vm(const ClusterVm *vm, QueueEntry *entry)
-{
-    entry->id = g_strdup(vm->id);
-    entry->kind = SUBJECT_KIND_VM;
-    entry->name = g_strdup(vm->spec->name);
-    entry->size = g_strdup(vm->spec->size);
-    entry->priority = vm->spec->priority;
-    entry->since_ms = vm->spec->preempted_ms;
+    const Promise *promise = promise_of(core, queue_item_id(item));
+    if (promise != NULL) {
+        entry->expected_ms = promise->start_ms;
+        entry->expected = promise_text(core, promise);
+    }
 }
 
 static QueueEntry *describe(ClusterCore *core, const QueueItem *item, guint place)
 {
     QueueEntry *entry = queue_entry_new();
-    if (item->queued != NULL) {
-        describe_queued(item->queued, entry);
-    } else if (item->app != NULL) {
-        describe_app(item->app, entry);
-    } else {
-        describe_vm(item->vm, entry);
-    }
+    const QueuedRequest *object = item->queued != NULL ? item->queued->object : NULL;
+    bool is_app = item->app != NULL || (object != NULL && object->app != NULL);
+    entry->id = g_strdup(queue_item_id(item));
+    entry->kind = is_app ? SUBJECT_KIND_APP : SUBJECT_KIND_VM;
+    entry->name = g_strdup(queue_item_name(item));
     entry->tenant = g_strdup(queue_item_tenant(item));
+    entry->size = g_strdup(size_of(item));
+    entry->priority = queue_item_priority(item);
+    entry->count = queue_item_count(item);
+    entry->since_ms = queue_item_since_ms(item);
+    if (object != NULL) {
+        entry->operation = g_strdup(object->operation);
+        entry->until_ms = object->until_ms;
+        entry->deadline_ms = object->deadline_ms;
+    }
+    describe_start(core, item, entry);
     entry->place = place + 1;
     entry->share = item->share;
     entry->reason = queue_reason(core, item);
     return entry;
 }
 
-static const char *item_id(const QueueItem *item)
-{
-    return item->queued != NULL ? item->queued->id
-           : item->app != NULL  ? item->app->id
-                                : item->vm->id;
-}
-
-static const char *item_name(const QueueItem *item)
-{
-    return item->vm != NULL                   ? item->vm->spec->name
-           : item->app != NULL                ? item->app->spec->name
-           : item->queued->object->vm != NULL ? item->queued->object->vm->name
-                                              : item->queued->object->app->name;
-}
-
 /* The place behind that of `after`, which may have left meanwhile: then the list begins anew. */
 static guint first_after(const GArray *order, const char *after)
 {
     for (guint i = 0; after != NULL && i < order->len; i++) {
-        if (strcmp(item_id(&g_array_index(order, QueueItem, i)), after) == 0) {
+        if (strcmp(queue_item_id(&g_array_index(order, QueueItem, i)), after) == 0) {
             return i + 1;
         }
     }
@@ -117,10 +92,10 @@ static int find(const GArray *order, const char *tenant, const char *key, GError
         if (strcmp(queue_item_tenant(item), tenant) != 0) {
             continue;
         }
-        if (strcmp(item_id(item), key) == 0) {
+        if (strcmp(queue_item_id(item), key) == 0) {
             return (int)i;
         }
-        if (named < 0 && strcmp(item_name(item), key) == 0) {
+        if (named < 0 && strcmp(queue_item_name(item), key) == 0) {
             named = (int)i;
         }
     }
@@ -153,7 +128,7 @@ bool delete_queue_entry(ClusterCore *core, const ClusterRequest *request, GError
     }
     const QueueItem *item = &g_array_index(order, QueueItem, place);
     if (item->queued == NULL) {
-        return berth_error_set(error, BERTH_ERROR_CONFLICT, "entry", item_name(item),
+        return berth_error_set(error, BERTH_ERROR_CONFLICT, "entry", queue_item_name(item),
                                item->app != NULL ? "change its count, or delete it"
                                                  : "delete the VM to give up its place",
                                item->app != NULL

@@ -43,29 +43,6 @@ bool get_reservation(ClusterCore *core, const ClusterRequest *request, GError **
     return true;
 }
 
-/* RFC 3339, or +2h from now; not past. */
-static bool read_time(const ClusterCore *core, const char *field, const char *text, int64_t *ret_ms,
-                      GError **error)
-{
-    int64_t ms = 0;
-    bool sound = text[0] == '+'
-                     ? berth_quantity_parse(BERTH_QUANTITY_DURATION, field, text + 1, &ms, error)
-                     : berth_time_parse(field, text, &ms, error);
-    if (!sound) {
-        return false;
-    }
-    ms += text[0] == '+' ? core->now_ms : 0;
-    if (ms < core->now_ms || ms > BERTH_TIME_MAX) {
-        g_autofree char *now = berth_time_format(core->now_ms);
-        g_autofree char *remedy =
-            g_strdup_printf("it is %s now; name a later time, or +2h for one from now", now);
-        return berth_error_set(error, BERTH_ERROR_INVALID, field, text, remedy,
-                               ms < core->now_ms ? "this time is past" : "this time is too far");
-    }
-    *ret_ms = ms;
-    return true;
-}
-
 /* What is asked for, read and checked in itself. */
 typedef struct {
     Reservation *object; /* without hosts; start-ms is the earliest that is wanted */
@@ -85,17 +62,14 @@ static bool read_times(ClusterCore *core, const ReservationCreate *body, Wanted 
                        GError **error)
 {
     int64_t start = core->now_ms, duration = body->duration_seconds * 1000, deadline = 0;
-    if ((body->start != NULL && !read_time(core, "start", body->start, &start, error)) ||
+    if ((body->start != NULL && !ends_read_time(core, "start", body->start, &start, error)) ||
         (body->deadline != NULL &&
-         !read_time(core, "deadline", body->deadline, &deadline, error))) {
+         !ends_read_time(core, "deadline", body->deadline, &deadline, error))) {
         return false;
     }
-    if (body->deadline != NULL && deadline - start < duration) {
-        g_autofree char *least = berth_time_format(start + duration);
-        g_autofree char *remedy =
-            g_strdup_printf("%s at the earliest, or ask for less time", least);
-        return berth_error_set(error, BERTH_ERROR_INVALID, "deadline", body->deadline, remedy,
-                               "the deadline comes before the end of so long a time");
+    if (body->deadline != NULL &&
+        !ends_check_deadline(body->deadline, deadline, start + duration, error)) {
+        return false;
     }
     wanted->start = body->start;
     wanted->deadline = body->deadline;
@@ -240,17 +214,13 @@ static void refuse_late(const Wanted *wanted, int64_t earliest, GError **error)
     const Reservation *object = wanted->object;
     int64_t duration = object->end_ms - object->start_ms;
     g_autofree char *start = berth_time_format(earliest);
-    g_autofree char *end = berth_time_format(earliest + duration);
     if (wanted->fixed) {
         g_autofree char *remedy = g_strdup_printf("start at %s, or give a deadline instead", start);
         berth_error_set(error, BERTH_ERROR_NO_CAPACITY, "start", wanted->start, remedy,
                         "there is no room then for so long: the earliest start after it is %s",
                         start);
     } else {
-        g_autofree char *remedy =
-            g_strdup_printf("a deadline of %s could be met, with a start at %s", end, start);
-        berth_error_set(error, BERTH_ERROR_NO_CAPACITY, "deadline", wanted->deadline, remedy,
-                        "the deadline cannot be met: the earliest end is %s", end);
+        ends_refuse_deadline(wanted->deadline, earliest, duration, error);
     }
 }
 

@@ -36,13 +36,13 @@ void reservation_forget(void *data)
     g_free(reservation);
 }
 
-static uint32_t new_number(ClusterCore *core)
+uint32_t reservations_new_number(ClusterCore *core)
 {
     uint32_t number;
     return model_reuse_number(core->free_commitments, &number) ? number : core->n_commitments++;
 }
 
-static void free_number(ClusterCore *core, uint32_t number)
+void reservations_free_number(ClusterCore *core, uint32_t number)
 {
     g_array_append_val(core->free_commitments, number);
 }
@@ -133,7 +133,7 @@ void reservation_link(ClusterCore *core, ClusterReservation *reservation)
         const ReservationSlot *of = reservation->object->slots->pdata[i];
         Slot *slot = &reservation->slots[i];
         slot->host = g_tree_lookup(core->hosts, of->host);
-        slot->number = new_number(core);
+        slot->number = reservations_new_number(core);
         commit_slot(core, reservation, slot);
     }
 }
@@ -146,7 +146,7 @@ void reservation_remove(ClusterCore *core, ClusterReservation *reservation)
             slot->vm->reservation = NULL;
         }
         cancel_slot(core, slot);
-        free_number(core, slot->number);
+        reservations_free_number(core, slot->number);
     }
     g_tree_remove(core->reservations, reservation->object->id);
 }
@@ -414,14 +414,14 @@ static void set_timed(ClusterCore *core, ClusterVm *vm, const Vector *timed)
     }
     vm->timed = *timed;
     if (is && !was) {
-        vm->commitment = new_number(core);
+        vm->commitment = reservations_new_number(core);
     }
     if (is || was) {
         set_commitment(core, vm->commitment, vm->host, timed, INT64_MIN, ends_release_ms(vm->spec),
                        ends_lasting(vm->spec->at_end));
     }
     if (was && !is) {
-        free_number(core, vm->commitment);
+        reservations_free_number(core, vm->commitment);
     }
 }
 
@@ -528,12 +528,12 @@ int64_t reservations_next_deadline(const ClusterCore *core)
     return core->resumed && core->writable ? MIN(next, ends_next_deadline(core)) : INT64_MAX;
 }
 
-/* Does anything on the host overstay, so that it may owe what it has promised? */
-static bool has_overdue(const ClusterCore *core, const ClusterHost *host)
+bool reservations_is_overstayed(const ClusterCore *core, const ClusterHost *host)
 {
     for (GTreeNode *n = g_tree_node_first(host->vms); n != NULL; n = g_tree_node_next(n)) {
         const ClusterVm *vm = g_tree_node_value(n);
-        if (vm->spec->ends_ms != 0 && vm->spec->at_end != AT_END_WARN && is_nothing(&vm->timed)) {
+        if (vm->spec->ends_ms != 0 && vm->spec->at_end != AT_END_WARN && !vm->released &&
+            is_nothing(&vm->timed)) {
             return true;
         }
     }
@@ -555,7 +555,8 @@ static bool check_host(ClusterCore *core, const ClusterHost *host, GError **erro
     }
     berth_place_get(core->place, host->place, NULL, available.amount, NULL);
     for (int d = 0; d < MAX_DIMENSIONS; d++) {
-        if (available.amount[d] < 0 && promised.amount[d] > 0 && !has_overdue(core, host)) {
+        if (available.amount[d] < 0 && promised.amount[d] > 0 &&
+            !reservations_is_overstayed(core, host)) {
             return berth_error_set(error, BERTH_ERROR_INTERNAL, core->dimensions->pdata[d],
                                    host->id, NULL,
                                    "the host's calendar is overdrawn at some time to come");

@@ -12,6 +12,7 @@
 #include "cluster/journal.h"
 #include "cluster/keys.h"
 #include "cluster/preempt.h"
+#include "cluster/promises.h"
 #include "cluster/queue.h"
 #include "cluster/reservations.h"
 #include "cluster/rules.h"
@@ -88,24 +89,18 @@ static GPtrArray *plan_of_one(const char *name, const ClusterHost *host, const c
     return plan;
 }
 
-/* There is no room: takes spec, verdicts and refusal over. */
+/* Takes what it is about over, and says no, or lets it wait. */
 static void refuse_new(ClusterCore *core, const ClusterRequest *request, const char *tenant,
-                       VmSpec *spec, Explanation *verdicts, GError *refusal)
+                       QueueOffer *offer, VmSpec *spec, Explanation *verdicts, GError *refusal)
 {
-    const CreateVmQuery *query = request->query;
-    const VmCreate *body = request->body;
-    QueueOffer offer = {.vm = spec,
-                        .asked = body->queue || body->has_queue_seconds,
-                        .seconds = body->queue_seconds,
-                        .dry_run = query->dry_run,
-                        .wait = query->wait,
-                        .verdicts = verdicts};
-    queue_or_refuse(core, request, tenant, &offer, refusal);
+    offer->vm = spec;
+    offer->verdicts = verdicts;
+    queue_or_refuse(core, request, tenant, offer, refusal);
 }
 
 /* Takes the spec over. */
 static void look_only(ClusterCore *core, const ClusterRequest *request, const char *tenant,
-                      VmSpec *spec, ClusterHost *only)
+                      QueueOffer *offer, VmSpec *spec, ClusterHost *only)
 {
     const CreateVmQuery *query = request->query;
     GError *refusal = NULL;
@@ -114,7 +109,7 @@ static void look_only(ClusterCore *core, const ClusterRequest *request, const ch
     Explanation *verdicts = query->explain ? fleet_explain(core, tenant, spec, only, chosen) : NULL;
     g_autoptr(GPtrArray) steps = hosts == NULL ? preempt_plan(core, tenant, spec, only, 1) : NULL;
     if (hosts == NULL && steps == NULL) {
-        refuse_new(core, request, tenant, spec, verdicts, refusal);
+        refuse_new(core, request, tenant, offer, spec, verdicts, refusal);
         return;
     }
     g_clear_error(&refusal);
@@ -126,7 +121,7 @@ static void look_only(ClusterCore *core, const ClusterRequest *request, const ch
 }
 
 static void create_resolved(ClusterCore *core, const ClusterRequest *request, const char *tenant,
-                            VmSpec *spec, ClusterHost *only)
+                            QueueOffer *offer, VmSpec *spec, ClusterHost *only)
 {
     const CreateVmQuery *query = request->query;
     GError *refusal = NULL;
@@ -137,7 +132,7 @@ static void create_resolved(ClusterCore *core, const ClusterRequest *request, co
         g_clear_error(&refusal);
     }
     if (vm == NULL) {
-        refuse_new(core, request, tenant, spec, explanation, refusal);
+        refuse_new(core, request, tenant, offer, spec, explanation, refusal);
         return;
     }
     Subject subject = subject_of_vm(vm);
@@ -157,7 +152,13 @@ bool create_vm(ClusterCore *core, const ClusterRequest *request, GError **error)
     const CreateVmQuery *query = request->query;
     const char *tenant = tenant_for_new(core, request, body->tenant, error);
     g_autoptr(VmSpec) spec = tenant != NULL ? spec_from_create(core, tenant, body, error) : NULL;
+    QueueOffer offer = {.asked = body->queue || body->has_queue_seconds,
+                        .seconds = body->queue_seconds,
+                        .dry_run = query->dry_run,
+                        .wait = query->wait};
     if (spec == NULL || !name_is_free(core, "vm", tenant, spec->name, error) ||
+        !ends_read_deadline(core, body->deadline, spec->ends_ms, spec->reservation,
+                            &offer.deadline_ms, error) ||
         !queue_may_ask(core, request, tenant, spec->priority, spec->preemptible, error)) {
         return false;
     }
@@ -166,13 +167,14 @@ bool create_vm(ClusterCore *core, const ClusterRequest *request, GError **error)
         return false;
     }
     GError *refusal = NULL;
+    promises_yield(core, spec->priority);
     if (!queue_lets_pass(core, tenant, spec->priority, &refusal) ||
         !reservations_admit(core, tenant, spec, 1, &refusal)) {
-        refuse_new(core, request, tenant, g_steal_pointer(&spec), NULL, refusal);
+        refuse_new(core, request, tenant, &offer, g_steal_pointer(&spec), NULL, refusal);
     } else if (query->dry_run) {
-        look_only(core, request, tenant, g_steal_pointer(&spec), only);
+        look_only(core, request, tenant, &offer, g_steal_pointer(&spec), only);
     } else {
-        create_resolved(core, request, tenant, g_steal_pointer(&spec), only);
+        create_resolved(core, request, tenant, &offer, g_steal_pointer(&spec), only);
     }
     return true;
 }
