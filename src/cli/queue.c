@@ -3,6 +3,7 @@
 #include "base/timefmt.h"
 #include "base/units.h"
 #include "cli/commands.h"
+#include "cli/ends.h"
 #include "schema/objects.h"
 
 bool queue_from_args(const Cli *cli, json_t *body, GError **error)
@@ -14,6 +15,7 @@ bool queue_from_args(const Cli *cli, json_t *body, GError **error)
          !berth_quantity_parse(BERTH_QUANTITY_DURATION, "--queue-for", text, &ms, error))) {
         return false;
     }
+    cli_set_text(cli, body, "deadline", "deadline");
     if (cli_args_has(cli->args, "no-preempt")) {
         json_object_set_new(body, "preemptible", json_false());
     }
@@ -37,6 +39,13 @@ static char *until_text(const QueueEntry *entry)
     return entry->until_ms > 0 ? g_strdup_printf("in %s", age) : NULL;
 }
 
+/* "in 2h"; the whole is told by 'berth queue show'. */
+static char *start_text(const QueueEntry *entry)
+{
+    return entry->expected_ms > 0 ? berth_time_ago_format(entry->expected_ms, cli_now_ms())
+                                  : g_strdup("-");
+}
+
 static bool entry_row(Cli *cli, Table *table, const json_t *json, GError **error)
 {
     g_autoptr(QueueEntry) entry = queue_entry_decode(json, CODEC_TOLERANT, error);
@@ -51,6 +60,7 @@ static bool entry_row(Cli *cli, Table *table, const json_t *json, GError **error
     table_take(table, g_strdup_printf("%" G_GINT64_FORMAT, entry->priority));
     table_take(table, share_text(entry));
     table_take(table, cli_age(entry->since_ms));
+    table_take(table, start_text(entry));
     table_add(table, entry->reason);
     return true;
 }
@@ -72,6 +82,10 @@ static bool entry_details(Cli *cli, const json_t *json, GError **error)
     cli_detail_take(details, "VMs", g_strdup_printf("%" G_GINT64_FORMAT, entry->count));
     cli_detail(details, "Size", entry->size);
     cli_detail(details, "Waits because", entry->reason);
+    cli_detail(details, "Starts", entry->expected);
+    if (entry->deadline_ms > 0) {
+        cli_detail_take(details, "Deadline", ends_time_text(entry->deadline_ms));
+    }
     cli_detail(details, "Operation", entry->operation);
     cli_detail_age(details, "Since", entry->since_ms);
     cli_detail_take(details, "Is refused", until_text(entry));
@@ -79,8 +93,8 @@ static bool entry_details(Cli *cli, const json_t *json, GError **error)
     return true;
 }
 
-static const char *const headings[] = {">PLACE",    "NAME",   "KIND", ">VMS",   "SIZE",
-                                       ">PRIORITY", ">SHARE", ">AGE", "REASON", NULL};
+static const char *const headings[] = {">PLACE", "NAME", "KIND",   ">VMS",   "SIZE", ">PRIORITY",
+                                       ">SHARE", ">AGE", "STARTS", "REASON", NULL};
 static const CliView view = {headings, entry_row, entry_details, true};
 
 static bool list(Cli *cli, GError **error)
@@ -103,11 +117,14 @@ static const CliCommand commands[] = {
     {.verb = "list",
      .summary = "Lists what waits for room, in the order in which it is served",
      .run = list,
-     .details = "The highest priority is served first; among equals the tenant with the smallest "
-                "dominant\n"
-                "share; within a tenant who has waited longest. What does not fit is passed over, "
-                "until it\n"
-                "has waited so long that nothing behind it is served before it."},
+     .details =
+         "The highest priority is served first; among equals the tenant with the smallest "
+         "dominant\n"
+         "share; within a tenant who has waited longest. STARTS is the time that is promised "
+         "to it: it\n"
+         "starts then or before, and what would delay it waits. What has none is passed "
+         "over, until\n"
+         "it has waited so long that nothing behind it is served before it."},
     {.verb = "show",
      .arguments = "NAME",
      .min_arguments = 1,

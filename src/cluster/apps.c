@@ -294,6 +294,7 @@ static void resume(ClusterCore *core, ClusterApp *app, const GPtrArray *steps)
     if (app->is_short) {
         Subject subject = subject_of_app(app);
         if (!was_short) {
+            core->room_made = true; /* they may be given a start */
             event_add(core, "app.short", &subject, NULL, NULL,
                       "app %s lacks %" G_GINT64_FORMAT " of its VMs: %s", app->spec->name,
                       app_missing(app), error->message);

@@ -245,6 +245,7 @@ static void enter(ClusterCore *core, const ClusterRequest *request, QueuedReques
     name_take(core, "queue", object->tenant, name, queued->id, queued);
     queue_item_keep(core, queued);
     save_queued(core, queued);
+    core->room_made = true; /* it may be given a start */
     if (object->until_ms > 0) {
         core->queue_due_ms = MIN(core->queue_due_ms, object->until_ms);
     }

@@ -11,9 +11,9 @@
 #include "base/error.h"
 #include "manager/manager.h"
 
-static ClusterCore *new_core(void)
+static ClusterCore *new_core(const Manager *manager)
 {
-    ClusterConfig config = {0};
+    ClusterConfig config = manager->config;
     while (getrandom(&config.seed, sizeof config.seed, 0) != sizeof config.seed) {
     }
     return cluster_core_new(&config);
@@ -26,7 +26,7 @@ bool manager_load(Manager *manager, GError **error)
     if (!store_range(manager->store, "", NULL, 0, &entries, &revision, error)) {
         return false;
     }
-    g_autoptr(ClusterCore) core = new_core();
+    g_autoptr(ClusterCore) core = new_core(manager);
     for (guint i = 0; i < entries->len; i++) {
         const StoreEntry *entry = entries->pdata[i];
         if (!cluster_core_load(core, entry->key, entry->value, entry->mod_revision, error)) {

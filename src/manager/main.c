@@ -14,12 +14,16 @@
 #define DEFAULT_API_PORT 7443
 #define DEFAULT_AGENT_PORT 7444
 #define DEFAULT_CLIENT_TIMEOUT_S 60
+#define DEFAULT_STARVATION_MINUTES 10
+#define DEFAULT_BACKFILL "easy"
+#define MOST_MINUTES 525600
 #define BACKLOG 1024
 
 typedef struct {
     char *state, *listen, *context;
     char **names;
-    int api_port, agent_port, client_timeout_s;
+    int api_port, agent_port, client_timeout_s, starvation_minutes;
+    char *backfill;
 } Options;
 
 static int fail(const GError *error)
@@ -108,6 +112,30 @@ static bool write_context(const Manager *manager, const Options *options, GError
     return written;
 }
 
+/* How the queue is served. */
+static bool configure(ClusterConfig *config, const Options *options, GError **error)
+{
+    static const char *const modes[] = {[CLUSTER_BACKFILL_EASY] = "easy",
+                                        [CLUSTER_BACKFILL_CONSERVATIVE] = "conservative",
+                                        [CLUSTER_BACKFILL_OFF] = "off"};
+    guint mode = 0;
+    while (mode < G_N_ELEMENTS(modes) && strcmp(modes[mode], options->backfill) != 0) {
+        mode++;
+    }
+    if (mode == G_N_ELEMENTS(modes)) {
+        return berth_error_set(error, BERTH_ERROR_INVALID, "backfill", options->backfill,
+                               "say easy, conservative or off", "there is no such way to backfill");
+    }
+    if (options->starvation_minutes < 1 || options->starvation_minutes > MOST_MINUTES) {
+        g_autofree char *value = g_strdup_printf("%d", options->starvation_minutes);
+        return berth_error_set(error, BERTH_ERROR_INVALID, "starvation-minutes", value,
+                               "say 1 to 525600, a year", "this is no time to wait");
+    }
+    config->backfill = (ClusterBackfill)mode;
+    config->starvation_ms = INT64_C(60000) * options->starvation_minutes;
+    return true;
+}
+
 static bool prepare(Manager *manager, const Options *options, GError **error)
 {
     g_autofree char *path = g_build_filename(options->state, "store.db", NULL);
@@ -117,6 +145,9 @@ static bool prepare(Manager *manager, const Options *options, GError **error)
                                "name a directory that can be made", "cannot make it");
     }
     manager->state = options->state;
+    if (!configure(&manager->config, options, error)) {
+        return false;
+    }
     manager->writable = true;
     manager->tick_ms = INT64_MAX;
     manager->started_ms = manager_now_ms();
@@ -204,7 +235,9 @@ int main(int argc, char **argv)
                        .listen = g_strdup(DEFAULT_LISTEN),
                        .api_port = DEFAULT_API_PORT,
                        .agent_port = DEFAULT_AGENT_PORT,
-                       .client_timeout_s = DEFAULT_CLIENT_TIMEOUT_S};
+                       .client_timeout_s = DEFAULT_CLIENT_TIMEOUT_S,
+                       .starvation_minutes = DEFAULT_STARVATION_MINUTES,
+                       .backfill = g_strdup(DEFAULT_BACKFILL)};
     const GOptionEntry entries[] = {
         {"state", 0, 0, G_OPTION_ARG_FILENAME, &options.state,
          "store, CA, tokens and images [" DEFAULT_STATE "]", "DIR"},
@@ -216,6 +249,12 @@ int main(int argc, char **argv)
          "PORT"},
         {"client-timeout", 0, 0, G_OPTION_ARG_INT, &options.client_timeout_s,
          "seconds that a client may be silent when it is its turn [60]", "SECONDS"},
+        {"backfill", 0, 0, G_OPTION_ARG_STRING, &options.backfill,
+         "who may start before one that waits: easy (who does not delay the first) [easy], "
+         "conservative (who delays none) or off",
+         "MODE"},
+        {"starvation-minutes", 0, 0, G_OPTION_ARG_INT, &options.starvation_minutes,
+         "so long a request waits until it is passed no more [10]", "MINUTES"},
         {"name", 0, 0, G_OPTION_ARG_STRING_ARRAY, &options.names,
          "a name or address that clients and agents use; may be repeated", "NAME"},
         {"context", 0, 0, G_OPTION_ARG_FILENAME, &options.context,

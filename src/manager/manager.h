@@ -36,6 +36,7 @@ typedef struct Consoles Consoles;
 struct Manager {
     const char *state;
     GMainLoop *main;
+    ClusterConfig config; /* its seed is each core's own */
     ClusterCore *core;
     Store *store;
     Pki *pki;

@@ -1,0 +1,201 @@
+#include <string.h>
+
+#include "base/error.h"
+#include "world.h"
+
+#define ENDS(seconds) ",\"duration-seconds\":" #seconds ",\"grace-seconds\":0,\"at-end\":\"delete\""
+
+static World *world_with(ClusterBackfill mode)
+{
+    World *w = world_of_four();
+    w->config.backfill = mode;
+    cluster_core_free(w->core);
+    world_boot(w);
+    g_autofree char *host = text_of(ask(w, API_OP_GET_HOST, "h1", NULL), "id");
+    report_up(w, host, 4000, 100000);
+    return w;
+}
+
+static bool is_there(World *w, const char *vm)
+{
+    return g_str_has_prefix(ask(w, API_OP_GET_VM, vm, NULL), "200");
+}
+
+static char *start_of(World *w, const char *name)
+{
+    const char *reply = ask(w, API_OP_GET_QUEUE_ENTRY, name, NULL);
+    g_assert_true(g_str_has_prefix(reply, "200"));
+    return text_of(reply, "expected");
+}
+
+/* One of four runs for an hour on three CPUs, two wait for all four, so that a fourth CPU is left until then. */
+static void let_two_wait(World *w)
+{
+    g_assert_true(g_str_has_prefix(create_vm_of(w, "runs", "m3", ENDS(3600)), "202"));
+    g_assert_nonnull(strstr(ask(w, API_OP_CREATE_APP, NULL,
+                                "{\"name\":\"head\",\"size\":\"m1\",\"image\":\"demo\",\"count\":4,"
+                                "\"queue\":true" ENDS(1000) "}"),
+                            "waits in the queue"));
+    g_assert_nonnull(strstr(create_vm_of(w, "second", "m3", ",\"queue\":true" ENDS(1000)),
+                            "waits in the queue"));
+}
+
+static void test_easy_promises_the_first_alone(void)
+{
+    World *w = world_with(CLUSTER_BACKFILL_EASY);
+    let_two_wait(w);
+    g_autofree char *head = start_of(w, "head"), *second = start_of(w, "second");
+    g_assert_nonnull(strstr(head, "when VM runs has ended on h1"));
+    g_assert_null(second);
+    /* Over before the head begins. */
+    g_assert_true(g_str_has_prefix(create_vm_of(w, "brief", "m1", ENDS(1800)), "202"));
+    world_wait(w, 1801000);
+    g_assert_false(is_there(w, "brief"));
+    /* Not over. */
+    create_vm_of(w, "long", "m1", ",\"queue\":true" ENDS(7200));
+    world_wait(w, 1000);
+    g_assert_false(is_there(w, "long"));
+    g_assert_nonnull(
+        strstr(ask(w, API_OP_GET_QUEUE_ENTRY, "long", NULL), "it would delay head, which starts"));
+    g_assert_nonnull(strstr(create_vm_of(w, "forever", "m1", ""), "409"));
+    world_wait(w, 1801000);
+    world_wait(w, 1000);
+    g_assert_true(is_there(w, "head-4"));
+    g_assert_false(is_there(w, "second"));
+    world_free(w);
+}
+
+static void test_conservative_promises_all(void)
+{
+    World *w = world_with(CLUSTER_BACKFILL_CONSERVATIVE);
+    let_two_wait(w);
+    world_wait(w, 1000);
+    g_autofree char *second = start_of(w, "second");
+    g_assert_nonnull(second);
+    create_vm_of(w, "third", "m3", ",\"queue\":true" ENDS(1000));
+    world_wait(w, 1000);
+    g_autofree char *third = start_of(w, "third");
+    g_assert_cmpstr(second, <, third);
+    /* Who fits beside all of them goes ahead. */
+    g_assert_true(g_str_has_prefix(create_vm_of(w, "brief", "m1", ENDS(1800)), "202"));
+    world_wait(w, 3601000);
+    world_wait(w, 1000);
+    g_assert_true(is_there(w, "head-1"));
+    world_wait(w, 1001000);
+    world_wait(w, 1000);
+    g_assert_true(is_there(w, "second"));
+    g_assert_false(is_there(w, "third"));
+    world_free(w);
+}
+
+static void test_off_promises_nobody(void)
+{
+    World *w = world_with(CLUSTER_BACKFILL_OFF);
+    let_two_wait(w);
+    g_autofree char *head = start_of(w, "head");
+    g_assert_null(head);
+    g_assert_true(g_str_has_prefix(create_vm_of(w, "forever", "m1", ""), "202"));
+    world_free(w);
+}
+
+static void test_a_higher_priority_comes_before_the_promise(void)
+{
+    World *w = world_with(CLUSTER_BACKFILL_EASY);
+    let_two_wait(w);
+    g_assert_true(
+        g_str_has_prefix(create_vm_of(w, "urgent", "m1", ",\"priority\":501" ENDS(9000)), "202"));
+    g_autofree char *head = start_of(w, "head");
+    g_assert_nonnull(strstr(head, "when VM urgent has ended on h1"));
+    world_free(w);
+}
+
+static void test_it_becomes_earlier_when_something_ends_before_its_time(void)
+{
+    World *w = world_with(CLUSTER_BACKFILL_EASY);
+    let_two_wait(w);
+    ask(w, API_OP_DELETE_VM, "runs", NULL);
+    world_wait(w, 1000);
+    g_assert_true(is_there(w, "head-1"));
+    g_autofree char *second = start_of(w, "second");
+    g_assert_nonnull(strstr(second, "when VM head-"));
+    world_free(w);
+}
+
+static void test_a_promise_outlives_the_manager(void)
+{
+    World *w = world_with(CLUSTER_BACKFILL_EASY);
+    let_two_wait(w);
+    g_autofree char *before = start_of(w, "head");
+    cluster_core_free(w->core);
+    world_boot(w);
+    g_autofree char *after = start_of(w, "head"); /* before any host is back */
+    g_assert_cmpstr(before, ==, after);
+    world_free(w);
+}
+
+static void test_a_promise_leaves_a_host_that_takes_nothing(void)
+{
+    World *w = world_with(CLUSTER_BACKFILL_EASY);
+    let_two_wait(w);
+    ask(w, API_OP_UPDATE_HOST, "h1", "{\"cordoned\":true}");
+    world_wait(w, 1000);
+    g_autofree char *none = start_of(w, "head");
+    g_assert_null(none);
+    ask(w, API_OP_UPDATE_HOST, "h1", "{\"cordoned\":false}");
+    world_wait(w, 1000);
+    g_autofree char *again = start_of(w, "head");
+    g_assert_nonnull(again);
+    world_free(w);
+}
+
+static void test_a_deadline_is_held_against_all(void)
+{
+    World *w = world_with(CLUSTER_BACKFILL_OFF);
+    g_assert_true(g_str_has_prefix(create_vm_of(w, "runs", "m3", ENDS(3600)), "202"));
+    const char *late = create_vm_of(w, "no", "m3", ",\"deadline\":\"+100m\"" ENDS(3600));
+    g_assert_nonnull(strstr(late, "the deadline cannot be met: the earliest end is"));
+    g_assert_nonnull(
+        strstr(create_vm_of(w, "batch", "m3", ",\"deadline\":\"+2h\"" ENDS(3600)), "waits"));
+    g_autofree char *batch = start_of(w, "batch");
+    g_assert_nonnull(batch);
+    g_assert_nonnull(strstr(
+        create_vm_of(w, "high", "m3", ",\"priority\":900,\"queue\":true" ENDS(9000)), "waits"));
+    world_wait(w, 3601000);
+    world_wait(w, 1000);
+    g_assert_true(is_there(w, "batch"));
+    g_assert_false(is_there(w, "high"));
+    world_free(w);
+}
+
+/* What can be met no more, since its host is gone for good. */
+static void test_a_deadline_that_is_lost_is_told(void)
+{
+    World *w = world_with(CLUSTER_BACKFILL_EASY);
+    create_vm_of(w, "runs", "m3", ENDS(3600));
+    g_autofree char *operation =
+        text_of(create_vm_of(w, "batch", "m3", ",\"deadline\":\"+2h\"" ENDS(3600)), "id");
+    ask(w, API_OP_UPDATE_HOST, "h1", "{\"cordoned\":true}");
+    for (int i = 0; i < 65; i++) {
+        world_wait(w, 60000);
+    }
+    const char *reply = ask(w, API_OP_GET_OPERATION, operation, NULL);
+    g_assert_nonnull(strstr(reply, "\"failed\""));
+    g_assert_nonnull(strstr(reply, "deadline"));
+    world_free(w);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/cluster/promises/easy", test_easy_promises_the_first_alone);
+    g_test_add_func("/cluster/promises/conservative", test_conservative_promises_all);
+    g_test_add_func("/cluster/promises/off", test_off_promises_nobody);
+    g_test_add_func("/cluster/promises/priority", test_a_higher_priority_comes_before_the_promise);
+    g_test_add_func("/cluster/promises/earlier",
+                    test_it_becomes_earlier_when_something_ends_before_its_time);
+    g_test_add_func("/cluster/promises/restart", test_a_promise_outlives_the_manager);
+    g_test_add_func("/cluster/promises/cordon", test_a_promise_leaves_a_host_that_takes_nothing);
+    g_test_add_func("/cluster/promises/deadline", test_a_deadline_is_held_against_all);
+    g_test_add_func("/cluster/promises/deadline-lost", test_a_deadline_that_is_lost_is_told);
+    return g_test_run();
+}
