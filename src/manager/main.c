@@ -140,14 +140,14 @@ static bool prepare(Manager *manager, const Options *options, GError **error)
 {
     g_autofree char *path = g_build_filename(options->state, "store.db", NULL);
     g_autoptr(GPtrArray) names = names_for(options);
+    if (!configure(&manager->config, options, error)) {
+        return false;
+    }
     if (g_mkdir_with_parents(options->state, 0700) != 0) {
         return berth_error_set(error, BERTH_ERROR_UNAVAILABLE, "state", options->state,
                                "name a directory that can be made", "cannot make it");
     }
     manager->state = options->state;
-    if (!configure(&manager->config, options, error)) {
-        return false;
-    }
     manager->writable = true;
     manager->tick_ms = INT64_MAX;
     manager->started_ms = manager_now_ms();

@@ -10,6 +10,7 @@ import resource
 import socket
 import ssl
 import struct
+import subprocess
 import threading
 import time
 
@@ -17,7 +18,7 @@ import pytest
 
 from agent import frame, hello, make_request, openssl
 from conftest import image_of
-from manager import Manager
+from manager import MANAGER, Manager
 
 GIB = 1 << 30
 RSS_MIB = 64
@@ -464,6 +465,18 @@ def test_who_keeps_us_waiting_is_let_go(tmp_path):
         assert manager.get("/v1/version").status == 200
     finally:
         manager.close()
+
+
+@pytest.mark.parametrize("option,value,says", [
+    ("--backfill", "sideways", "easy, conservative or off"),
+    ("--starvation-minutes", "0", "1 to 525600"),
+    ("--starvation-minutes", "525601", "1 to 525600")])
+def test_how_the_queue_is_served_is_checked_before_anything_is_made(tmp_path, option, value, says):
+    state = tmp_path / "state"
+    done = subprocess.run([MANAGER, "--state", state, option, value], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 1
+    assert option[2:] in done.stderr and value in done.stderr and says in done.stderr
+    assert not (state / "store.db").exists()
 
 
 def test_garbage_after_a_good_request(manager):
