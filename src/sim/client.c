@@ -4,7 +4,15 @@
 
 #include "base/error.h"
 
-typedef enum { CREATE_VM, CREATE_APP, DELETE_VM, DELETE_APP, CHANGE, LOOK } Purpose;
+typedef enum {
+    CREATE_VM,
+    CREATE_APP,
+    WITHDRAW_VM, /* out of the queue; what is not there is deleted */
+    WITHDRAW_APP,
+    DELETE_VM,
+    DELETE_APP,
+    OTHER
+} Purpose;
 
 struct SimClient {
     Sim *sim;
@@ -51,8 +59,9 @@ void sim_client_free(SimClient *client)
 /* Quotas that refuse now and then, and an account that is charged all the time. */
 static bool prepare_tenant(SimClient *client, GError **error)
 {
-    g_autofree char *tenant = g_strdup_printf("{'charged':true,'quota':{'vms':%u,'cpu':%u}}",
-                                              client->vms_wanted * 3 / 4, client->vms_wanted * 800);
+    g_autofree char *tenant =
+        g_strdup_printf("{'charged':true,'quota':{'vms':%u,'cpu':%u}}", client->vms_wanted * 3 / 4,
+                        client->vms_wanted * 1200);
     const struct {
         const char *method, *path, *body;
     } rows[] = {{"PATCH", "/v1/tenants/default", tenant},
@@ -121,6 +130,38 @@ static void take_created(SimClient *client, const Errand *errand, const SimReply
     }
 }
 
+static void delete_object(SimClient *client, const char *name, bool app);
+
+/* What waits becomes a VM or an app, and never waits again: nothing is missed in this order. */
+static void take_reply_by_purpose(SimClient *client, const Errand *errand, const SimReply *reply)
+{
+    bool done = reply->status != 0 && reply->error == NULL;
+    bool absent = g_error_matches(reply->error, BERTH_ERROR, BERTH_ERROR_NOT_FOUND);
+    bool app = errand->purpose == WITHDRAW_APP || errand->purpose == DELETE_APP;
+    switch (errand->purpose) {
+    case CREATE_VM:
+    case CREATE_APP:
+        take_created(client, errand, reply);
+        return;
+    case WITHDRAW_VM:
+    case WITHDRAW_APP:
+        if (absent) {
+            delete_object(client, errand->name, app);
+            return;
+        }
+        break;
+    case DELETE_VM:
+    case DELETE_APP:
+        done = done || absent;
+        break;
+    case OTHER:
+        return;
+    }
+    if (done) {
+        forget_name(app ? client->apps : client->vms, errand->name);
+    }
+}
+
 static void take_reply(void *owner, const SimReply *reply)
 {
     Errand *errand = owner;
@@ -128,15 +169,7 @@ static void take_reply(void *owner, const SimReply *reply)
     client->figures.accepted += reply->status != 0 && reply->status < 400;
     client->figures.refused += reply->status >= 400;
     client->figures.unanswered += reply->status == 0;
-    bool absent = g_error_matches(reply->error, BERTH_ERROR, BERTH_ERROR_NOT_FOUND);
-    if (errand->purpose == CREATE_VM || errand->purpose == CREATE_APP) {
-        take_created(client, errand, reply);
-    } else if (absent || (errand->purpose == DELETE_VM && reply->error == NULL && reply->status)) {
-        forget_name(client->vms, errand->name);
-    }
-    if (errand->purpose == DELETE_APP && (absent || (reply->error == NULL && reply->status))) {
-        forget_name(client->apps, errand->name);
-    }
+    take_reply_by_purpose(client, errand, reply);
     g_free(errand->name);
     g_free(errand);
 }
@@ -240,7 +273,7 @@ static void reserve(SimClient *client)
     if (client->reservations->len > 20) {
         g_ptr_array_remove_index(client->reservations, 0);
     }
-    ask(client, LOOK, name, "POST", "/v1/reservations", body);
+    ask(client, OTHER, name, "POST", "/v1/reservations", body);
 }
 
 static void give_up(SimClient *client)
@@ -248,7 +281,7 @@ static void give_up(SimClient *client)
     if (client->reservations->len > 0) {
         const char *name = client->reservations->pdata[pick(client, client->reservations->len)];
         g_autofree char *path = g_strconcat("/v1/reservations/", name, NULL);
-        ask(client, LOOK, name, "DELETE", path, NULL);
+        ask(client, OTHER, name, "DELETE", path, NULL);
     }
 }
 
@@ -289,22 +322,22 @@ static gboolean has_name(void *id, void *name, void *wanted)
     return strcmp(name, wanted) == 0;
 }
 
+static void delete_object(SimClient *client, const char *name, bool app)
+{
+    g_autofree char *plain = g_strconcat(app ? "/v1/apps/" : "/v1/vms/", name, NULL);
+    g_autofree char *path = with_wait(client, plain);
+    ask(client, app ? DELETE_APP : DELETE_VM, name, "DELETE", path, NULL);
+}
+
 static void delete_one(SimClient *client)
 {
-    if (client->apps->len > 0 && pick(client, 4) == 0) {
-        g_autofree char *name = g_strdup(client->apps->pdata[pick(client, client->apps->len)]);
-        g_hash_table_foreach_remove(client->owed_apps, has_name, name);
-        g_autofree char *plain = g_strconcat("/v1/apps/", name, NULL);
-        g_autofree char *path = with_wait(client, plain);
-        ask(client, DELETE_APP, name, "DELETE", path, NULL);
-        return;
-    }
-    g_autofree char *name = pick_vm(client);
+    bool app = client->apps->len > 0 && pick(client, 4) == 0;
+    g_autofree char *name =
+        app ? g_strdup(client->apps->pdata[pick(client, client->apps->len)]) : pick_vm(client);
     if (name != NULL) {
-        g_hash_table_foreach_remove(client->owed_vms, has_name, name);
-        g_autofree char *plain = g_strconcat("/v1/vms/", name, NULL);
-        g_autofree char *path = with_wait(client, plain);
-        ask(client, DELETE_VM, name, "DELETE", path, NULL);
+        g_hash_table_foreach_remove(app ? client->owed_apps : client->owed_vms, has_name, name);
+        g_autofree char *path = g_strconcat("/v1/queue/", name, NULL);
+        ask(client, app ? WITHDRAW_APP : WITHDRAW_VM, name, "DELETE", path, NULL);
     }
 }
 
@@ -329,14 +362,16 @@ static void resize(SimClient *client)
     }
     g_autofree char *plain = g_strdup_printf("/v1/vms/%s/resize", name);
     g_autofree char *path = with_wait(client, plain);
-    ask(client, CHANGE, name, "POST", path, body);
+    ask(client, OTHER, name, "POST", path, body);
 }
 
-/* Somebody who changes a VM and changes it back before long, and wants the room for another. */
+/* Somebody who changes a VM and changes it back before long, and wants the room for another, which
+ * may stand beside it and be quicker to grow than the first to shrink. */
 typedef struct {
     SimClient *client;
     char *name;
     int steps;
+    bool hastily;
 } Regret;
 
 static void regret_free(void *data)
@@ -348,34 +383,51 @@ static void regret_free(void *data)
 
 static void go_on(void *owner, void *data);
 
-static void regret_later(SimClient *client, const char *name, int steps)
+static void regret_later(SimClient *client, const char *name, int steps, bool hastily)
 {
     Regret *regret = g_new(Regret, 1);
-    *regret = (Regret){client, g_strdup(name), steps};
-    sim_after(client->sim->world, sim_between(client->sim->world, 0, 3000), go_on, client, regret,
-              regret_free);
+    *regret = (Regret){client, g_strdup(name), steps, hastily};
+    sim_after(client->sim->world, sim_between(client->sim->world, 0, hastily ? 20 : 3000), go_on,
+              client, regret, regret_free);
+}
+
+static void ask_size(SimClient *client, const char *name, bool large)
+{
+    g_autofree char *path = g_strdup_printf("/v1/vms/%s/resize", name);
+    ask(client, OTHER, name, "POST", path,
+        json_pack("{s:i, s:i}", "memory", large ? 512 : 256, "cpu", large ? 4000 : 250));
+}
+
+/* Whoever is there takes the room. */
+static void grow_others(SimClient *client)
+{
+    for (int i = 0; i < 8; i++) {
+        g_autofree char *name = pick_vm(client);
+        if (name != NULL) {
+            ask_size(client, name, true);
+        }
+    }
 }
 
 static void go_on(void *owner, void *data)
 {
     SimClient *client = owner;
     const Regret *regret = data;
-    if (regret->steps == 0) {
+    if (regret->steps == 0 && regret->hastily) {
+        grow_others(client);
+    } else if (regret->steps == 0) {
         create_vm(client);
-        return;
+    } else {
+        ask_size(client, regret->name, regret->steps % 2 == 0);
+        regret_later(client, regret->name, regret->steps - 1, regret->hastily);
     }
-    g_autofree char *path = g_strdup_printf("/v1/vms/%s/resize", regret->name);
-    bool grows = regret->steps % 2 == 0;
-    ask(client, CHANGE, regret->name, "POST", path,
-        json_pack("{s:i, s:i}", "memory", grows ? 512 : 256, "cpu", grows ? 4000 : 250));
-    regret_later(client, regret->name, regret->steps - 1);
 }
 
 static void regret(SimClient *client)
 {
     g_autofree char *name = pick_vm(client);
     if (name != NULL) {
-        regret_later(client, name, 4);
+        regret_later(client, name, 4, pick(client, 2) == 0);
     }
 }
 
@@ -387,7 +439,7 @@ static void resize_app(SimClient *client)
     const char *name = client->apps->pdata[pick(client, client->apps->len)];
     g_autofree char *plain = g_strconcat("/v1/apps/", name, NULL);
     g_autofree char *path = with_wait(client, plain);
-    ask(client, LOOK, name, "PATCH", path, json_pack("{s:i}", "count", (int)pick(client, 6)));
+    ask(client, OTHER, name, "PATCH", path, json_pack("{s:i}", "count", (int)pick(client, 6)));
 }
 
 static void update(SimClient *client)
@@ -402,7 +454,7 @@ static void update(SimClient *client)
                        : json_pack("{s:s}", "power", pick(client, 2) == 0 ? "on" : "off");
     g_autofree char *plain = g_strconcat("/v1/vms/", name, NULL);
     g_autofree char *path = with_wait(client, plain);
-    ask(client, CHANGE, name, "PATCH", path, body);
+    ask(client, OTHER, name, "PATCH", path, body);
 }
 
 static void look(SimClient *client)
@@ -413,14 +465,14 @@ static void look(SimClient *client)
     g_autofree char *name = pick_vm(client);
     g_autofree char *explain =
         name != NULL ? g_strdup_printf("/v1/vms/%s/explain", name) : g_strdup("/v1/images");
-    ask(client, LOOK, "", "GET", pick(client, 3) == 0 ? explain : pick_of(client, paths), NULL);
+    ask(client, OTHER, "", "GET", pick(client, 3) == 0 ? explain : pick_of(client, paths), NULL);
 }
 
 static void cordon(SimClient *client)
 {
     const SimAgent *agent = client->sim->agents->pdata[pick(client, client->sim->agents->len)];
     g_autofree char *path = g_strconcat("/v1/hosts/", sim_agent_machine(agent)->name, NULL);
-    ask(client, LOOK, "", "PATCH", path, json_pack("{s:b}", "cordoned", pick(client, 4) == 0));
+    ask(client, OTHER, "", "PATCH", path, json_pack("{s:b}", "cordoned", pick(client, 4) == 0));
 }
 
 static void drain(SimClient *client)
@@ -429,7 +481,7 @@ static void drain(SimClient *client)
     const char *name = sim_agent_machine(agent)->name;
     g_autofree char *plain = g_strdup_printf("/v1/hosts/%s/drain", name);
     g_autofree char *path = with_wait(client, plain);
-    ask(client, LOOK, "", "POST", path, NULL);
+    ask(client, OTHER, "", "POST", path, NULL);
 }
 
 void sim_client_act(SimClient *client)
