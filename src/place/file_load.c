@@ -430,7 +430,7 @@ static BerthPlaceResult read_group(Reader *reader, const uint8_t *at, uint32_t g
         if (!fleet_has(place, host)) {
             return refuse(reader, at, "there is no host of this number");
         }
-        if (count == 0 || count > place->relations->vms[host]) {
+        if (count == 0 || count > relations_vms_on(place->relations, host)) {
             return refuse(reader, at + 4, "a group has no VM, or more than its host, on a host");
         }
         relations_load_members(reader->place, host, group, count);

@@ -181,22 +181,22 @@ static void put_labels(Writer *writer, const Source *source)
 
 static void put_vms(Writer *writer, const Source *source)
 {
-    const uint32_t *vms = source->relations->vms;
+    const Relations *relations = source->relations;
     bool has_any = false;
 
     for (uint32_t host = 0; host < source->slots && !has_any; host++) {
-        has_any = fleet_has(source->place, host) && vms[host] > 0;
+        has_any = fleet_has(source->place, host) && relations_vms_on(relations, host) > 0;
     }
     for (uint32_t host = 0; host < source->slots && has_any; host++) {
         if (fleet_has(source->place, host)) {
-            put_u32(writer, vms[host]);
+            put_u32(writer, relations_vms_on(relations, host));
         }
     }
 }
 
 static int compare_entries(const void *a, const void *b)
 {
-    uint64_t x = ((const GroupEntry *)a)->key, y = ((const GroupEntry *)b)->key;
+    uint32_t x = ((const GroupEntry *)a)->name, y = ((const GroupEntry *)b)->name;
 
     return x < y ? -1 : x > y;
 }
@@ -205,11 +205,9 @@ static void put_groups(Writer *writer, const Source *source)
 {
     for (uint32_t number = 0; number < source->relations->n_groups; number++) {
         const Group *group = &source->relations->groups[number];
-        uint32_t n = 0;
-        for (uint32_t i = 0; i < group->n_buckets; i++) {
-            if (group->buckets[i].key != 0 && group_key_level(group->buckets[i].key) == 0) {
-                source->entries[n++] = group->buckets[i];
-            }
+        uint32_t n = 0, host, count;
+        for (uint32_t at = 0; group_next(group, 0, &at, &host, &count);) {
+            source->entries[n++] = (GroupEntry){.name = host, .count = count};
         }
         if (n == 0) {
             continue;
@@ -218,7 +216,7 @@ static void put_groups(Writer *writer, const Source *source)
         put_u32(writer, number);
         put_u32(writer, n);
         for (uint32_t i = 0; i < n; i++) {
-            put_u32(writer, group_key_domain(source->entries[i].key));
+            put_u32(writer, source->entries[i].name);
             put_u32(writer, source->entries[i].count);
         }
     }
@@ -403,7 +401,8 @@ static bool reserve_entries(Source *source)
     uint32_t most = 1;
 
     for (uint32_t i = 0; i < relations->n_groups; i++) {
-        most = relations->groups[i].n_entries > most ? relations->groups[i].n_entries : most;
+        uint32_t n = group_domains(&relations->groups[i], 0);
+        most = n > most ? n : most;
     }
     source->entries = malloc(most * sizeof *source->entries);
     return source->entries != NULL;

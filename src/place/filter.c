@@ -39,20 +39,23 @@ static uint32_t spread_limit(const BerthPlace *place, const Group *group,
                              const BerthPlaceRule *rule)
 {
     const Relations *relations = place->relations;
-    uint32_t eligible = relations_eligible(relations, rule->level), seen = 0, fewest = UINT32_MAX;
+    uint32_t eligible = relations_eligible(relations, rule->level), seen = 0, least = UINT32_MAX;
+    uint32_t domain, count;
 
-    if (group->n_domains[rule->level] < eligible) {
+    if (group_domains(group, rule->level) < eligible) {
         return rule->skew - 1;
     }
-    for (uint32_t i = 0; i < group->n_buckets; i++) {
-        uint64_t key = group->buckets[i].key;
-        if (key != 0 && group_key_level(key) == rule->level &&
-            relations_is_eligible(place, rule->level, group_key_domain(key))) {
+    if (relations_used(place, rule->level) == eligible) {
+        least = group_fewest(group, rule->level);
+        return (least == UINT32_MAX ? 0 : least) + rule->skew - 1;
+    }
+    for (uint32_t at = 0; group_next(group, rule->level, &at, &domain, &count);) {
+        if (relations_is_eligible(place, rule->level, domain)) {
             seen++;
-            fewest = group->buckets[i].count < fewest ? group->buckets[i].count : fewest;
+            least = count < least ? count : least;
         }
     }
-    return (seen < eligible || fewest == UINT32_MAX ? 0 : fewest) + rule->skew - 1;
+    return (seen < eligible || least == UINT32_MAX ? 0 : least) + rule->skew - 1;
 }
 
 /* What a rule that names one of the request's groups asks of a host. */
@@ -112,7 +115,7 @@ static bool add_loners(Filter *filter)
     const Relations *relations = filter->place->relations;
 
     for (uint32_t l = 0; l < relations->n_levels; l++) {
-        if (relations->n_alone_at[l] > 0 && relations->alone.n_domains[l] > 0 &&
+        if (relations->n_alone_at[l] > 0 && group_domains(&relations->alone, l) > 0 &&
             !add(filter,
                  (Condition){.kind = RESPECTS_HARD, .rule = BERTH_PLACE_NONE, .level = l})) {
             return false;
@@ -316,14 +319,13 @@ static uint64_t hosts_near(const Relations *relations, const Group *group, uint3
 {
     uint64_t n = 0;
 
+    uint32_t domain, count;
+
     if (level == 0) {
-        return group->n_domains[0];
+        return group_domains(group, 0);
     }
-    for (uint32_t i = 0; i < group->n_buckets; i++) {
-        uint64_t key = group->buckets[i].key;
-        if (key != 0 && group_key_level(key) == level) {
-            n += relations->levels[level].domains[group_key_domain(key)].hosts;
-        }
+    for (uint32_t at = 0; group_next(group, level, &at, &domain, &count);) {
+        n += relations->levels[level].domains[domain].hosts;
     }
     return n;
 }
@@ -352,20 +354,18 @@ static void each_near(const Relations *relations, const Group *group, uint32_t l
                       uint32_t highest, void (*callback)(uint32_t host, void *user_data),
                       void *user_data)
 {
-    for (uint32_t i = 0; i < group->n_buckets; i++) {
-        uint64_t key = group->buckets[i].key;
-        if (key == 0 || group_key_level(key) < lowest || group_key_level(key) > highest) {
-            continue;
-        }
-        uint32_t level = group_key_level(key), domain = group_key_domain(key);
-        if (level == 0) {
-            callback(domain, user_data);
-            continue;
-        }
-        const Level *at = &relations->levels[level];
-        for (uint32_t host = at->domains[domain].first; host != BERTH_PLACE_NONE;
-             host = at->next[host]) {
-            callback(host, user_data);
+    for (uint32_t level = lowest; level <= highest; level++) {
+        uint32_t domain, count;
+        for (uint32_t bucket = 0; group_next(group, level, &bucket, &domain, &count);) {
+            if (level == 0) {
+                callback(domain, user_data);
+                continue;
+            }
+            const Level *at = &relations->levels[level];
+            for (uint32_t host = at->domains[domain].first; host != BERTH_PLACE_NONE;
+                 host = at->next[host]) {
+                callback(host, user_data);
+            }
         }
     }
 }

@@ -31,6 +31,26 @@ static bool lengthen(uint32_t **array, uint32_t n, uint32_t wanted, int fill)
     return true;
 }
 
+static uint32_t width_for(uint32_t n_levels)
+{
+    return n_levels > 4 ? 8 : n_levels > 2 ? 4 : n_levels;
+}
+
+/* A copy of the rows for so many hosts and levels: new hosts are without VMs and in no domain. */
+static uint32_t *make_rows(const Relations *relations, uint32_t slots, uint32_t n_levels)
+{
+    uint32_t width = width_for(n_levels), *rows = malloc((size_t)slots * width * sizeof *rows);
+
+    for (size_t at = 0; rows != NULL && at < (size_t)slots * width; at++) {
+        uint32_t host = (uint32_t)(at / width), level = (uint32_t)(at % width);
+        rows[at] = host < relations->slots && level < relations->n_levels
+                       ? relations_row(relations, host)[level]
+                   : level == 0 ? 0
+                                : BERTH_PLACE_NONE;
+    }
+    return rows;
+}
+
 /* Room for hosts up to a number. Arrays that were lengthened before one could not be are only too
  * long: `slots` stays what all of them have. */
 static bool reserve_slots(Relations *relations, uint32_t wanted)
@@ -40,13 +60,16 @@ static bool reserve_slots(Relations *relations, uint32_t wanted)
     if (slots <= n) {
         return true;
     }
-    if (!lengthen(&relations->vms, n, slots, 0) || !labels_lengthen(&relations->labels, slots)) {
+    uint32_t *rows = make_rows(relations, slots, relations->n_levels);
+    if (rows == NULL || !labels_lengthen(&relations->labels, slots)) {
+        free(rows);
         return false;
     }
+    free(relations->rows);
+    relations->rows = rows;
     for (uint32_t l = 1; l < relations->n_levels; l++) {
         Level *level = &relations->levels[l];
-        if (!lengthen(&level->domain_of, n, slots, 0xff) ||
-            !lengthen(&level->next, n, slots, 0xff) ||
+        if (!lengthen(&level->next, n, slots, 0xff) ||
             !lengthen(&level->previous, n, slots, 0xff)) {
             return false;
         }
@@ -66,7 +89,7 @@ Relations *relations_ensure(BerthPlace *place)
     if (relations == NULL) {
         return NULL;
     }
-    relations->n_levels = 1;
+    relations->n_levels = relations->width = 1;
     relations->oldest = relations->youngest = BERTH_PLACE_NONE;
     if (!reserve_slots(relations, place->slots)) {
         relations_free(relations);
@@ -85,7 +108,6 @@ void relations_free(Relations *relations)
         return;
     }
     for (uint32_t l = 1; l < relations->n_levels; l++) {
-        free(relations->levels[l].domain_of);
         free(relations->levels[l].next);
         free(relations->levels[l].previous);
         free(relations->levels[l].domains);
@@ -100,7 +122,7 @@ void relations_free(Relations *relations)
     free(relations->groups);
     free(relations->rules_of);
     free(relations->rules);
-    free(relations->vms);
+    free(relations->rows);
     free(relations);
 }
 
@@ -128,7 +150,6 @@ static bool duplicate_levels(Relations *copy)
 
     for (uint32_t l = 1; l < copy->n_levels; l++) {
         Level *level = &copy->levels[l];
-        good = duplicate(&level->domain_of, copy->slots, sizeof(uint32_t)) && good;
         good = duplicate(&level->next, copy->slots, sizeof(uint32_t)) && good;
         good = duplicate(&level->previous, copy->slots, sizeof(uint32_t)) && good;
         good = duplicate(&level->domains, level->n_domains, sizeof(Domain)) && good;
@@ -136,7 +157,7 @@ static bool duplicate_levels(Relations *copy)
     return good;
 }
 
-static bool duplicate_groups(Relations *copy)
+static bool duplicate_groups(const Relations *from, Relations *copy)
 {
     bool good = duplicate(&copy->groups, copy->n_groups, sizeof(Group));
 
@@ -153,8 +174,7 @@ static bool duplicate_groups(Relations *copy)
         RuleList *list = &copy->rules_of[i];
         list->room = list->n;
         good = duplicate(&list->rules, list->n, sizeof(uint32_t)) && good;
-        good = duplicate(&copy->groups[i].buckets, copy->groups[i].n_buckets, sizeof(GroupEntry)) &&
-               good;
+        good = group_copy(&from->groups[i], &copy->groups[i]) && good;
     }
     return good;
 }
@@ -171,11 +191,11 @@ BerthPlaceResult relations_copy(const BerthPlace *from, BerthPlace *to)
     *copy = *from->relations;
     copy->alone_soft.room = copy->alone_soft.n;
     bool good = duplicate_levels(copy); /* each replaces what it could not copy by nothing */
-    good = duplicate_groups(copy) && good;
+    good = duplicate_groups(from->relations, copy) && good;
     good = labels_copy(&from->relations->labels, &copy->labels) && good;
-    good = duplicate(&copy->vms, copy->slots, sizeof(uint32_t)) && good;
+    good = duplicate(&copy->rows, copy->slots, copy->width * sizeof(uint32_t)) && good;
     good = duplicate(&copy->rules, copy->n_rules, sizeof(Rule)) && good;
-    good = duplicate(&copy->alone.buckets, copy->alone.n_buckets, sizeof(GroupEntry)) && good;
+    good = group_copy(&from->relations->alone, &copy->alone) && good;
     good = duplicate(&copy->alone_soft.rules, copy->alone_soft.n, sizeof(uint32_t)) && good;
     if (!good) {
         relations_free(copy);
@@ -194,7 +214,7 @@ BerthPlaceResult relations_reserve(BerthPlace *place, uint32_t slots)
 
 bool relations_is_busy(const BerthPlace *place, uint32_t host)
 {
-    return place->relations != NULL && place->relations->vms[host] > 0;
+    return place->relations != NULL && relations_vms_on(place->relations, host) > 0;
 }
 
 static void count_enabled(Relations *relations, uint32_t host, bool enabled)
@@ -202,7 +222,7 @@ static void count_enabled(Relations *relations, uint32_t host, bool enabled)
     relations->n_enabled += enabled ? 1u : -1u;
     for (uint32_t l = 1; l < relations->n_levels; l++) {
         Level *level = &relations->levels[l];
-        uint32_t domain = level->domain_of[host];
+        uint32_t domain = relations_domain(relations, l, host);
         if (domain == BERTH_PLACE_NONE) {
             continue;
         }
@@ -228,9 +248,10 @@ void relations_host_enabled(BerthPlace *place, uint32_t host, bool enabled)
     }
 }
 
-static void unlink_host(Level *level, uint32_t host, bool was_enabled)
+static void unlink_host(Relations *relations, uint32_t l, uint32_t host, bool was_enabled)
 {
-    uint32_t domain = level->domain_of[host];
+    Level *level = &relations->levels[l];
+    uint32_t domain = relations_domain(relations, l, host);
 
     if (domain == BERTH_PLACE_NONE) {
         return;
@@ -249,15 +270,18 @@ static void unlink_host(Level *level, uint32_t host, bool was_enabled)
     }
     if (--level->domains[domain].hosts == 0) {
         level->domains[domain].parent = BERTH_PLACE_NONE;
+        level->n_used--;
     }
-    level->domain_of[host] = BERTH_PLACE_NONE;
+    relations_row(relations, host)[l] = BERTH_PLACE_NONE;
 }
 
-static void link_host(Level *level, uint32_t host, uint32_t domain, uint32_t parent, bool enabled)
+static void link_host(Relations *relations, uint32_t l, uint32_t host, uint32_t domain,
+                      uint32_t parent, bool enabled)
 {
+    Level *level = &relations->levels[l];
     Domain *to = &level->domains[domain];
 
-    level->domain_of[host] = domain;
+    relations_row(relations, host)[l] = domain;
     level->previous[host] = BERTH_PLACE_NONE;
     level->next[host] = to->hosts > 0 ? to->first : BERTH_PLACE_NONE;
     if (level->next[host] != BERTH_PLACE_NONE) {
@@ -265,7 +289,7 @@ static void link_host(Level *level, uint32_t host, uint32_t domain, uint32_t par
     }
     to->first = host;
     to->parent = parent;
-    to->hosts++;
+    level->n_used += to->hosts++ == 0;
     if (enabled) {
         level->n_eligible += to->enabled++ == 0;
     }
@@ -279,7 +303,7 @@ void relations_host_removed(BerthPlace *place, uint32_t host, bool was_enabled)
         return;
     }
     for (uint32_t l = 1; l < relations->n_levels; l++) {
-        unlink_host(&relations->levels[l], host, was_enabled);
+        unlink_host(relations, l, host, was_enabled);
     }
     relations->n_enabled -= was_enabled;
     labels_host_removed(&relations->labels, host);
@@ -298,12 +322,17 @@ BerthPlaceResult berth_place_set_levels(BerthPlace *place, uint32_t n_levels)
     if (relations == NULL) {
         return BERTH_PLACE_ERROR_NO_MEMORY;
     }
+    uint32_t *rows = make_rows(relations, relations->slots, n_levels);
+    if (rows == NULL) {
+        return BERTH_PLACE_ERROR_NO_MEMORY;
+    }
+    free(relations->rows);
+    relations->rows = rows;
+    relations->width = width_for(n_levels);
     for (uint32_t l = relations->n_levels; l < n_levels; l++) {
         Level level = {.n_domains = 0};
-        if (!lengthen(&level.domain_of, 0, relations->slots, 0xff) ||
-            !lengthen(&level.next, 0, relations->slots, 0xff) ||
+        if (!lengthen(&level.next, 0, relations->slots, 0xff) ||
             !lengthen(&level.previous, 0, relations->slots, 0xff)) {
-            free(level.domain_of);
             free(level.next);
             return BERTH_PLACE_ERROR_NO_MEMORY;
         }
@@ -312,7 +341,6 @@ BerthPlaceResult berth_place_set_levels(BerthPlace *place, uint32_t n_levels)
     }
     while (relations->n_levels > n_levels) {
         Level *level = &relations->levels[--relations->n_levels];
-        free(level->domain_of);
         free(level->next);
         free(level->previous);
         free(level->domains);
@@ -365,7 +393,8 @@ static BerthPlaceResult check_domains(const Relations *relations, uint32_t host,
         }
         uint32_t parent = l + 1 < relations->n_levels ? domains[l] : BERTH_PLACE_NONE;
         if (domain < level->n_domains) {
-            uint32_t others = level->domains[domain].hosts - (level->domain_of[host] == domain);
+            uint32_t others =
+                level->domains[domain].hosts - (relations_domain(relations, l, host) == domain);
             if (others > 0 && level->domains[domain].parent != parent) {
                 return BERTH_PLACE_ERROR_TREE;
             }
@@ -383,7 +412,7 @@ BerthPlaceResult berth_place_set_domains(BerthPlace *place, uint32_t host, const
     if (relations == NULL || relations->n_levels == 1) {
         return BERTH_PLACE_OK; /* no numbers are given */
     }
-    if (relations->vms[host] > 0 || journal_is_open(place)) {
+    if (relations_vms_on(relations, host) > 0 || journal_is_open(place)) {
         return BERTH_PLACE_ERROR_BUSY;
     }
     BerthPlaceResult result = check_domains(relations, host, domains);
@@ -398,10 +427,10 @@ BerthPlaceResult berth_place_set_domains(BerthPlace *place, uint32_t host, const
     }
     bool enabled = place->states[host] == FLEET_ENABLED;
     for (uint32_t l = 1; l < relations->n_levels; l++) {
-        unlink_host(&relations->levels[l], host, enabled);
+        unlink_host(relations, l, host, enabled);
         if (domains[l - 1] != BERTH_PLACE_NONE) {
             uint32_t parent = l + 1 < relations->n_levels ? domains[l] : BERTH_PLACE_NONE;
-            link_host(&relations->levels[l], host, domains[l - 1], parent, enabled);
+            link_host(relations, l, host, domains[l - 1], parent, enabled);
         }
     }
     return BERTH_PLACE_OK;
@@ -440,6 +469,11 @@ uint32_t relations_distance_to_group(const Relations *relations, uint32_t host, 
     return l;
 }
 
+uint32_t relations_used(const BerthPlace *place, uint32_t level)
+{
+    return level == 0 ? place->n_hosts : place->relations->levels[level].n_used;
+}
+
 uint32_t relations_eligible(const Relations *relations, uint32_t level)
 {
     return level == 0 ? relations->n_enabled : relations->levels[level].n_eligible;
@@ -453,7 +487,8 @@ bool relations_is_eligible(const BerthPlace *place, uint32_t level, uint32_t dom
 
 uint32_t relations_vms(const Relations *relations, uint32_t level, uint32_t domain)
 {
-    return level == 0 ? relations->vms[domain] : relations->levels[level].domains[domain].vms;
+    return level == 0 ? relations_vms_on(relations, domain)
+                      : relations->levels[level].domains[domain].vms;
 }
 
 BerthPlaceResult berth_place_set_label(BerthPlace *place, uint32_t host, uint32_t label,
@@ -481,9 +516,12 @@ BerthPlaceResult berth_place_set_label(BerthPlace *place, uint32_t host, uint32_
     return BERTH_PLACE_OK;
 }
 
-static const char *check_level(const BerthPlace *place, const Level *level, const Level *above)
+static const char *check_level(const BerthPlace *place, uint32_t l)
 {
-    uint32_t n_eligible = 0;
+    const Relations *relations = place->relations;
+    const Level *level = &relations->levels[l];
+    bool has_above = l + 1 < relations->n_levels;
+    uint32_t n_eligible = 0, n_used = 0;
 
     for (uint32_t domain = 0; domain < level->n_domains; domain++) {
         const Domain *its = &level->domains[domain];
@@ -491,43 +529,39 @@ static const char *check_level(const BerthPlace *place, const Level *level, cons
         for (uint32_t host = its->hosts > 0 ? its->first : BERTH_PLACE_NONE;
              host != BERTH_PLACE_NONE; host = level->next[host]) {
             if (hosts++ > place->n_hosts || !fleet_has(place, host) ||
-                level->domain_of[host] != domain ||
-                (above != NULL && above->domain_of[host] != its->parent)) {
+                relations_domain(relations, l, host) != domain ||
+                (has_above && relations_domain(relations, l + 1, host) != its->parent)) {
                 return "a domain lists its hosts, which lie in one domain of the next level";
             }
             enabled += place->states[host] == FLEET_ENABLED;
-            vms += place->relations->vms[host];
+            vms += relations_vms_on(place->relations, host);
         }
         n_eligible += enabled > 0;
+        n_used += hosts > 0;
         if (hosts != its->hosts || enabled != its->enabled || vms != its->vms) {
             return "a domain counts its hosts and VMs right";
         }
     }
-    return n_eligible == level->n_eligible ? NULL : "eligible domains are counted right";
+    return n_eligible == level->n_eligible && n_used == level->n_used
+               ? NULL
+               : "domains with hosts and eligible ones are counted right";
 }
 
 /* Adds up a group's entries of every level above the hosts from those of the hosts. */
 static const char *check_group(const Relations *relations, const Group *group)
 {
-    uint32_t members = 0, n_entries = 0;
+    uint32_t members = 0, host, count;
 
-    for (uint32_t i = 0; i < group->n_buckets; i++) {
-        n_entries += group->buckets[i].key != 0;
-        if (group->buckets[i].key != 0 && group_key_level(group->buckets[i].key) == 0) {
-            members += group->buckets[i].count;
-            for (uint32_t l = 1; l < relations->n_levels; l++) {
-                uint32_t host = group_key_domain(group->buckets[i].key);
-                uint32_t domain = relations->levels[l].domain_of[host];
-                if (domain != BERTH_PLACE_NONE &&
-                    group_count(group, l, domain) < group->buckets[i].count) {
-                    return "a group's members on a host are counted in its domains";
-                }
+    for (uint32_t at = 0; group_next(group, 0, &at, &host, &count);) {
+        members += count;
+        for (uint32_t l = 1; l < relations->n_levels; l++) {
+            uint32_t domain = relations_domain(relations, l, host);
+            if (domain != BERTH_PLACE_NONE && group_count(group, l, domain) < count) {
+                return "a group's members on a host are counted in its domains";
             }
         }
     }
-    return members == group->members && n_entries == group->n_entries
-               ? NULL
-               : "a group counts its members right";
+    return members == group->members ? group_check(group) : "a group counts its members right";
 }
 
 const char *relations_check(const BerthPlace *place)
@@ -546,8 +580,7 @@ const char *relations_check(const BerthPlace *place)
         return "enabled hosts are counted right";
     }
     for (uint32_t l = 1; l < relations->n_levels && broken == NULL; l++) {
-        broken = check_level(place, &relations->levels[l],
-                             l + 1 < relations->n_levels ? &relations->levels[l + 1] : NULL);
+        broken = check_level(place, l);
     }
     for (uint32_t i = 0; i < relations->n_groups && broken == NULL; i++) {
         broken = check_group(relations, &relations->groups[i]);

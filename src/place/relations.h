@@ -17,11 +17,10 @@ typedef struct {
 } Domain;
 
 typedef struct {
-    uint32_t *domain_of;       /* by host */
     uint32_t *next, *previous; /* lists of the hosts of a domain */
     uint32_t n_domains;        /* length of `domains` */
     Domain *domains;
-    uint32_t n_eligible; /* domains with an enabled host */
+    uint32_t n_used, n_eligible; /* domains with a host, and with an enabled one */
 } Level;
 
 typedef struct {
@@ -43,9 +42,10 @@ typedef struct Relations {
     uint32_t slots;                       /* length of what is indexed by host */
     uint32_t n_levels;                    /* at least 1 */
     Level levels[BERTH_PLACE_MAX_LEVELS]; /* [0] is not used: a host is its own domain there */
-    uint32_t *vms;                        /* by host */
-    uint32_t n_enabled;                   /* hosts */
-    uint32_t n_groups;                    /* length of `groups` and `rules_of` */
+    uint32_t width;                       /* of a row: the levels, rounded up to a power of two */
+    uint32_t *rows;     /* for each host: how many VMs it has, and its domain at each level above */
+    uint32_t n_enabled; /* hosts */
+    uint32_t n_groups;  /* length of `groups` and `rules_of` */
     Group *groups;
     RuleList *rules_of;
     uint32_t n_rules; /* length of `rules` */
@@ -58,9 +58,20 @@ typedef struct Relations {
     Labels labels;
 } Relations;
 
+static inline uint32_t *relations_row(const Relations *relations, uint32_t host)
+{
+    return relations->rows + (size_t)host * relations->width;
+}
+
+/* The VMs of a host, and at a level above 0 its domain. */
+static inline uint32_t relations_vms_on(const Relations *relations, uint32_t host)
+{
+    return relations_row(relations, host)[0];
+}
+
 static inline uint32_t relations_domain(const Relations *relations, uint32_t level, uint32_t host)
 {
-    return level == 0 ? host : relations->levels[level].domain_of[host];
+    return level == 0 ? host : relations_row(relations, host)[level];
 }
 
 /* Whether a rule of this kind speaks of two groups. */
@@ -82,7 +93,8 @@ static inline bool relations_has_label(const Relations *relations, uint32_t labe
     return relations != NULL && labels_has(&relations->labels, label, host);
 }
 
-/* Domains at a level that have an enabled host. */
+/* Domains at a level that have a host, and those that have an enabled one. */
+uint32_t relations_used(const BerthPlace *place, uint32_t level);
 uint32_t relations_eligible(const Relations *relations, uint32_t level);
 bool relations_is_eligible(const BerthPlace *place, uint32_t level, uint32_t domain);
 

@@ -40,6 +40,16 @@ static bool is_hard_alone(const BerthPlaceRule *rule)
     return rule->kind == BERTH_PLACE_ALONE && rule->weight == 0;
 }
 
+static bool has_alone_rules(const Relations *relations)
+{
+    uint32_t n = 0;
+
+    for (uint32_t l = 0; l < relations->n_levels; l++) {
+        n += relations->n_alone_at[l];
+    }
+    return n > 0;
+}
+
 /* How many hard rules ALONE at a level speak of a group. */
 static uint32_t alone_rules_at(const Relations *relations, uint32_t group, uint32_t level)
 {
@@ -93,9 +103,11 @@ static void group_moves(Relations *relations, uint32_t host, uint32_t number, bo
 
 static void count_vms(Relations *relations, uint32_t host, uint32_t change)
 {
-    relations->vms[host] += change;
+    uint32_t *row = relations_row(relations, host);
+
+    row[0] += change;
     for (uint32_t l = 1; l < relations->n_levels; l++) {
-        uint32_t domain = relations->levels[l].domain_of[host];
+        uint32_t domain = row[l];
         if (domain != BERTH_PLACE_NONE) {
             relations->levels[l].domains[domain].vms += change;
         }
@@ -127,7 +139,7 @@ BerthPlaceResult relations_load_group(BerthPlace *place, uint32_t number, uint32
     Relations *relations = place->relations;
 
     return reserve_group(relations, number) &&
-                   group_reserve(&relations->groups[number], n_hosts * relations->n_levels)
+                   group_reserve(&relations->groups[number], relations->n_levels, n_hosts)
                ? BERTH_PLACE_OK
                : BERTH_PLACE_ERROR_NO_MEMORY;
 }
@@ -162,11 +174,11 @@ BerthPlaceResult berth_place_enter(BerthPlace *place, uint32_t host, const uint3
     }
     for (uint32_t i = 0; i < n_groups; i++) {
         if (!reserve_group(relations, groups[i]) ||
-            !group_reserve(&relations->groups[groups[i]], relations->n_levels)) {
+            !group_reserve(&relations->groups[groups[i]], relations->n_levels, 1)) {
             return BERTH_PLACE_ERROR_NO_MEMORY;
         }
     }
-    if (!group_reserve(&relations->alone, n_groups * relations->n_levels) ||
+    if ((has_alone_rules(relations) && !group_reserve(&relations->alone, relations->n_levels, 1)) ||
         !journal_reserve(place, n_groups)) {
         return BERTH_PLACE_ERROR_NO_MEMORY;
     }
@@ -187,7 +199,7 @@ BerthPlaceResult berth_place_leave(BerthPlace *place, uint32_t host, const uint3
         return BERTH_PLACE_ERROR_UNKNOWN_HOST;
     }
     Relations *relations = place->relations;
-    if (relations == NULL || relations->vms[host] == 0) {
+    if (relations == NULL || relations_vms_on(relations, host) == 0) {
         return BERTH_PLACE_ERROR_UNDERFLOW;
     }
     for (uint32_t i = 0; i < n_groups; i++) {
@@ -400,16 +412,11 @@ static bool reserve_rule(Relations *relations, uint32_t number)
 static void mark_alone(Relations *relations, const BerthPlaceRule *rule, bool present)
 {
     const Group *group = &relations->groups[rule->a];
+    uint32_t (*count)(Group *, uint32_t, uint32_t) = present ? group_raise : group_lower;
+    uint32_t domain, members;
 
-    for (uint32_t i = 0; i < group->n_buckets; i++) {
-        uint64_t key = group->buckets[i].key;
-        if (key != 0 && group_key_level(key) == rule->level) {
-            if (present) {
-                group_raise(&relations->alone, rule->level, group_key_domain(key));
-            } else {
-                group_lower(&relations->alone, rule->level, group_key_domain(key));
-            }
-        }
+    for (uint32_t at = 0; group_next(group, rule->level, &at, &domain, &members);) {
+        count(&relations->alone, rule->level, domain);
     }
     relations->n_alone_at[rule->level] += present ? 1u : -1u;
 }
@@ -464,7 +471,8 @@ BerthPlaceResult berth_place_rule_add(BerthPlace *place, uint32_t number,
         !reserve_group(relations, rule->a) ||
         (names_another(rule) && !reserve_group(relations, rule->b)) ||
         (is_hard_alone(rule) &&
-         !group_reserve(&relations->alone, relations->groups[rule->a].n_entries))) {
+         !group_reserve(&relations->alone, relations->n_levels,
+                        group_domains(&relations->groups[rule->a], rule->level)))) {
         return BERTH_PLACE_ERROR_NO_MEMORY;
     }
     if (relations->rules[number].present) {

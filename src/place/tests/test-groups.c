@@ -2,6 +2,16 @@
 
 #include "place/groups.h"
 
+static uint32_t fewest_of(const uint32_t *counts)
+{
+    uint32_t fewest = UINT32_MAX;
+
+    for (int domain = 0; domain < 40; domain++) {
+        fewest = counts[domain] > 0 ? MIN(fewest, counts[domain]) : fewest;
+    }
+    return fewest;
+}
+
 /* Random raises and lowers against a plain table: what is erased must not hide what lies behind it. */
 static void test_counts_are_those_of_a_table(void)
 {
@@ -13,7 +23,7 @@ static void test_counts_are_those_of_a_table(void)
         uint32_t level = (uint32_t)g_rand_int_range(rand, 0, 3);
         uint32_t domain = (uint32_t)g_rand_int_range(rand, 0, 40);
         if (g_rand_boolean(rand) || table[level][domain] == 0) {
-            g_assert_true(group_reserve(&group, 1));
+            g_assert_true(group_reserve(&group, 3, 1));
             g_assert_cmpuint(group_raise(&group, level, domain), ==, table[level][domain]++);
         } else {
             g_assert_cmpuint(group_lower(&group, level, domain), ==, table[level][domain]--);
@@ -21,15 +31,24 @@ static void test_counts_are_those_of_a_table(void)
         level = (uint32_t)g_rand_int_range(rand, 0, 3);
         domain = (uint32_t)g_rand_int_range(rand, 0, 40);
         g_assert_cmpuint(group_count(&group, level, domain), ==, table[level][domain]);
+        g_assert_cmpuint(group_fewest(&group, level), ==, fewest_of(table[level]));
+        g_assert_null(group_check(&group));
     }
     uint32_t n[3] = {0};
     for (int level = 0; level < 3; level++) {
         for (int domain = 0; domain < 40; domain++) {
             n[level] += table[level][domain] > 0;
         }
-        g_assert_cmpuint(group.n_domains[level], ==, n[level]);
+        g_assert_cmpuint(group_domains(&group, (uint32_t)level), ==, n[level]);
     }
-    g_assert_cmpuint(group.n_entries, ==, n[0] + n[1] + n[2]);
+    Group copy;
+    g_assert_true(group_copy(&group, &copy));
+    for (uint32_t level = 0; level < 3; level++) {
+        for (uint32_t domain = 0; domain < 40; domain++) {
+            g_assert_cmpuint(group_count(&copy, level, domain), ==, table[level][domain]);
+        }
+    }
+    group_clear(&copy);
     group_clear(&group);
 }
 
