@@ -122,7 +122,7 @@ static bool add_loners(Filter *filter)
         }
     }
     for (uint32_t i = 0; i < relations->alone_soft.n; i++) {
-        uint32_t number = relations->alone_soft.rules[i];
+        uint32_t number = rule_numbers(&relations->alone_soft)[i];
         const BerthPlaceRule *rule = &relations->rules[number].rule;
         const Group *group = relations_group(relations, rule->a);
         Condition condition = {.kind = LEAVES_ALONE,
@@ -137,7 +137,18 @@ static bool add_loners(Filter *filter)
     return true;
 }
 
-bool filter_begin(Filter *filter, const BerthPlace *place, const BerthPlaceRequest *request)
+/* What is named by number: where its rules and its members are. */
+static void fetch_groups(const Relations *relations, const BerthPlaceRequest *request)
+{
+    for (uint32_t i = 0; i < request->n_groups; i++) {
+        if (request->groups[i] < relations->n_groups) {
+            __builtin_prefetch(&relations->rules_of[request->groups[i]]);
+            __builtin_prefetch(&relations->groups[request->groups[i]]);
+        }
+    }
+}
+
+void filter_begin_early(Filter *filter, const BerthPlace *place, const BerthPlaceRequest *request)
 {
     const Relations *relations = place->relations;
 
@@ -146,16 +157,64 @@ bool filter_begin(Filter *filter, const BerthPlace *place, const BerthPlaceReque
     filter->penalty = 0;
     filter->above = UINT64_MAX;
     filter->n_conditions = 0;
-    if (relations == NULL) {
-        return true;
+    filter->n_shut = 0;
+    filter->shut_level = 0;
+    filter->is_pending = relations != NULL;
+    filter->is_overfull = false;
+    if (relations != NULL && request->n_groups > 0) {
+        fetch_groups(relations, request);
+    } else {
+        filter_settle(filter);
     }
+}
+
+void filter_fetch(const Filter *filter)
+{
+    const Relations *relations = filter->place->relations;
+    const BerthPlaceRequest *request = filter->request;
+
+    for (uint32_t i = 0; filter->is_pending && i < request->n_groups; i++) {
+        if (request->groups[i] < relations->n_groups) {
+            const RuleList *list = &relations->rules_of[request->groups[i]];
+            __builtin_prefetch(relations->groups[request->groups[i]].tables);
+            __builtin_prefetch(&relations->rules[list->room > 0 ? 0 : list->few[0]]);
+            __builtin_prefetch(&relations->rules[list->room > 0 ? 0 : list->few[1]]);
+        }
+    }
+}
+
+void filter_fetch_entry(const Filter *filter, uint32_t host)
+{
+    const Relations *relations = filter->place->relations;
+    const BerthPlaceRequest *request = filter->request;
+
+    for (uint32_t l = 0; relations != NULL && l < relations->n_levels; l++) {
+        uint32_t domain = relations_domain(relations, l, host);
+        if (domain == BERTH_PLACE_NONE) {
+            continue;
+        }
+        if (l > 0) {
+            __builtin_prefetch(&relations->levels[l].domains[domain]);
+        }
+        for (uint32_t i = 0; i < request->n_groups; i++) {
+            group_fetch(relations_group(relations, request->groups[i]), l, domain);
+        }
+    }
+}
+
+static bool make_conditions(Filter *filter)
+{
+    const Relations *relations = filter->place->relations;
+    const BerthPlaceRequest *request = filter->request;
+
     for (uint32_t i = 0; i < request->n_groups; i++) {
         if (request->groups[i] >= relations->n_groups) {
             continue;
         }
         const RuleList *list = &relations->rules_of[request->groups[i]];
+        const uint32_t *numbers = rule_numbers(list);
         for (uint32_t k = 0; k < list->n; k++) {
-            if (!is_repeated(filter, list->rules[k], i) && !add_rule(filter, list->rules[k])) {
+            if (!is_repeated(filter, numbers[k], i) && !add_rule(filter, numbers[k])) {
                 return false;
             }
         }
@@ -163,12 +222,27 @@ bool filter_begin(Filter *filter, const BerthPlace *place, const BerthPlaceReque
     return add_loners(filter);
 }
 
+bool filter_settle(Filter *filter)
+{
+    if (filter->is_pending) {
+        filter->is_pending = false;
+        filter->is_overfull = !make_conditions(filter);
+    }
+    return !filter->is_overfull;
+}
+
+bool filter_begin(Filter *filter, const BerthPlace *place, const BerthPlaceRequest *request)
+{
+    filter_begin_early(filter, place, request);
+    return filter_settle(filter);
+}
+
 bool filter_is_open(const Filter *filter)
 {
     const BerthPlaceRequest *request = filter->request;
 
-    return request->allowed == NULL && request->banned_count == 0 && request->n_labels == 0 &&
-           request->devices == NULL && filter->n_conditions == 0;
+    return !filter->is_pending && request->allowed == NULL && request->banned_count == 0 &&
+           request->n_labels == 0 && request->devices == NULL && filter->n_conditions == 0;
 }
 
 bool filter_is_allowed(const Filter *filter, uint32_t host)
@@ -226,10 +300,12 @@ static uint32_t loners(const Filter *filter, uint32_t level, uint32_t domain)
     return n;
 }
 
-bool filter_is_broken(const Filter *filter, const Condition *condition, uint32_t host)
+/* `domain` is the one of the condition's level. */
+static bool is_broken_in(const Filter *filter, const Condition *condition, uint32_t domain,
+                         uint32_t host)
 {
     const Relations *relations = filter->place->relations;
-    uint32_t level = condition->level, domain = relations_domain(relations, level, host);
+    uint32_t level = condition->level;
 
     if (domain == BERTH_PLACE_NONE) {
         return condition->kind == NEEDS || condition->kind == EVENS_OUT;
@@ -250,6 +326,25 @@ bool filter_is_broken(const Filter *filter, const Condition *condition, uint32_t
         return group_count(condition->group, level, domain) > condition->limit;
     case NEARS:
         return relations_distance_to_group(relations, host, condition->group) > 0;
+    }
+    return false;
+}
+
+bool filter_is_broken(const Filter *filter, const Condition *condition, uint32_t host)
+{
+    uint32_t domain = relations_domain(filter->place->relations, condition->level, host);
+
+    return is_broken_in(filter, condition, domain, host);
+}
+
+bool filter_shuts(const Filter *filter, uint32_t level, uint32_t domain)
+{
+    for (uint32_t i = 0; i < filter->n_conditions; i++) {
+        const Condition *condition = &filter->conditions[i];
+        if (condition->level == level && condition->weight == 0 &&
+            is_broken_in(filter, condition, domain, BERTH_PLACE_NONE)) {
+            return true;
+        }
     }
     return false;
 }
@@ -279,6 +374,12 @@ bool filter_admits(Filter *filter, uint32_t host)
 {
     uint64_t penalty = 0;
 
+    if (filter->is_pending) {
+        filter_settle(filter);
+    }
+    if (filter->is_overfull) {
+        return false;
+    }
     if (!filter_is_allowed(filter, host) || filter_is_banned(filter, host) ||
         filter_missing_label(filter, host) != BERTH_PLACE_NONE ||
         filter_missing_devices(filter, host) > 0) {
@@ -289,6 +390,8 @@ bool filter_admits(Filter *filter, uint32_t host)
         if (condition->weight > 0) {
             penalty += cost(filter, condition, host);
         } else if (filter_is_broken(filter, condition, host)) {
+            filter->n_shut += condition->level > 0;
+            filter->shut_level = condition->level > 0 ? condition->level : filter->shut_level;
             return false;
         }
     }
@@ -397,10 +500,14 @@ static void each_labelled(const Labels *labels, uint32_t label,
     }
 }
 
-bool filter_each_candidate(const Filter *filter, void (*callback)(uint32_t host, void *user_data),
+bool filter_each_candidate(Filter *filter, void (*callback)(uint32_t host, void *user_data),
                            void *user_data)
 {
     uint64_t hosts, labelled;
+
+    if (filter->is_pending && filter->place->relations->n_near > 0) {
+        filter_settle(filter);
+    }
     const Condition *condition = narrowest(filter, &hosts);
     uint32_t label = rarest_label(filter, &labelled);
 

@@ -34,8 +34,12 @@ typedef struct {
     const BerthPlaceRequest
         *request; /* the caller's, or `grown` where that was of an older library */
     BerthPlaceRequest grown;
-    uint64_t penalty; /* hosts above it are refused */
-    uint64_t above;   /* the lowest penalty refused so far; UINT64_MAX: none */
+    uint64_t penalty;    /* hosts above it are refused */
+    uint64_t above;      /* the lowest penalty refused so far; UINT64_MAX: none */
+    bool is_pending;     /* the conditions are not made yet */
+    bool is_overfull;    /* more rules concern the request than may: every host is refused */
+    uint32_t n_shut;     /* hosts refused because of their whole domain, */
+    uint32_t shut_level; /* and the level of the last such domain */
     uint32_t n_conditions;
     Condition conditions[BERTH_PLACE_MAX_RULES + BERTH_PLACE_MAX_LEVELS];
 } Filter;
@@ -43,6 +47,26 @@ typedef struct {
 /* Sets up a filter on the stack; it refers to the fleet and the request. False when more rules
  * concern the request than may. */
 bool filter_begin(Filter *filter, const BerthPlace *place, const BerthPlaceRequest *request);
+
+/* The same in two steps. What rules say of the request lies scattered in memory: the first step has it
+ * brought, and an index looks for its first candidate in the meantime. The second one is due when a
+ * host is asked about, which filter_admits does by itself, and before anything else is asked. */
+void filter_begin_early(Filter *filter, const BerthPlace *place, const BerthPlaceRequest *request);
+bool filter_settle(Filter *filter);
+
+/* In between: what the second step will read. */
+void filter_fetch(const Filter *filter);
+
+/* What is known of a host that will be asked about. */
+static inline void filter_fetch_host(const Filter *filter, uint32_t host)
+{
+    if (filter->place->relations != NULL) {
+        __builtin_prefetch(relations_row(filter->place->relations, host));
+    }
+}
+
+/* What berth_place_enter will change, for the host that is chosen. */
+void filter_fetch_entry(const Filter *filter, uint32_t host);
 
 /* How many more devices a host would need for the request. */
 uint32_t filter_missing_devices(const Filter *filter, uint32_t host);
@@ -61,6 +85,9 @@ bool filter_is_broken(const Filter *filter, const Condition *condition, uint32_t
 /* The weights of the soft rules that a host breaks. */
 uint64_t filter_penalty(const Filter *filter, uint32_t host);
 
+/* Whether a hard rule refuses every host of a domain at a level above 0. */
+bool filter_shuts(const Filter *filter, uint32_t level, uint32_t domain);
+
 /* Whether the request may go to a host as far as the filter goes, at the present step. */
 bool filter_admits(Filter *filter, uint32_t host);
 
@@ -69,7 +96,7 @@ bool filter_next(Filter *filter);
 
 /* When only a few hosts can stand on the present step, calls back for each of them (some may be
  * refused all the same) and answers true. False: it could be any host. */
-bool filter_each_candidate(const Filter *filter, void (*callback)(uint32_t host, void *user_data),
+bool filter_each_candidate(Filter *filter, void (*callback)(uint32_t host, void *user_data),
                            void *user_data);
 
 /* The rule behind a broken condition. */

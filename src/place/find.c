@@ -93,8 +93,8 @@ static BerthPlaceResult check_request(const BerthPlace *place, const BerthPlaceR
     return result == BERTH_PLACE_OK ? check_vector(place, request->vector) : result;
 }
 
-BerthPlaceResult find_begin(Filter *filter, const BerthPlace *place,
-                            const BerthPlaceRequest *request)
+static BerthPlaceResult begin_early(Filter *filter, const BerthPlace *place,
+                                    const BerthPlaceRequest *request)
 {
     if (request->struct_size < OLD_REQUEST_SIZE) {
         return BERTH_PLACE_ERROR_ARGUMENT;
@@ -107,7 +107,18 @@ BerthPlaceResult find_begin(Filter *filter, const BerthPlace *place,
     }
     BerthPlaceResult result = check_request(place, request);
 
-    if (result == BERTH_PLACE_OK && !filter_begin(filter, place, request)) {
+    if (result == BERTH_PLACE_OK) {
+        filter_begin_early(filter, place, request);
+    }
+    return result;
+}
+
+BerthPlaceResult find_begin(Filter *filter, const BerthPlace *place,
+                            const BerthPlaceRequest *request)
+{
+    BerthPlaceResult result = begin_early(filter, place, request);
+
+    if (result == BERTH_PLACE_OK && !filter_settle(filter)) {
         result = BERTH_PLACE_ERROR_ARGUMENT;
     }
     return result;
@@ -190,7 +201,7 @@ BerthPlaceResult berth_place_find(const BerthPlace *place, const BerthPlaceReque
                                   BerthPlaceDecision *decision)
 {
     Filter filter;
-    BerthPlaceResult result = find_begin(&filter, place, request);
+    BerthPlaceResult result = begin_early(&filter, place, request);
 
     if (result != BERTH_PLACE_OK) {
         return result;
@@ -201,9 +212,15 @@ BerthPlaceResult berth_place_find(const BerthPlace *place, const BerthPlaceReque
     BerthPlaceVerdict best;
     do {
         best = find_on_step(&filter);
+        if (!filter_settle(&filter)) {
+            return BERTH_PLACE_ERROR_ARGUMENT;
+        }
     } while (best.host == BERTH_PLACE_NONE && filter_next(&filter));
     if (best.host == BERTH_PLACE_NONE) {
         return BERTH_PLACE_NO_HOST;
+    }
+    if (filter.request->n_groups > 0) {
+        filter_fetch_entry(&filter, best.host);
     }
     decision->host = best.host;
     decision->score = best.score;

@@ -291,6 +291,7 @@ bool index_find(Filter *filter, BerthPlaceVerdict *ret_best)
         index->wanted |= WANTED_STAIRS;
     }
     search_begin(&search, filter);
+    filter_fetch(filter);
     if (filter->request->policy == BERTH_PLACE_FIRST_FIT && index->first != NULL) {
         firstfit_search(index->first, &search);
     } else if (index->classes != NULL && index->entered == UINT32_MAX) {

@@ -102,6 +102,13 @@ Relations *relations_ensure(BerthPlace *place)
     return relations;
 }
 
+static void clear_list(RuleList *list)
+{
+    if (list->room > 0) {
+        free(list->many);
+    }
+}
+
 void relations_free(Relations *relations)
 {
     if (relations == NULL) {
@@ -114,11 +121,11 @@ void relations_free(Relations *relations)
     }
     for (uint32_t i = 0; i < relations->n_groups; i++) {
         group_clear(&relations->groups[i]);
-        free(relations->rules_of[i].rules);
+        clear_list(&relations->rules_of[i]);
     }
     labels_clear(&relations->labels);
     group_clear(&relations->alone);
-    free(relations->alone_soft.rules);
+    clear_list(&relations->alone_soft);
     free(relations->groups);
     free(relations->rules_of);
     free(relations->rules);
@@ -142,6 +149,11 @@ static bool duplicate(void *array, uint32_t n, size_t size)
     }
     memcpy(array, &copy, sizeof copy);
     return true;
+}
+
+static bool duplicate_list(RuleList *list)
+{
+    return list->room == 0 || duplicate(&list->many, list->room, sizeof(uint32_t));
 }
 
 static bool duplicate_levels(Relations *copy)
@@ -171,9 +183,7 @@ static bool duplicate_groups(const Relations *from, Relations *copy)
         return good;
     }
     for (uint32_t i = 0; i < copy->n_groups; i++) {
-        RuleList *list = &copy->rules_of[i];
-        list->room = list->n;
-        good = duplicate(&list->rules, list->n, sizeof(uint32_t)) && good;
+        good = duplicate_list(&copy->rules_of[i]) && good;
         good = group_copy(&from->groups[i], &copy->groups[i]) && good;
     }
     return good;
@@ -189,14 +199,13 @@ BerthPlaceResult relations_copy(const BerthPlace *from, BerthPlace *to)
         return BERTH_PLACE_ERROR_NO_MEMORY;
     }
     *copy = *from->relations;
-    copy->alone_soft.room = copy->alone_soft.n;
     bool good = duplicate_levels(copy); /* each replaces what it could not copy by nothing */
     good = duplicate_groups(from->relations, copy) && good;
     good = labels_copy(&from->relations->labels, &copy->labels) && good;
     good = duplicate(&copy->rows, copy->slots, copy->width * sizeof(uint32_t)) && good;
     good = duplicate(&copy->rules, copy->n_rules, sizeof(Rule)) && good;
     good = group_copy(&from->relations->alone, &copy->alone) && good;
-    good = duplicate(&copy->alone_soft.rules, copy->alone_soft.n, sizeof(uint32_t)) && good;
+    good = duplicate_list(&copy->alone_soft) && good;
     if (!good) {
         relations_free(copy);
         return BERTH_PLACE_ERROR_NO_MEMORY;

@@ -29,10 +29,16 @@ typedef struct {
     uint32_t older, younger; /* those added just before and after, or NONE */
 } Rule;
 
-/* Which rules name a group: by number, in the order in which they were added. */
+#define RULES_FEW 2
+
+/* Which rules name a group: by number, in the order in which they were added. Two of them, which is
+ * usual, need no memory elsewhere. */
 typedef struct {
-    uint32_t n, room;
-    uint32_t *rules;
+    uint32_t n, room; /* room 0: `few` is used */
+    union {
+        uint32_t *many;
+        uint32_t few[RULES_FEW];
+    };
     uint32_t walk;  /* the last walk along rules that came by, */
     uint32_t next;  /* the group that it looks at next, */
     uint32_t begin; /* and the rule with which its way to here began */
@@ -55,8 +61,14 @@ typedef struct Relations {
     Group alone;                                 /* hard rules ALONE with a member there */
     uint32_t n_alone_at[BERTH_PLACE_MAX_LEVELS]; /* hard rules ALONE, by level */
     RuleList alone_soft;                         /* the soft ones; few, so looked at one by one */
+    uint32_t n_near;                             /* rules that ask for company */
     Labels labels;
 } Relations;
+
+static inline const uint32_t *rule_numbers(const RuleList *list)
+{
+    return list->room > 0 ? list->many : list->few;
+}
 
 static inline uint32_t *relations_row(const Relations *relations, uint32_t host)
 {

@@ -60,7 +60,7 @@ static uint32_t alone_rules_at(const Relations *relations, uint32_t group, uint3
         return 0;
     }
     for (uint32_t i = 0; i < list->n; i++) {
-        const BerthPlaceRule *rule = &relations->rules[list->rules[i]].rule;
+        const BerthPlaceRule *rule = &relations->rules[rule_numbers(list)[i]].rule;
         n += is_hard_alone(rule) && rule->level == level;
     }
     return n;
@@ -258,7 +258,7 @@ static bool leads_to(Relations *relations, uint32_t from, uint32_t to, uint32_t 
     for (uint32_t at = from; at != BERTH_PLACE_NONE; at = relations->rules_of[at].next) {
         const RuleList *list = &relations->rules_of[at];
         for (uint32_t i = 0; i < list->n; i++) {
-            const BerthPlaceRule *rule = &relations->rules[list->rules[i]].rule;
+            const BerthPlaceRule *rule = &relations->rules[rule_numbers(list)[i]].rule;
             if (rule->kind != BERTH_PLACE_TOGETHER || rule->weight > 0 || rule->a != at ||
                 rule->level > level || relations->rules_of[rule->b].walk == walk) {
                 continue;
@@ -266,7 +266,7 @@ static bool leads_to(Relations *relations, uint32_t from, uint32_t to, uint32_t 
             RuleList *reached = &relations->rules_of[rule->b];
             reached->walk = walk;
             reached->next = BERTH_PLACE_NONE;
-            reached->begin = at == from ? list->rules[i] : list->begin;
+            reached->begin = at == from ? rule_numbers(list)[i] : list->begin;
             if (rule->b == to) {
                 *ret_rule = reached->begin;
                 return true;
@@ -288,10 +288,11 @@ static bool are_bound(Relations *relations, uint32_t a, uint32_t b, uint32_t lev
                leads_to(relations, b, a, level, ret_rule);
     }
     for (uint32_t i = 0; a < relations->n_groups && i < relations->rules_of[a].n; i++) {
-        const BerthPlaceRule *rule = &relations->rules[relations->rules_of[a].rules[i]].rule;
+        const BerthPlaceRule *rule =
+            &relations->rules[rule_numbers(&relations->rules_of[a])[i]].rule;
         if (rule->kind == BERTH_PLACE_TOGETHER && rule->weight == 0 && rule->a == a &&
             rule->b == a && rule->level <= level) {
-            *ret_rule = relations->rules_of[a].rules[i];
+            *ret_rule = rule_numbers(&relations->rules_of[a])[i];
             return true;
         }
     }
@@ -307,10 +308,10 @@ static bool is_impossible(Relations *relations, const BerthPlaceRule *rule, uint
     }
     const RuleList *list = &relations->rules_of[rule->a];
     for (uint32_t i = 0; rule->kind == BERTH_PLACE_ALONE && i < list->n; i++) {
-        const BerthPlaceRule *tie = &relations->rules[list->rules[i]].rule;
+        const BerthPlaceRule *tie = &relations->rules[rule_numbers(list)[i]].rule;
         if (tie->kind == BERTH_PLACE_TOGETHER && tie->weight == 0 && tie->a != tie->b &&
             tie->level <= rule->level) {
-            *ret_other = list->rules[i];
+            *ret_other = rule_numbers(list)[i];
             return true;
         }
     }
@@ -319,26 +320,29 @@ static bool is_impossible(Relations *relations, const BerthPlaceRule *rule, uint
 
 static bool append(RuleList *list, uint32_t number)
 {
-    if (list->n == list->room) {
-        uint32_t room = list->room > 0 ? list->room * 2 : 4;
-        uint32_t *rules = realloc(list->rules, room * sizeof *rules);
-        if (rules == NULL) {
+    if (list->n == (list->room > 0 ? list->room : RULES_FEW)) {
+        uint32_t room = list->n * 2;
+        uint32_t *many = realloc(list->room > 0 ? list->many : NULL, room * sizeof *many);
+        if (many == NULL) {
             return false;
         }
-        list->rules = rules;
+        if (list->room == 0) {
+            memcpy(many, list->few, sizeof list->few);
+        }
+        list->many = many;
         list->room = room;
     }
-    list->rules[list->n++] = number;
+    (list->room > 0 ? list->many : list->few)[list->n++] = number;
     return true;
 }
 
 static void strike(RuleList *list, uint32_t number)
 {
-    uint32_t kept = 0;
+    uint32_t kept = 0, *numbers = list->room > 0 ? list->many : list->few;
 
     for (uint32_t i = 0; i < list->n; i++) {
-        if (list->rules[i] != number) {
-            list->rules[kept++] = list->rules[i];
+        if (numbers[i] != number) {
+            numbers[kept++] = numbers[i];
         }
     }
     list->n = kept;
@@ -347,6 +351,11 @@ static void strike(RuleList *list, uint32_t number)
 static bool names_another(const BerthPlaceRule *rule)
 {
     return relations_names_b(rule) && rule->b != rule->a;
+}
+
+static bool asks_for_company(const BerthPlaceRule *rule)
+{
+    return rule->kind == BERTH_PLACE_TOGETHER || rule->kind == BERTH_PLACE_NEAR;
 }
 
 /* The end of the list by time of addition, or the link between two of it. */
@@ -370,12 +379,14 @@ static void unregister(Relations *relations, uint32_t number)
         strike(&relations->alone_soft, number);
     }
     relations->rules[number].present = false;
+    relations->n_near -= asks_for_company(rule);
 }
 
 /* Puts a rule where rules are looked for, all or nothing; the numbers have room already. */
 static bool enlist(Relations *relations, uint32_t number, const BerthPlaceRule *rule)
 {
     relations->rules[number] = (Rule){.rule = *rule, .present = true};
+    relations->n_near += asks_for_company(rule);
     link_rules(relations, relations->youngest, number);
     link_rules(relations, number, BERTH_PLACE_NONE);
     if (append(&relations->rules_of[rule->a], number) &&

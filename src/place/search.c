@@ -23,6 +23,9 @@ bool search_score(const Search *search, uint32_t host, double *ret_score)
     const BerthPlaceRequest *request = search->filter->request;
     int64_t available[BERTH_PLACE_MAX_DIMS];
 
+    if (search->is_filtered) {
+        filter_fetch_host(search->filter, host);
+    }
     fleet_available(place, host, available);
     for (uint32_t d = 0; d < place->n_dims; d++) {
         if (request->vector[d] > 0 && request->vector[d] > available[d]) {
