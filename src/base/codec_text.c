@@ -85,14 +85,14 @@ static bool scan_integer(Scan *scan, int64_t *ret_value)
     const char *begin = scan->at;
     int64_t value = 0;
     while (scan->at < scan->end && *scan->at >= '0' && *scan->at <= '9' &&
-           scan->at - begin <= MAX_DIGITS) {
+           scan->at - begin < MAX_DIGITS) {
         value = value * 10 + (*scan->at++ - '0');
     }
     ptrdiff_t digits = scan->at - begin;
     bool leading_zero = digits > 1 && *begin == '0';
-    bool goes_on = scan->at < scan->end && strchr(".eE", *scan->at) != NULL;
+    bool goes_on = scan->at < scan->end && strchr("0123456789.eE", *scan->at) != NULL;
     *ret_value = negative ? -value : value;
-    return digits > 0 && digits <= MAX_DIGITS && !leading_zero && !goes_on;
+    return digits > 0 && !leading_zero && !goes_on;
 }
 
 static bool scan_word(Scan *scan, const char *word)

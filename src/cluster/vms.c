@@ -36,13 +36,21 @@ static bool make_nics(ClusterCore *core, const ClusterVm *vm, GPtrArray *nics, G
     return true;
 }
 
+/* A host that forgets tombstones one by one takes every VM of an older id for removed, up to the highest
+ * epoch among them (src/host/graves.c). A VM whose id was given while it waited may be that old, so
+ * its first epoch is above each that was given before. */
+static int64_t first_epoch(const ClusterCore *core, bool has_waited)
+{
+    return has_waited ? txn_revision(core) : 1;
+}
+
 static VmPlacement *make_placement(ClusterCore *core, const ClusterVm *vm, const ClusterHost *host,
-                                   char *why, GError **error)
+                                   int64_t epoch, char *why, GError **error)
 {
     g_autoptr(VmPlacement) placement = vm_placement_new();
     placement->host = g_strdup(host->id);
     placement->host_name = g_strdup(host->spec->name);
-    placement->epoch = 1;
+    placement->epoch = epoch;
     placement->overhead = core->overhead;
     placement->placed_ms = core->now_ms;
     placement->why = why;
@@ -69,7 +77,7 @@ static ClusterVm *enter(ClusterCore *core, const char *tenant, const char *id, V
 {
     ClusterVm *vm =
         model_add_vm(core, id != NULL ? g_strdup(id) : model_new_id(core), tenant, spec);
-    vm->placement = make_placement(core, vm, host, why, error);
+    vm->placement = make_placement(core, vm, host, first_epoch(core, id != NULL), why, error);
     if (vm->placement == NULL) {
         vm->spec = NULL;
         model_remove_vm(core, vm);

@@ -49,6 +49,21 @@ static void test_it_waits_and_is_placed_when_there_is_room(void)
     world_free(w);
 }
 
+/* Its host may have forgotten tombstones of younger VMs one by one, and then takes what is older and has
+ * no higher epoch than they for removed. */
+static void test_its_epoch_is_above_those_of_vms_that_are_younger(void)
+{
+    World *w = world_of_four();
+    fill(w, 4);
+    create_vm_of(w, "late", "m1", ",\"queue\":true");
+    g_assert_nonnull(strstr(ask(w, API_OP_GET_VM, "fill-0", NULL), "\"epoch\":1,"));
+    ask(w, API_OP_DELETE_VM, "fill-0", NULL);
+    world_wait(w, 1000);
+    g_assert_null(strstr(ask(w, API_OP_GET_VM, "late", NULL), "\"epoch\":1,"));
+    g_assert_true(is_there(w, "late"));
+    world_free(w);
+}
+
 static void test_it_survives_the_managers_death(void)
 {
     World *w = world_of_four();
@@ -274,6 +289,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/cluster/queue/placed-when-there-is-room",
                     test_it_waits_and_is_placed_when_there_is_room);
+    g_test_add_func("/cluster/queue/epoch", test_its_epoch_is_above_those_of_vms_that_are_younger);
     g_test_add_func("/cluster/queue/survives-a-restart", test_it_survives_the_managers_death);
     g_test_add_func("/cluster/queue/refused-when-its-time-is-up",
                     test_who_waits_too_long_is_refused_with_the_reason_then);
