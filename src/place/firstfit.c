@@ -90,6 +90,7 @@ void firstfit_free(FirstFit *first)
             free(first->masks[i]);
         }
         stairs_free(first->stairs);
+        districts_free(first->districts);
         free(first->hosts);
         free(first->positions);
         free(first);
@@ -159,6 +160,7 @@ bool firstfit_refresh(FirstFit *first, uint32_t host)
             position = first->end++;
             first->positions[host] = position;
             first->hosts[position] = host;
+            firstfit_host_moved(first, host);
         } else if (place->states[host] == FLEET_EMPTY) {
             first->hosts[position] = NONE;
             first->positions[host] = NONE;
@@ -214,6 +216,35 @@ void firstfit_sweep_stairs(FirstFit *first, uint32_t steps)
     }
 }
 
+bool firstfit_has_districts(const FirstFit *first)
+{
+    const Relations *relations = first->place->relations;
+
+    return relations == NULL || relations->n_levels == 1 ||
+           (first->districts != NULL && districts_are_swept(first->districts));
+}
+
+void firstfit_sweep_districts(FirstFit *first, uint32_t steps)
+{
+    if (first->districts == NULL) {
+        first->districts = districts_new(first->place, first->hosts, first->room);
+    }
+    if (first->districts != NULL) {
+        districts_sweep(first->districts, steps);
+    }
+}
+
+void firstfit_host_moved(FirstFit *first, uint32_t host)
+{
+    if (first->districts == NULL) {
+        return;
+    }
+    uint32_t position = first->hosts != NULL ? first->positions[host] : host;
+    if (position != NONE) {
+        districts_refresh(first->districts, position);
+    }
+}
+
 void firstfit_forget_size(FirstFit *first, uint32_t size)
 {
     first->ready &= ~(UINT32_C(1) << size);
@@ -234,7 +265,8 @@ static bool descend(const FirstFit *first, uint32_t level, uint32_t nodes, uint3
     const uint32_t *masks = first->masks[level] + nodes;
 
     for (uint32_t i = 0; i < 16; i++) {
-        if ((masks[i] >> size & 1) == 0) {
+        if ((masks[i] >> size & 1) == 0 ||
+            (level > 0 && districts_skip(first->districts, search->filter, level - 1, nodes + i))) {
             continue;
         }
         if (level > 0 ? descend(first, level - 1, (nodes + i) * 16, size, search)
@@ -257,7 +289,7 @@ void firstfit_search(const FirstFit *first, Search *search)
         return;
     }
     if (first->stairs != NULL && stairs_are_swept(first->stairs)) {
-        stairs_search(first->stairs, search);
+        stairs_search(first->stairs, first->districts, search);
         return;
     }
     for (uint32_t position = 0; position < first->end && !search_is_over(search); position++) {
@@ -289,5 +321,6 @@ const char *firstfit_check(const FirstFit *first)
             return "first-fit knows every size that fits a host";
         }
     }
-    return first->stairs != NULL ? stairs_check(first->stairs) : NULL;
+    const char *broken = first->stairs != NULL ? stairs_check(first->stairs) : NULL;
+    return broken == NULL && first->districts != NULL ? districts_check(first->districts) : broken;
 }

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "place/districts.h"
 #include "place/search.h"
 #include "place/sizes.h"
 #include "place/stairs.h"
@@ -24,6 +25,7 @@ typedef struct {
         *masks[FIRSTFIT_LEVELS]; /* sizes that fit, bit by bit: at a position, below a node, … */
     uint32_t swept;              /* positions below have all bits */
     uint32_t ready;              /* sizes that all positions have their bit of */
+    Districts *districts;        /* NULL: there is no tree of domains, or not wanted yet */
     Stairs *stairs;              /* for sizes without a bit; NULL: not wanted yet */
 } FirstFit;
 
@@ -43,6 +45,14 @@ bool firstfit_is_ready(const FirstFit *first, const int64_t *vector);
 
 /* Makes stairs if there are none, and puts in so many blocks. */
 void firstfit_sweep_stairs(FirstFit *first, uint32_t steps);
+
+/* The same for stretches within one domain, where there is a tree. */
+bool firstfit_has_districts(const FirstFit *first);
+void firstfit_sweep_districts(FirstFit *first, uint32_t steps);
+
+/* A host that is in, or is about to come, has other domains. */
+void firstfit_host_moved(FirstFit *first, uint32_t host);
+
 void firstfit_forget_size(FirstFit *first, uint32_t size);
 
 /* The first host that is taken; by the bits if they are ready for the size, else one by one. */

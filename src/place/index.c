@@ -214,6 +214,8 @@ static void work(BerthPlace *place, uint32_t wanted)
             index->first = firstfit_new(place, &index->sizes);
         } else if (!firstfit_is_swept(index->first)) {
             firstfit_sweep(index->first, POSITIONS_A_STEP);
+        } else if (!firstfit_has_districts(index->first)) {
+            firstfit_sweep_districts(index->first, BLOCKS_A_STEP);
         } else if ((wanted & WANTED_STAIRS) != 0) {
             firstfit_sweep_stairs(index->first, BLOCKS_A_STEP);
         }
@@ -236,6 +238,13 @@ static void work(BerthPlace *place, uint32_t wanted)
             classes_sweep(index->classes, policy, CLASSES_A_STEP);
             return;
         }
+    }
+}
+
+void index_host_moved(BerthPlace *place, uint32_t host)
+{
+    if (place->index->first != NULL) {
+        firstfit_host_moved(place->index->first, host);
     }
 }
 
@@ -317,6 +326,7 @@ static bool is_prepared(const Index *index, BerthPlacePolicy policy)
 {
     if (policy == BERTH_PLACE_FIRST_FIT) {
         return index->first != NULL && firstfit_is_swept(index->first) &&
+               firstfit_has_districts(index->first) &&
                ((index->wanted & WANTED_STAIRS) == 0 ||
                 (index->first->stairs != NULL && stairs_are_swept(index->first->stairs)));
     }

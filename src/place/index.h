@@ -18,6 +18,9 @@ void index_reset(BerthPlace *place);
 /* A host came, went, or has another state, capacity or availability. */
 void index_refresh(BerthPlace *place, uint32_t host);
 
+/* A host has come, or has other domains. */
+void index_host_moved(BerthPlace *place, uint32_t host);
+
 /* A vector was booked: what is asked for often is worth preparing for. */
 void index_taken(BerthPlace *place, const int64_t *vector);
 

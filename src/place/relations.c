@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "place/index.h"
 #include "place/journal.h"
 
 /* A longer copy of an array, its new end filled with `fill`; the old one stays. NULL: no memory. */
@@ -247,6 +248,7 @@ void relations_host_added(BerthPlace *place, uint32_t host)
 {
     if (place->relations != NULL) {
         count_enabled(place->relations, host, true);
+        index_host_moved(place, host);
     }
 }
 
@@ -338,6 +340,7 @@ BerthPlaceResult berth_place_set_levels(BerthPlace *place, uint32_t n_levels)
     free(relations->rows);
     relations->rows = rows;
     relations->width = width_for(n_levels);
+    index_reset(place);
     for (uint32_t l = relations->n_levels; l < n_levels; l++) {
         Level level = {.n_domains = 0};
         if (!lengthen(&level.next, 0, relations->slots, 0xff) ||
@@ -442,6 +445,7 @@ BerthPlaceResult berth_place_set_domains(BerthPlace *place, uint32_t host, const
             link_host(relations, l, host, domains[l - 1], parent, enabled);
         }
     }
+    index_host_moved(place, host);
     return BERTH_PLACE_OK;
 }
 

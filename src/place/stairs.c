@@ -187,6 +187,7 @@ void stairs_refresh(Stairs *stairs, uint32_t position)
 
 typedef struct {
     const Stairs *stairs;
+    const Districts *districts;
     Search *search;
     uint32_t step;
     uint8_t needs[BERTH_PLACE_MAX_DIMS];
@@ -271,6 +272,9 @@ static bool climb_node(const Climb *climb, uint32_t level, uint32_t number)
     }
     for (; open != 0 && !search_is_over(climb->search); open &= open - 1) {
         uint32_t child = number * FAN + (uint32_t)__builtin_ctz(open);
+        if (districts_skip(climb->districts, climb->search->filter, level, child)) {
+            continue;
+        }
         if (level > 0 ? climb_node(climb, level - 1, child) : try_block(climb, child)) {
             return true;
         }
@@ -278,11 +282,12 @@ static bool climb_node(const Climb *climb, uint32_t level, uint32_t number)
     return false;
 }
 
-void stairs_search(const Stairs *stairs, Search *search)
+void stairs_search(const Stairs *stairs, const Districts *districts, Search *search)
 {
     const BerthPlace *place = stairs->place;
     const int64_t *vector = search->filter->request->vector;
     Climb climb = {.stairs = stairs,
+                   .districts = districts,
                    .search = search,
                    .is_in_rows = stairs->hosts == NULL && place->available.narrow != NULL &&
                                  amounts_are_narrow(vector, place->n_dims)};

@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "place/districts.h"
 #include "place/kernels.h"
 #include "place/search.h"
 
@@ -42,7 +43,7 @@ void stairs_sweep(Stairs *stairs, uint32_t steps);
 /* A host came, went or changed. */
 void stairs_refresh(Stairs *stairs, uint32_t position);
 
-/* The first host that is taken. */
-void stairs_search(const Stairs *stairs, Search *search);
+/* The first host that is taken. `districts` of the same positions, or NULL. */
+void stairs_search(const Stairs *stairs, const Districts *districts, Search *search);
 
 const char *stairs_check(const Stairs *stairs);
