@@ -103,12 +103,11 @@ void districts_refresh(Districts *districts, uint32_t position)
     }
 }
 
-bool districts_shut(const Districts *districts, const Filter *filter, uint32_t height,
-                    uint32_t stretch)
+bool districts_shut(const Districts *districts, Filter *filter, uint32_t height, uint32_t stretch)
 {
     uint32_t shared = districts->shared[filter->shut_level][height][stretch];
 
-    return shared != MIXED && shared != EMPTY && filter_shuts(filter, filter->shut_level, shared);
+    return shared != MIXED && shared != EMPTY && filter_shuts(filter, shared);
 }
 
 const char *districts_check(const Districts *districts)

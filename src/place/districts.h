@@ -40,11 +40,10 @@ void districts_refresh(Districts *districts, uint32_t position);
 
 /* Whether a stretch of 16^(height + 1) positions lies in one domain that a hard rule refuses; asked at
  * the level of the domain that the filter has refused last. */
-bool districts_shut(const Districts *districts, const Filter *filter, uint32_t height,
-                    uint32_t stretch);
+bool districts_shut(const Districts *districts, Filter *filter, uint32_t height, uint32_t stretch);
 
 /* The same for a search: only where domains are refused at all. */
-static inline bool districts_skip(const Districts *districts, const Filter *filter, uint32_t height,
+static inline bool districts_skip(const Districts *districts, Filter *filter, uint32_t height,
                                   uint32_t stretch)
 {
     return filter->n_shut > 0 && districts != NULL && districts_are_swept(districts) &&

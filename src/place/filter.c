@@ -1,5 +1,7 @@
 #include "place/filter.h"
 
+#include <string.h>
+
 #include "place/inventory.h"
 
 static bool is_in(const BerthPlaceRequest *request, uint32_t group)
@@ -337,7 +339,7 @@ bool filter_is_broken(const Filter *filter, const Condition *condition, uint32_t
     return is_broken_in(filter, condition, domain, host);
 }
 
-bool filter_shuts(const Filter *filter, uint32_t level, uint32_t domain)
+static bool is_refused(const Filter *filter, uint32_t level, uint32_t domain)
 {
     for (uint32_t i = 0; i < filter->n_conditions; i++) {
         const Condition *condition = &filter->conditions[i];
@@ -347,6 +349,29 @@ bool filter_shuts(const Filter *filter, uint32_t level, uint32_t domain)
         }
     }
     return false;
+}
+
+bool filter_shuts(Filter *filter, uint32_t domain)
+{
+    if (domain >= FILTER_KNOWN) {
+        return is_refused(filter, filter->shut_level, domain);
+    }
+    uint64_t bit = UINT64_C(1) << domain % 64, *shut = &filter->shut[domain / 64];
+    if ((filter->known[domain / 64] & bit) == 0) {
+        filter->known[domain / 64] |= bit;
+        *shut |= is_refused(filter, filter->shut_level, domain) ? bit : 0;
+    }
+    return (*shut & bit) != 0;
+}
+
+static void note_shut(Filter *filter, uint32_t level)
+{
+    filter->n_shut++;
+    if (filter->shut_level != level) {
+        filter->shut_level = level;
+        memset(filter->known, 0, sizeof filter->known);
+        memset(filter->shut, 0, sizeof filter->shut);
+    }
 }
 
 static uint64_t cost(const Filter *filter, const Condition *condition, uint32_t host)
@@ -377,7 +402,7 @@ bool filter_admits(Filter *filter, uint32_t host)
     if (filter->is_pending) {
         filter_settle(filter);
     }
-    if (filter->is_overfull) {
+    if (filter->is_overfull || filter_shuts_host(filter, host)) {
         return false;
     }
     if (!filter_is_allowed(filter, host) || filter_is_banned(filter, host) ||
@@ -390,8 +415,9 @@ bool filter_admits(Filter *filter, uint32_t host)
         if (condition->weight > 0) {
             penalty += cost(filter, condition, host);
         } else if (filter_is_broken(filter, condition, host)) {
-            filter->n_shut += condition->level > 0;
-            filter->shut_level = condition->level > 0 ? condition->level : filter->shut_level;
+            if (condition->level > 0) {
+                note_shut(filter, condition->level);
+            }
             return false;
         }
     }

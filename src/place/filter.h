@@ -29,6 +29,8 @@ typedef struct {
     const Group *group, *other;
 } Condition;
 
+#define FILTER_KNOWN 256
+
 typedef struct {
     const BerthPlace *place;
     const BerthPlaceRequest
@@ -40,6 +42,8 @@ typedef struct {
     bool is_overfull;    /* more rules concern the request than may: every host is refused */
     uint32_t n_shut;     /* hosts refused because of their whole domain, */
     uint32_t shut_level; /* and the level of the last such domain */
+    /* Of the first domains of that level, which are known to be refused or not, and which are. */
+    uint64_t known[FILTER_KNOWN / 64], shut[FILTER_KNOWN / 64];
     uint32_t n_conditions;
     Condition conditions[BERTH_PLACE_MAX_RULES + BERTH_PLACE_MAX_LEVELS];
 } Filter;
@@ -85,8 +89,16 @@ bool filter_is_broken(const Filter *filter, const Condition *condition, uint32_t
 /* The weights of the soft rules that a host breaks. */
 uint64_t filter_penalty(const Filter *filter, uint32_t host);
 
-/* Whether a hard rule refuses every host of a domain at a level above 0. */
-bool filter_shuts(const Filter *filter, uint32_t level, uint32_t domain);
+/* Whether a hard rule refuses every host of a domain, at the level of the domain refused last; once one
+ * was. */
+bool filter_shuts(Filter *filter, uint32_t domain);
+
+/* Whether a host stands in such a domain: the quick end for most where a few domains are left. */
+static inline bool filter_shuts_host(Filter *filter, uint32_t host)
+{
+    return filter->n_shut > 0 && filter_shuts(filter, relations_domain(filter->place->relations,
+                                                                       filter->shut_level, host));
+}
 
 /* Whether the request may go to a host as far as the filter goes, at the present step. */
 bool filter_admits(Filter *filter, uint32_t host);

@@ -1,6 +1,8 @@
 #include "place/heap.h"
 
 #define MOST_OPEN 4096
+#define MOST_UNORDERED 512
+#define GLANCES 8 /* at hosts cost as much as one that the filter refuses in full */
 
 static void sift_up(const Heap *heap, uint32_t at, uint32_t host)
 {
@@ -90,12 +92,38 @@ static uint32_t first_place(Frontier *open)
     return first;
 }
 
+/* The first of those behind the top, without an order to go by: quicker than one by one where a rule
+ * refuses whole domains, so that most hosts are passed over at a glance. */
+static void offer_unordered(const BerthPlace *place, const uint32_t *hosts, uint32_t count,
+                            double score, Search *search)
+{
+    uint32_t first = BERTH_PLACE_NONE;
+
+    for (uint32_t at = 1; at < count; at++) {
+        uint32_t host = hosts[at];
+        if (!filter_shuts_host(search->filter, host) &&
+            (first == BERTH_PLACE_NONE || fleet_before(place, host, first)) &&
+            filter_admits(search->filter, host)) {
+            first = host;
+        }
+    }
+    search->refused += count / GLANCES;
+    if (first != BERTH_PLACE_NONE) {
+        search_take(search, first, score);
+    }
+}
+
 /* Those behind the top, which was refused. */
 static void offer_rest(const BerthPlace *place, const uint32_t *hosts, uint32_t count, double score,
                        Search *search)
 {
     Frontier open;
     uint32_t at = 0;
+
+    if (search->filter->n_shut > 0 && count <= MOST_UNORDERED) {
+        offer_unordered(place, hosts, count, score, search);
+        return;
+    }
 
     open.place = place;
     open.hosts = hosts;
