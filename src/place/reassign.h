@@ -180,7 +180,9 @@ typedef struct {
     BerthReassignProgressFunc progress; /* may be NULL */
     void *user_data;
     const volatile int
-        *stop; /* ends the search once it is not 0 (a signal may set it); may be NULL */
+        *stop;          /* ends the search once it is not 0 (a signal may set it); may be NULL */
+    double cpu_seconds; /* processor time of each thread, which a busy machine does not shorten; 0:
+                           no limit */
 } BerthReassignOptions;
 
 typedef struct {
@@ -189,6 +191,7 @@ typedef struct {
     int64_t cost;
     uint64_t iterations; /* of all threads together */
     double seconds;
+    double cpu_seconds; /* of all threads together */
 } BerthReassignOutcome;
 
 /* Searches from `assignment` for a cheaper one and leaves the best there: never one that costs more,

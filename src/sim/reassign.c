@@ -1,6 +1,7 @@
 #include "sim/reassign.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,11 +10,14 @@
 #include "base/error.h"
 #include "sim/reassign_model.h"
 
+#define DEFAULT_SECONDS 300
+#define MAX_SECONDS 1e6
+
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BerthReassign, berth_reassign_free)
 
 typedef struct {
     char *model, *initial, *out;
-    double seconds;
+    double seconds, cpu_seconds;
     int64_t iterations, seed;
     int threads;
     gboolean json;
@@ -34,6 +38,22 @@ static void catch_signals(bool catch)
     sigaction(SIGTERM, &action, NULL);
 }
 
+/* A search that is limited otherwise has all the time that it takes. */
+static bool set_limits(Arguments *arguments, GError **error)
+{
+    if (isnan(arguments->seconds)) {
+        arguments->seconds = arguments->cpu_seconds > 0 ? 0 : DEFAULT_SECONDS;
+    }
+    if (!(arguments->seconds >= 0 && arguments->seconds <= MAX_SECONDS) ||
+        !(arguments->cpu_seconds >= 0 && arguments->cpu_seconds <= MAX_SECONDS) ||
+        arguments->iterations < 0) {
+        return berth_error_set(error, BERTH_ERROR_INVALID, "--seconds, --cpu-seconds, --iterations",
+                               NULL, "seconds up to 1000000, moves from 0",
+                               "no limit for a search");
+    }
+    return true;
+}
+
 static bool parse_arguments(int argc, char **argv, Arguments *arguments, GError **error)
 {
     const GOptionEntry entries[] = {
@@ -42,7 +62,9 @@ static bool parse_arguments(int argc, char **argv, Arguments *arguments, GError 
          "FILE"},
         {"out", 0, 0, G_OPTION_ARG_FILENAME, &arguments->out, "Where to write the best", "FILE"},
         {"seconds", 0, 0, G_OPTION_ARG_DOUBLE, &arguments->seconds,
-         "How long to search; 0: only judge, or as many iterations as given", "S"},
+         "How long to search (default 300); 0: only judge, or as the other limits say", "S"},
+        {"cpu-seconds", 0, 0, G_OPTION_ARG_DOUBLE, &arguments->cpu_seconds,
+         "Processor time of each thread, instead of time that passes; 0: no limit", "S"},
         {"iterations", 0, 0, G_OPTION_ARG_INT64, &arguments->iterations,
          "Moves to look at, each thread; 0: no limit", "N"},
         {"seed", 0, 0, G_OPTION_ARG_INT64, &arguments->seed, "Reproduces a run of N moves", "S"},
@@ -64,15 +86,11 @@ static bool parse_arguments(int argc, char **argv, Arguments *arguments, GError 
                                arguments->model == NULL ? "--model" : "--initial", NULL,
                                "give --model FILE and --initial FILE", "a file is missing");
     }
-    if (!(arguments->seconds >= 0 && arguments->seconds <= 1e6) || arguments->iterations < 0) {
-        return berth_error_set(error, BERTH_ERROR_INVALID, "--seconds, --iterations", NULL,
-                               "seconds up to 1000000, moves from 0", "no limit for a search");
-    }
     if (arguments->threads < 1 || arguments->threads > BERTH_REASSIGN_MAX_THREADS) {
         return berth_error_set(error, BERTH_ERROR_INVALID, "--threads", NULL, "give 1 to 64",
                                "no number of threads");
     }
-    return true;
+    return set_limits(arguments, error);
 }
 
 static ReassignModel *read_model(const Arguments *arguments, GError **error)
@@ -143,9 +161,9 @@ static json_t *cost_json(const BerthReassignCost *cost)
 static void print_json(const BerthReassignCost *initial, const BerthReassignCost *final,
                        const BerthReassignOutcome *outcome)
 {
-    json_t *json =
-        json_pack("{s:o, s:o, s:I, s:f}", "initial", cost_json(initial), "cost", cost_json(final),
-                  "moves", (json_int_t)outcome->iterations, "seconds", outcome->seconds);
+    json_t *json = json_pack("{s:o, s:o, s:I, s:f, s:f}", "initial", cost_json(initial), "cost",
+                             cost_json(final), "moves", (json_int_t)outcome->iterations, "seconds",
+                             outcome->seconds, "cpu_seconds", outcome->cpu_seconds);
     g_autofree char *text = json_dumps(json, JSON_INDENT(2));
     puts(text);
     json_decref(json);
@@ -166,15 +184,15 @@ static void print_text(const BerthReassignCost *initial, const BerthReassignCost
     print_part("service moves", initial->service_move, final->service_move);
     print_part("machine moves", initial->machine_move, final->machine_move);
     print_part("total", initial->total, final->total);
-    printf("%" G_GUINT64_FORMAT " moves looked at in %.1f s%s\n", outcome->iterations,
-           outcome->seconds, stop ? ", stopped" : "");
+    printf("%" G_GUINT64_FORMAT " moves looked at in %.1f s, %.1f s of processors%s\n",
+           outcome->iterations, outcome->seconds, outcome->cpu_seconds, stop ? ", stopped" : "");
 }
 
 /* Searches, if it is asked to; `assignment` is the initial one. */
 static bool search(const Arguments *arguments, const BerthReassign *problem, uint32_t *assignment,
                    BerthReassignOutcome *outcome, GError **error)
 {
-    if (arguments->seconds == 0 && arguments->iterations == 0) {
+    if (arguments->seconds == 0 && arguments->cpu_seconds == 0 && arguments->iterations == 0) {
         return true;
     }
     bool shows = !arguments->json && isatty(STDERR_FILENO);
@@ -182,6 +200,7 @@ static bool search(const Arguments *arguments, const BerthReassign *problem, uin
         .struct_size = sizeof options,
         .threads = (uint32_t)arguments->threads,
         .seconds = arguments->seconds,
+        .cpu_seconds = arguments->cpu_seconds,
         .iterations = (uint64_t)arguments->iterations,
         .seed = (uint64_t)arguments->seed,
         .progress = shows ? on_progress : NULL,
@@ -258,7 +277,7 @@ static int reassign(const Arguments *arguments, GError **error)
 
 int reassign_main(int argc, char **argv)
 {
-    Arguments arguments = {.seconds = 300, .seed = 1, .threads = 1};
+    Arguments arguments = {.seconds = NAN, .seed = 1, .threads = 1};
     g_autoptr(GError) error = NULL;
     int code = 2;
 

@@ -52,7 +52,10 @@ typedef struct {
     ReassignWalk *walk;
     Round round;
     uint64_t steps;
-    bool leads; /* in the caller's thread: tells the progress */
+    double cpu_used; /* before this round */
+    double done;     /* the share of the budget that was used as the last round ended */
+    double cpu_from; /* its thread's clock as the round began */
+    bool leads;      /* in the caller's thread: tells the progress */
     pthread_t thread;
     bool has_thread;
 } Walker;
@@ -76,6 +79,14 @@ static double now(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* What the calling thread has used of a processor. */
+static double cpu_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
@@ -107,7 +118,8 @@ static bool is_stopped(const Search *search)
            (stop != NULL && __atomic_load_n(stop, __ATOMIC_RELAXED));
 }
 
-/* The share of the budget that is used: 1 at its end, or when the search was stopped. */
+/* The share of the budget that is used: 1 at its end, or when the search was stopped. From the
+ * walker's thread, in a round. */
 static double used_share(Walker *walker)
 {
     const BerthReassignOptions *options = walker->search->options;
@@ -119,6 +131,10 @@ static double used_share(Walker *walker)
     }
     if (options->seconds > 0) {
         share = (at - walker->search->began) / options->seconds;
+    }
+    if (options->cpu_seconds > 0) {
+        double used = walker->cpu_used + cpu_now() - walker->cpu_from;
+        share = fmax(share, used / options->cpu_seconds);
     }
     if (options->iterations > 0) {
         share = fmax(share, (double)walker->steps / (double)options->iterations);
@@ -160,7 +176,10 @@ static void *walk_round(void *data)
     ReassignWalk *walk = walker->walk;
     const Round *round = &walker->round;
 
-    for (double share; (share = used_share(walker)) < round->end;) {
+    walker->cpu_from = cpu_now();
+    double share;
+
+    while ((share = used_share(walker)) < round->end) {
         double at = fmax(0, (share - round->begin) / (round->end - round->begin));
         set_penalties(walker, at);
         walk->temperature = round->hot * pow(round->cold / round->hot, at);
@@ -169,6 +188,8 @@ static void *walk_round(void *data)
         walker->steps += steps;
     }
     reassign_walk_keep(walk);
+    walker->cpu_used += cpu_now() - walker->cpu_from;
+    walker->done = share;
     return NULL;
 }
 
@@ -282,7 +303,8 @@ static BerthReassignResult check_arguments(const BerthReassign *problem,
 {
     if (options->struct_size < sizeof *options || options->threads > BERTH_REASSIGN_MAX_THREADS ||
         !(options->seconds >= 0 && options->seconds <= 1e9) ||
-        (options->seconds == 0 && options->iterations == 0) ||
+        !(options->cpu_seconds >= 0 && options->cpu_seconds <= 1e9) ||
+        (options->seconds == 0 && options->cpu_seconds == 0 && options->iterations == 0) ||
         (outcome != NULL && outcome->struct_size < sizeof *outcome)) {
         return BERTH_REASSIGN_ERROR_ARGUMENT;
     }
@@ -295,7 +317,7 @@ static BerthReassignResult check_arguments(const BerthReassign *problem,
 
 static void search_rounds(Search *search)
 {
-    for (uint32_t number = 0; used_share(&search->walkers[0]) < 1; number++) {
+    for (uint32_t number = 0; search->walkers[0].done < 1; number++) {
         run_round(search, number);
         share_best(search);
     }
@@ -311,6 +333,7 @@ static void report(const Search *search, int64_t initial_cost, BerthReassignOutc
     };
     for (uint32_t i = 0; i < search->n_walkers; i++) {
         sum.iterations += search->walkers[i].steps;
+        sum.cpu_seconds += search->walkers[i].cpu_used;
     }
     *outcome = sum;
 }
