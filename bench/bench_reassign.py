@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Machine reassignment, set A of the Google/ROADEF challenge 2012, beside the best published costs.
 
-    bench/bench_reassign.py BUILD-DIR [--seconds S] [--threads N] [--seed S] [NAME …]
+    bench/bench_reassign.py BUILD-DIR [--cpu-seconds S] [--threads N] [--seed S] [NAME …]
     bench/bench_reassign.py BUILD-DIR --made 100x1000 1000x20000 …
 
 The instances are read from $BERTH_DATA/reassignment; without it this says so and ends. The gap of an instance is
 (cost − best) / initial cost, as the challenge scored; below 0 is better than what was published.
+The budget is processor time of each thread, so that figures of a busy machine mean something. Every answer is held
+against the problem's definition (tests/properties/reassignment.py), constraints and cost.
 
 With --made, instances of so many machines and processes are made from the seed instead: what is compared is the
 rate of moves, which should hardly depend on the size, and what is left of the initial cost.
@@ -19,6 +21,10 @@ import random
 import subprocess
 import sys
 import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tests/properties"))
+
+from reassignment import Model
 
 # Of two solvers, 300 s or an hour.
 BEST = {
@@ -86,13 +92,30 @@ def make_instance(n_machines, n_processes, seed):
     return "\n".join(map(str, lines)) + "\n", " ".join(map(str, machine)) + "\n"
 
 
+def check(model_path, initial_path, out, told):
+    """Ends the program unless the answer keeps all constraints and costs what was told."""
+    model = Model(model_path.read_text())
+    initial, found = ([int(token) for token in path.read_text().split()] for path in (initial_path, out))
+    broken = model.broken(initial, found)
+    if broken or len(found) != len(initial) or model.cost(initial, found) != told["cost"]:
+        sys.exit(f"{model_path}: a wrong answer: {broken or told['cost']}")
+
+
 def solve(build, data, name, options):
+    model, initial = data / f"model_{name}.txt", data / f"assignment_{name}.txt"
+    with tempfile.TemporaryDirectory() as folder:
+        out = pathlib.Path(folder) / "out"
+        told = run(build, model, initial, out, options)
+        check(model, initial, out, told)
+    return told
+
+
+def run(build, model, initial, out, options):
     command = [
         str(pathlib.Path(build) / "src/sim/berth-sim"),
         "reassign",
-        *["--model", str(data / f"model_{name}.txt")],
-        *["--initial", str(data / f"assignment_{name}.txt")],
-        *["--seconds", str(options.seconds), "--threads", str(options.threads), "--seed", str(options.seed)],
+        *["--model", str(model), "--initial", str(initial), "--out", str(out)],
+        *["--cpu-seconds", str(options.cpu_seconds), "--threads", str(options.threads), "--seed", str(options.seed)],
         "--json",
     ]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
@@ -109,7 +132,7 @@ def bench_made(options):
             (data / "assignment_made.txt").write_text(assignment)
             told = solve(options.build, data, "made", options)
         initial, cost = told["initial"]["total"], told["cost"]["total"]
-        print(f"{size:12}{initial:18}{100 * cost / initial:9.3f}{told['moves'] / told['seconds']:12.0f}", flush=True)
+        print(f"{size:12}{initial:18}{100 * cost / initial:9.3f}{told['moves'] / told['cpu_seconds']:12.0f}", flush=True)
 
 
 def bench_published(options, data):
@@ -119,7 +142,7 @@ def bench_published(options, data):
         told = solve(options.build, data, name, options)
         initial, cost = told["initial"]["total"], told["cost"]["total"]
         gaps.append(100 * (cost - BEST[name]) / initial)
-        rate = told["moves"] / told["seconds"]
+        rate = told["moves"] / told["cpu_seconds"]
         print(f"{name:6}{initial:14}{cost:14}{BEST[name]:14}{gaps[-1]:9.4f}{rate:12.0f}", flush=True)
     print(f"mean gap {sum(gaps) / len(gaps):.4f} %")
 
@@ -128,7 +151,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("build")
     parser.add_argument("names", nargs="*", metavar="NAME", help=" ".join(BEST))
-    parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--cpu-seconds", type=float, default=20)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--made", nargs="+", metavar="MACHINESxPROCESSES", help="instances made here instead")
@@ -137,7 +160,7 @@ def main():
     if not options.made and not data.is_dir():
         print("skipped: BERTH_DATA names no folder with reassignment/")
         return 0
-    print(f"{options.seconds:g} s, {options.threads} threads, seed {options.seed}", end="")
+    print(f"{options.cpu_seconds:g} s of processor time, {options.threads} threads, seed {options.seed}", end="")
     print(f", load average {os.getloadavg()[0]:.1f} of {os.cpu_count()} CPUs")
     if options.made:
         bench_made(options)

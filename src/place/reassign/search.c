@@ -20,7 +20,7 @@
 
 /* Temperatures of the first round: of the large losses, where sizes differ widely far above the
  * median; of the median loss. */
-#define FIRST_HOT 0.4
+#define FIRST_HOT 1.
 #define FIRST_COLD 0.01
 
 /* Penalties a unit, in units of the largest weight of a resource. */

@@ -222,6 +222,24 @@ static void test_solve_stops_when_told(void)
     g_assert_cmpint(calls, ==, 1);
 }
 
+/* Each thread has the whole budget. */
+static void test_solve_counts_processor_time(void)
+{
+    Page page;
+    page_init(&page);
+    g_autoptr(BerthReassign) problem = problem_of(&page.model);
+    BerthReassignOptions options = {
+        .struct_size = sizeof options, .cpu_seconds = 0.05, .threads = 2};
+    BerthReassignOutcome outcome = {.struct_size = sizeof outcome};
+    uint32_t assignment[4];
+
+    memcpy(assignment, page.initial, sizeof assignment);
+    g_assert_cmpint(berth_reassign_solve(problem, &options, assignment, &outcome), ==,
+                    BERTH_REASSIGN_OK);
+    g_assert_cmpfloat(outcome.cpu_seconds, >=, 2 * options.cpu_seconds);
+    g_assert_cmpuint(outcome.iterations, >, 0);
+}
+
 static void test_solve_refuses_options(void)
 {
     static const BerthReassignOptions cases[] = {
@@ -230,6 +248,8 @@ static void test_solve_refuses_options(void)
         {.struct_size = sizeof(BerthReassignOptions), .seconds = -1},
         {.struct_size = sizeof(BerthReassignOptions), .seconds = (double)NAN},
         {.struct_size = sizeof(BerthReassignOptions), .seconds = 1, .threads = 65},
+        {.struct_size = sizeof(BerthReassignOptions), .cpu_seconds = -1},
+        {.struct_size = sizeof(BerthReassignOptions), .seconds = 1, .cpu_seconds = (double)NAN},
     };
     Page page;
     page_init(&page);
@@ -318,6 +338,8 @@ int main(int argc, char **argv)
     g_test_add_func("/place/reassign/solve-begins-from-what-holds",
                     test_solve_begins_from_what_holds);
     g_test_add_func("/place/reassign/solve-stops-when-told", test_solve_stops_when_told);
+    g_test_add_func("/place/reassign/solve-counts-processor-time",
+                    test_solve_counts_processor_time);
     g_test_add_func("/place/reassign/solve-refuses-options", test_solve_refuses_options);
     g_test_add_func("/place/reassign/new-refuses-models", test_new_refuses_models);
     g_test_add_func("/place/reassign/empty-model", test_empty_model);
