@@ -208,7 +208,7 @@ static bool is_used(const BerthCalendar *calendar, uint32_t number)
 /* Is the vector free over the span, each dimension as long as it is held? */
 static bool is_free(const BerthCalendar *calendar, const BerthCommitment *wanted)
 {
-    int64_t ending[BERTH_PLACE_MAX_DIMS], lasting[BERTH_PLACE_MAX_DIMS];
+    int64_t ending[BERTH_PLACE_MAX_DIMS] = {0}, lasting[BERTH_PLACE_MAX_DIMS] = {0};
 
     berth_calendar_free_on(calendar, wanted->host, wanted->start, wanted->end, ending);
     berth_calendar_free_on(calendar, wanted->host, wanted->start, BERTH_CALENDAR_NEVER, lasting);

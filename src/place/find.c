@@ -141,7 +141,8 @@ static void try_candidate(uint32_t host, void *user_data)
     if (verdict.reason == BERTH_PLACE_CANDIDATE &&
         (search->best.host == BERTH_PLACE_NONE ||
          scan_is_better(search->filter, &verdict, &search->best))) {
-        search->best = verdict;
+        search->best =
+            verdict; /* NOLINT(clang-analyzer-core.uninitialized.Assign): all of it is set */
     }
 }
 

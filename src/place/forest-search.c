@@ -50,6 +50,7 @@ static bool make_input(const Forest *forest, const BerthPlaceRequest *request, u
         ret_input->direction[d] = ret_input->needs[d] / ret_input->length;
     }
     for (uint32_t k = 0; k < forest->n_corners; k++) {
+        /* There are corners in two dimensions and more: NOLINTNEXTLINE(clang-analyzer-core.*) */
         float a = sqrtf(ret_input->needs[0]), b = sqrtf(ret_input->needs[1]) * kernels_corners[k];
         ret_input->corners[k] = (a < b ? a : b) * 65535 * 0.999999F - 32768.5F;
     }

@@ -259,7 +259,7 @@ static void middles_of(const Forest *forest, const Node *node, float *ret_middle
 static bool add_child(Forest *forest, Tree *tree, uint32_t parent, uint32_t child)
 {
     Node *node = forest_node(forest, parent);
-    float middles[FAN];
+    float middles[FAN] = {0};
     uint32_t order[FAN], children[FAN];
     Box box, one, other;
 
@@ -548,7 +548,7 @@ static Kind kind_of(const Forest *forest, uint32_t host, const int64_t *capacity
 bool forest_enter(Forest *forest, uint32_t host)
 {
     const int64_t *capacity = fleet_capacity(forest->place, host);
-    int64_t available[BERTH_PLACE_MAX_DIMS];
+    int64_t available[BERTH_PLACE_MAX_DIMS] = {0};
     uint32_t shape = fleet_shape(forest->place, host);
     Box box;
 
@@ -638,7 +638,7 @@ bool forest_move(Forest *forest, uint32_t host)
 {
     const int64_t *capacity = fleet_capacity(forest->place, host);
     uint32_t where = forest->where[host];
-    int64_t available[BERTH_PLACE_MAX_DIMS];
+    int64_t available[BERTH_PLACE_MAX_DIMS] = {0};
     Box box;
 
     fleet_available(forest->place, host, available);

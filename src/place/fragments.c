@@ -268,7 +268,7 @@ static int64_t take_best(const Workload *workload, const int64_t *fitting,
             best = i;
         }
     }
-    *ret_chosen = UINT64_C(1) << best;
+    *ret_chosen = best != BERTH_PLACE_NONE ? UINT64_C(1) << best : 0;
     return fewest;
 }
 
@@ -278,7 +278,7 @@ double fragments_increase(const BerthPlace *place, const BerthPlaceRequest *requ
     const Workload *workload = place->inventory->workload;
     const Bay *bay = inventory_bay(place, host);
     BerthPlaceDevice devices[BERTH_PLACE_MAX_DEVICES];
-    int64_t available[BERTH_PLACE_MAX_DIMS], fitting[BERTH_PLACE_MAX_TYPICAL], after;
+    int64_t available[BERTH_PLACE_MAX_DIMS] = {0}, fitting[BERTH_PLACE_MAX_TYPICAL], after;
 
     *ret_chosen = 0;
     if (bay->n == 0) {
@@ -300,7 +300,8 @@ double fragments_increase(const BerthPlace *place, const BerthPlaceRequest *requ
         after = count_fragments(workload, fitting, devices, bay->n);
     }
     int64_t increase = after - bay->fragments, step = FRAGMENT_STEP * workload->weight;
-    return (double)(increase / step + (increase % step > 0));
+    int64_t steps = increase / step + (increase % step > 0);
+    return (double)steps;
 }
 
 BerthPlaceResult berth_place_fragments(const BerthPlace *place, uint32_t host,

@@ -204,7 +204,7 @@ TARGET static inline V8 NAME(coordinates)(const int16_t *at, float offset)
 {
     V8 root = (__builtin_convertvector(*(const V8s *)at, V8) + offset) * SHARE_STEP;
 
-    return NAME(at_least)(root, root - root);
+    return NAME(at_least)(root, (V8){0});
 }
 
 /* 1 - d² / 2 for the distance d of the request's direction from a box of directions. */
@@ -218,7 +218,7 @@ TARGET static inline V8 NAME(bound_direction)(const BoundInput *in, const Boxes 
         V8 below = *(const V8 *)(boxes->extra_low + d * boxes->stride + lane) - at;
         V8 above = at - *(const V8 *)(boxes->extra_high + d * boxes->stride + lane);
         V8 out = NAME(at_least)(below, above) - 1e-6F;
-        out = NAME(at_least)(out, out - out);
+        out = NAME(at_least)(out, (V8){0});
         squared += out * out;
     }
     return 1.000002F - squared * 0.5F;
@@ -239,7 +239,7 @@ TARGET static inline __attribute__((always_inline)) V8 NAME(bound_lanes)(const B
         low *= low;
         high *= high;
         *fits &= high >= in->least[d];
-        V8 fitting = NAME(at_least)(low, low - low + need);
+        V8 fitting = NAME(at_least)(low, (V8){0} + need);
         switch (policy) {
         case BERTH_PLACE_MOST_FREE:
             sum += high;

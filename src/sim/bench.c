@@ -87,8 +87,9 @@ static Times measure(BenchFleet *fleet, uint64_t pairs)
     qsort(placing, n, sizeof *placing, compare_u32);
     times.both_us = (double)total / (double)n / 1e3;
     times.placing_us = (double)placed / (double)n / 1e3;
-    times.p50_us = placing[n / 2] / 1e3;
-    times.p99_us = placing[n * 99 / 100] / 1e3;
+    size_t p50 = n / 2, p99 = n * 99 / 100;
+    times.p50_us = placing[p50] / 1e3;
+    times.p99_us = placing[p99] / 1e3;
     return times;
 }
 
@@ -145,7 +146,8 @@ static double what_if_us(BenchFleet *fleet)
         times[i] = (uint32_t)(bench_now_ns() - start);
     }
     qsort(times, TRIES, sizeof *times, compare_u32);
-    return times[TRIES / 2] / 1e3;
+    size_t median = TRIES / 2;
+    return times[median] / 1e3;
 }
 
 static void save_and_load(BenchFleet *fleet, Result *result)

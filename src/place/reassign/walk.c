@@ -248,9 +248,10 @@ ReassignLosses reassign_walk_losses(ReassignWalk *walk)
         return (ReassignLosses){1, 1, 1};
     }
     qsort(losses, n, sizeof *losses, compare_losses);
+    size_t median = n / 2, small = n / 100, large = n * 3 / 4;
     return (ReassignLosses){
-        .median = (double)losses[n / 2],
-        .small = (double)losses[n / 100],
-        .large = (double)losses[n * 3 / 4],
+        .median = (double)losses[median],
+        .small = (double)losses[small],
+        .large = (double)losses[large],
     };
 }
