@@ -10,6 +10,7 @@
 #include "cluster/fleet.h"
 #include "cluster/journal.h"
 #include "cluster/load.h"
+#include "cluster/networks.h"
 #include "cluster/preempt.h"
 #include "cluster/promises.h"
 #include "cluster/queue.h"
@@ -364,7 +365,8 @@ bool cluster_core_check(const ClusterCore *core, GError **error)
                                    "a VM is not tied to the host of its placement");
         }
     }
-    return fleet_check((ClusterCore *)core, error) && tenants_check((ClusterCore *)core, error) &&
-           queue_check(core, error) && promises_check(core, error) &&
-           reservations_check((ClusterCore *)core, error) && preempt_check(core, error);
+    return networks_check(core, error) && fleet_check((ClusterCore *)core, error) &&
+           tenants_check((ClusterCore *)core, error) && queue_check(core, error) &&
+           promises_check(core, error) && reservations_check((ClusterCore *)core, error) &&
+           preempt_check(core, error);
 }

@@ -418,3 +418,20 @@ void network_tell_lagging(ClusterCore *core)
         core->networks_due_ms = INT64_MAX;
     }
 }
+
+bool networks_check(const ClusterCore *core, GError **error)
+{
+    guint used = 0, given = 0;
+    for (GTreeNode *n = g_tree_node_first(core->networks); n != NULL; n = g_tree_node_next(n)) {
+        used += g_hash_table_size(((const ClusterNetwork *)g_tree_node_value(n))->used);
+    }
+    for (GTreeNode *n = g_tree_node_first(core->vms); n != NULL; n = g_tree_node_next(n)) {
+        const ClusterVm *vm = g_tree_node_value(n);
+        for (guint i = 0; vm->placement != NULL && i < vm->placement->nics->len; i++) {
+            given += ((const Nic *)vm->placement->nics->pdata[i])->ipv4 != NULL;
+        }
+    }
+    return used == given ||
+           berth_error_set(error, BERTH_ERROR_INTERNAL, "networks", NULL, NULL,
+                           "cards have %u addresses, of which %u are different", given, used);
+}

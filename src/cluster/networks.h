@@ -30,5 +30,8 @@ void network_unlink_vm(ClusterCore *core, ClusterVm *vm);
 
 /* Tells `host` now what it lacks of the networks that it has VMs in. */
 void network_tell_host(ClusterCore *core, ClusterHost *host);
+/* That each card has an address of its own, and no other address is in use. */
+bool networks_check(const ClusterCore *core, GError **error);
+
 /* Tells all hosts that lag, if it is time; sets core->networks_due_ms. */
 void network_tell_lagging(ClusterCore *core);

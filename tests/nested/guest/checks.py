@@ -4,6 +4,7 @@ Two boots: in the first all is set up and tried, the second shows what a reboot 
 virtio-serial, the outside judges them.
 """
 
+import json
 import os
 import pathlib
 import re
@@ -103,7 +104,7 @@ def host_has_kvm():
 def guest_runs():
     cmdline = read(f"{IMAGE}/cmdline")
     berth("image", "add", "demo", "--kernel", f"{IMAGE}/vmlinuz", "--initrd", f"{IMAGE}/initrd.img", "--cmdline", cmdline)
-    berth("size", "create", "small", "--cpu", "1", "--vcpus", "1", "--memory", "160MiB", "--net-bw", "50Mbit")
+    berth("size", "create", "small", "--cpu", "1", "--vcpus", "1", "--memory", "256MiB", "--net-bw", "50Mbit")
     berth("network", "create", "blue")
     berth("vm", "create", VM, "--size", "small", "--image", "demo", "--network", "blue")
     wait_for_guest()
@@ -204,8 +205,30 @@ def console_answers():
     until("the console answers", ask)
 
 
+def two_vcpus_say(seconds):
+    """What a guest with two vCPUs says on its console, without Berth, in so many seconds at most."""
+    argv = ["timeout", str(seconds), "qemu-system-x86_64", "-accel", "kvm", "-machine", "q35", "-cpu", "host", "-smp", "2",
+            "-m", "256", "-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot", "-kernel", f"{IMAGE}/vmlinuz",
+            "-initrd", f"{IMAGE}/initrd.img", "-append", read(f"{IMAGE}/cmdline").replace("quiet loglevel=3", "")]  # fmt: skip
+    return run(*argv, check=False, timeout=seconds + 30)
+
+
 def vcpus_change():
-    raise Skip("two vCPUs under KVM under TCG wait for each other in the guest's kernel until the quota is used up")
+    """Under KVM under TCG two vCPUs may wait for each other for ever: where they do so without Berth, the check says it."""
+    if host()["status"]["facts"]["accelerator"]["kind"] == "kvm":
+        said = two_vcpus_say(90).strip().splitlines()
+        if not any("Run /init" in line or "login" in line for line in said):
+            last = said[-1] if said else "nothing"
+            raise Skip(f"a bare QEMU with two vCPUs under this KVM does not come to its init in 90 s; it said last: {last}")
+    berth("size", "create", "pair", "--cpu", "1", "--vcpus", "2", "--memory", "256MiB")
+    berth("vm", "create", "pair", "--size", "pair", "--image", "demo")
+    try:
+        until("the guest's agent answers", berth, "vm", "exec", "pair", "--", "nproc", seconds=240)
+        for cpus in ("1", "2"):
+            berth("vm", "resize", "pair", "--vcpus", cpus)
+            until(f"{cpus} CPUs in the guest", lambda: berth("vm", "exec", "pair", "--", "nproc").strip() == cpus)
+    finally:
+        berth("vm", "delete", "pair")
 
 
 def cpu_changes(cpu, quota):
@@ -221,13 +244,13 @@ def guest_memory_mib():
 def memory_shrinks_and_grows():
     before = guest_memory_mib()
     charged = int(read(group() / "memory.current"))
-    berth("vm", "resize", VM, "--memory", "120MiB")
-    until("40 MiB less in the guest", lambda: guest_memory_mib() <= before - 35, seconds=60)
-    equal("memory in the ledger", vm()["status"]["applied"]["memory"], 120)
+    berth("vm", "resize", VM, "--memory", "200MiB")
+    until("56 MiB less in the guest", lambda: guest_memory_mib() <= before - 50, seconds=60)
+    equal("memory in the ledger", vm()["status"]["applied"]["memory"], 200)
     shrunk = int(read(group() / "memory.current"))
     if shrunk > charged:
         raise Wrong(f"{charged} bytes were charged before the balloon grew, and {shrunk} after")
-    berth("vm", "resize", VM, "--memory", "160MiB")
+    berth("vm", "resize", VM, "--memory", "256MiB")
     until("all of it in the guest", lambda: guest_memory_mib() >= before - 1, seconds=60)
 
 
@@ -309,6 +332,11 @@ def guest_stops():
     equal("QEMUs", processes("qemu-system-x86_64"), [])
 
 
+def is_tombstone(path):
+    """What a host keeps of a VM that is gone, so that nothing stale starts it again; the number of them is bounded."""
+    return path.suffix == ".json" and "assignment" not in (kept := json.loads(path.read_text())) and kept["tombstone"] > 0
+
+
 def left_over():
     names = [line.split()[0].split("@")[0] for line in run("ip", "-br", "link").splitlines()]
     found = [f"interface {name}" for name in names if re.match("b[tfbx]", name)]
@@ -317,7 +345,7 @@ def left_over():
               for pid in processes(program)]  # fmt: skip
     for pattern in ("/run/berth/vms/*", "/run/berth/dhcp/*", "/run/netns/*", "/var/lib/berth/vms/*",
                     "/var/lib/berth/disks/*", "/var/lib/berth/networks/*"):  # fmt: skip
-        found += [str(path) for path in pathlib.Path("/").glob(pattern.lstrip("/"))]
+        found += [str(path) for path in pathlib.Path("/").glob(pattern.lstrip("/")) if not is_tombstone(path)]
     # What is left of the guard's table names no tap.
     found += re.findall(r"bt[0-9a-z]{13}", run("nft", "list", "ruleset"))
     return found
