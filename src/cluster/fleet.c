@@ -279,8 +279,11 @@ static Vector vm_needs(ClusterCore *core, const ClusterVm *vm, const Resources *
 /* What is to be booked for a VM, were there room for all; a preempted one keeps its disk. */
 static Vector vm_wants(ClusterCore *core, const ClusterVm *vm)
 {
+    if (!vm->placement->released) {
+        return vm_needs(core, vm, vm->spec->resources);
+    }
     Vector wanted = known_vector(core, vm->spec->resources);
-    return vm->placement->released ? disk_of(&wanted) : vm_needs(core, vm, vm->spec->resources);
+    return disk_of(&wanted);
 }
 
 /* As much of it as the host has free beside what the VM has. */
