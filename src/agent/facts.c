@@ -38,7 +38,8 @@ static char *address_towards(const char *manager, int port, GError **error)
                               g_inet_socket_address_get_address(G_INET_SOCKET_ADDRESS(from)));
 }
 
-/* The probe runs QEMU a few times; its result holds until the host boots again or QEMU changes. */
+/* The probe runs QEMU a few times; its result holds until the host boots again, QEMU changes, or KVM's
+ * device comes or goes, whose module may be loaded after the agent has asked. */
 static char *probe_key(const Agent *agent)
 {
     g_autofree char *path = g_find_program_in_path(agent->config->qemu);
@@ -46,8 +47,8 @@ static char *probe_key(const Agent *agent)
     if (path != NULL) {
         stat(path, &st);
     }
-    return g_strdup_printf("%s %s %lld %d", agent->boot_id, path, (long long)st.st_mtime,
-                           (int)agent->config->accelerator);
+    return g_strdup_printf("%s %s %lld %d %d", agent->boot_id, path, (long long)st.st_mtime,
+                           (int)agent->config->accelerator, access("/dev/kvm", F_OK) == 0);
 }
 
 static QemuProbe *recall(const char *path, const char *key)
