@@ -15,8 +15,7 @@ static gint compare_ids(gconstpointer a, gconstpointer b, gpointer data)
     return strcmp(a, b);
 }
 
-/* Trees own their objects, and the objects own the id that is their key. */
-static GTree *tree_new(GDestroyNotify free_value)
+GTree *model_tree_new(GDestroyNotify free_value)
 {
     return g_tree_new_full(compare_ids, NULL, NULL, free_value);
 }
@@ -160,22 +159,22 @@ static void retry_free(void *data)
 
 void model_init(ClusterCore *core)
 {
-    core->hosts = tree_new(cluster_host_free);
-    core->vms = tree_new(cluster_vm_free);
-    core->apps = tree_new(cluster_app_free);
-    core->networks = tree_new(cluster_network_free);
-    core->rules = tree_new(cluster_rule_free);
-    core->queue = tree_new(cluster_queued_free);
+    core->hosts = model_tree_new(cluster_host_free);
+    core->vms = model_tree_new(cluster_vm_free);
+    core->apps = model_tree_new(cluster_app_free);
+    core->networks = model_tree_new(cluster_network_free);
+    core->rules = model_tree_new(cluster_rule_free);
+    core->queue = model_tree_new(cluster_queued_free);
     promises_init(core);
-    core->preempted = tree_new(NULL);
-    core->claims = tree_new(NULL);
-    core->images = tree_new(cluster_image_free);
-    core->operations = tree_new(cluster_operation_free);
-    core->sizes = tree_new(cluster_size_free);
-    core->join_tokens = tree_new(cluster_join_token_free);
-    core->tenants = tree_new(cluster_tenant_free);
-    core->tokens = tree_new(cluster_token_free);
-    core->reservations = tree_new(reservation_forget);
+    core->preempted = model_tree_new(NULL);
+    core->claims = model_tree_new(NULL);
+    core->images = model_tree_new(cluster_image_free);
+    core->operations = model_tree_new(cluster_operation_free);
+    core->sizes = model_tree_new(cluster_size_free);
+    core->join_tokens = model_tree_new(cluster_join_token_free);
+    core->tenants = model_tree_new(cluster_tenant_free);
+    core->tokens = model_tree_new(cluster_token_free);
+    core->reservations = model_tree_new(reservation_forget);
     core->rates = rates_new();
     core->charge_due_ms = INT64_MAX;
     core->tombstones = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, cluster_tombstone_free);
@@ -183,7 +182,7 @@ void model_init(ClusterCore *core)
     core->foreign_keys = g_ptr_array_new_with_free_func(g_free);
     core->calls = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, cluster_call_free);
     core->dirty_vms = g_ptr_array_new_with_free_func(g_free);
-    core->lagging = tree_new(NULL);
+    core->lagging = model_tree_new(NULL);
     core->networks_due_ms = INT64_MAX;
     core->waiters = g_array_new(FALSE, FALSE, sizeof(Waiter));
     g_queue_init(&core->tombstone_order);
@@ -418,7 +417,7 @@ ClusterHost *model_add_host(ClusterCore *core, char *id, HostSpec *spec)
     ClusterHost *host = g_new0(ClusterHost, 1);
     host->id = id;
     host->spec = spec;
-    host->vms = tree_new(NULL);
+    host->vms = model_tree_new(NULL);
     host->quarantined =
         g_tree_new_full(compare_ids, NULL, g_free, (GDestroyNotify)reported_vm_free);
     host->sent_networks = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
@@ -445,7 +444,7 @@ ClusterApp *model_add_app(ClusterCore *core, char *id, const char *tenant, AppSp
     app->id = id;
     app->tenant = g_strdup(tenant);
     app->spec = spec;
-    app->vms = tree_new(NULL);
+    app->vms = model_tree_new(NULL);
     app->operations = g_ptr_array_new();
     g_tree_insert(core->apps, app->id, app);
     return app;
@@ -475,7 +474,7 @@ ClusterNetwork *model_add_network(ClusterCore *core, Network *object)
     network->object = object;
     network->ports = g_tree_new_full(compare_ids, NULL, g_free, NULL);
     network->used = g_hash_table_new(g_direct_hash, g_direct_equal);
-    network->hosts = tree_new(NULL);
+    network->hosts = model_tree_new(NULL);
     g_tree_insert(core->networks, network->id, network);
     return network;
 }

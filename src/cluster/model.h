@@ -320,6 +320,9 @@ void model_remove_app(ClusterCore *core, ClusterApp *app);
 void model_link_vm(ClusterCore *core, ClusterVm *vm);
 void model_unlink_vm(ClusterCore *core, ClusterVm *vm);
 
+/* By id, or another text that the values own. NULL: the values are somebody else's. */
+GTree *model_tree_new(GDestroyNotify free_value);
+
 char *model_new_id(ClusterCore *core);
 
 /* One of the numbers that are free again, out of `unused` (of uint32_t); false: there is none. */

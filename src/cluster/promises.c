@@ -24,14 +24,9 @@ static void promise_free(void *data)
     g_free(promise);
 }
 
-static gint by_id(gconstpointer a, gconstpointer b, gpointer data)
-{
-    return strcmp(a, b);
-}
-
 void promises_init(ClusterCore *core)
 {
-    core->promises = g_tree_new_full(by_id, NULL, NULL, promise_free);
+    core->promises = model_tree_new(promise_free);
 }
 
 void promises_clear(ClusterCore *core)

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "place/arrays.h"
 #include "place/inventory.h"
 
 static bool is_in(const BerthPlaceRequest *request, uint32_t group)
@@ -258,17 +259,9 @@ bool filter_is_allowed(const Filter *filter, uint32_t host)
 bool filter_is_banned(const Filter *filter, uint32_t host)
 {
     const BerthPlaceRequest *request = filter->request;
-    uint32_t low = 0, high = request->banned_count;
+    uint32_t at = array_position(request->banned, request->banned_count, host);
 
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (request->banned[middle] < host) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low < request->banned_count && request->banned[low] == host;
+    return at < request->banned_count && request->banned[at] == host;
 }
 
 uint32_t filter_missing_devices(const Filter *filter, uint32_t host)

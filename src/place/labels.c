@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "place/arrays.h"
+
 #define FEWEST 8 /* hosts that the first array of a label has room for */
 
 void labels_clear(Labels *labels)
@@ -37,22 +39,6 @@ bool labels_lengthen(Labels *labels, uint32_t slots)
     return true;
 }
 
-/* The same array once more; an empty one is NULL. */
-static bool duplicate(void *ret_copy, const void *array, uint32_t n, size_t size)
-{
-    void *copy = NULL;
-
-    if (array != NULL && n > 0) {
-        copy = malloc(n * size);
-        if (copy == NULL) {
-            return false;
-        }
-        memcpy(copy, array, n * size);
-    }
-    memcpy(ret_copy, &copy, sizeof copy);
-    return true;
-}
-
 bool labels_copy(const Labels *labels, Labels *copy)
 {
     *copy = (Labels){.slots = labels->slots};
@@ -60,17 +46,18 @@ bool labels_copy(const Labels *labels, Labels *copy)
     if (labels->n > 0 && copy->of == NULL) {
         return false;
     }
+    bool good = true;
     for (; copy->n < labels->n; copy->n++) {
         const LabelHosts *from = &labels->of[copy->n];
         LabelHosts *to = &copy->of[copy->n];
-        *to = (LabelHosts){.n = from->n, .room = from->bits == NULL ? from->n : 0};
-        if (!duplicate(&to->bits, from->bits, labels->slots / 64, sizeof *to->bits) ||
-            !duplicate(&to->hosts, from->hosts, to->room, sizeof *to->hosts)) {
-            free(to->bits);
-            return false;
-        }
+        *to = (LabelHosts){.n = from->n,
+                           .room = from->bits == NULL ? from->n : 0,
+                           .hosts = from->hosts,
+                           .bits = from->bits};
+        good = array_duplicate(&to->bits, labels->slots / 64, sizeof *to->bits) && good;
+        good = array_duplicate(&to->hosts, to->room, sizeof *to->hosts) && good;
     }
-    return true;
+    return good;
 }
 
 static bool reserve_label(Labels *labels, uint32_t label)
@@ -95,20 +82,10 @@ static bool reserve_label(Labels *labels, uint32_t label)
 /* Where a host is in the array, or would be. */
 static uint32_t position(const LabelHosts *its, uint32_t host)
 {
-    uint32_t low = 0, high = its->n;
-
-    if (high > 0 && its->hosts[high - 1] < host) {
-        return high; /* hosts mostly come in the order of their numbers */
+    if (its->n > 0 && its->hosts[its->n - 1] < host) {
+        return its->n; /* hosts mostly come in the order of their numbers */
     }
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (its->hosts[middle] < host) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low;
+    return array_position(its->hosts, its->n, host);
 }
 
 static bool is_in_bits(const LabelHosts *its, uint32_t host)

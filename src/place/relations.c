@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "place/arrays.h"
 #include "place/index.h"
 #include "place/journal.h"
 
@@ -134,27 +135,9 @@ void relations_free(Relations *relations)
     free(relations);
 }
 
-/* The same array once more; an empty one is NULL. */
-static bool duplicate(void *array, uint32_t n, size_t size)
-{
-    void *copy = NULL, *original;
-
-    memcpy(&original, array, sizeof original);
-    if (n > 0 && original != NULL) {
-        copy = malloc(n * size);
-        if (copy == NULL) {
-            memcpy(array, &copy, sizeof copy);
-            return false;
-        }
-        memcpy(copy, original, n * size);
-    }
-    memcpy(array, &copy, sizeof copy);
-    return true;
-}
-
 static bool duplicate_list(RuleList *list)
 {
-    return list->room == 0 || duplicate(&list->many, list->room, sizeof(uint32_t));
+    return list->room == 0 || array_duplicate(&list->many, list->room, sizeof(uint32_t));
 }
 
 static bool duplicate_levels(Relations *copy)
@@ -163,18 +146,18 @@ static bool duplicate_levels(Relations *copy)
 
     for (uint32_t l = 1; l < copy->n_levels; l++) {
         Level *level = &copy->levels[l];
-        good = duplicate(&level->next, copy->slots, sizeof(uint32_t)) && good;
-        good = duplicate(&level->previous, copy->slots, sizeof(uint32_t)) && good;
-        good = duplicate(&level->domains, level->n_domains, sizeof(Domain)) && good;
+        good = array_duplicate(&level->next, copy->slots, sizeof(uint32_t)) && good;
+        good = array_duplicate(&level->previous, copy->slots, sizeof(uint32_t)) && good;
+        good = array_duplicate(&level->domains, level->n_domains, sizeof(Domain)) && good;
     }
     return good;
 }
 
 static bool duplicate_groups(const Relations *from, Relations *copy)
 {
-    bool good = duplicate(&copy->groups, copy->n_groups, sizeof(Group));
+    bool good = array_duplicate(&copy->groups, copy->n_groups, sizeof(Group));
 
-    good = duplicate(&copy->rules_of, copy->n_groups, sizeof(RuleList)) && good;
+    good = array_duplicate(&copy->rules_of, copy->n_groups, sizeof(RuleList)) && good;
     if (copy->groups == NULL || copy->rules_of == NULL) {
         free(copy->groups);
         free(copy->rules_of);
@@ -203,8 +186,8 @@ BerthPlaceResult relations_copy(const BerthPlace *from, BerthPlace *to)
     bool good = duplicate_levels(copy); /* each replaces what it could not copy by nothing */
     good = duplicate_groups(from->relations, copy) && good;
     good = labels_copy(&from->relations->labels, &copy->labels) && good;
-    good = duplicate(&copy->rows, copy->slots, copy->width * sizeof(uint32_t)) && good;
-    good = duplicate(&copy->rules, copy->n_rules, sizeof(Rule)) && good;
+    good = array_duplicate(&copy->rows, copy->slots, copy->width * sizeof(uint32_t)) && good;
+    good = array_duplicate(&copy->rules, copy->n_rules, sizeof(Rule)) && good;
     good = group_copy(&from->relations->alone, &copy->alone) && good;
     good = duplicate_list(&copy->alone_soft) && good;
     if (!good) {
