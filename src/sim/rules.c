@@ -57,17 +57,6 @@ static void read_vm_key(const char *key, GBytes *value, void *data)
     json_decref(json);
 }
 
-static SimAgent *host_by_id(const Sim *sim, const char *id)
-{
-    for (guint i = 0; i < sim->agents->len; i++) {
-        SimAgent *agent = sim->agents->pdata[i];
-        if (strcmp(sim_agent_machine(agent)->id, id) == 0) {
-            return agent;
-        }
-    }
-    return NULL;
-}
-
 static PowerWanted wanted_power(const VmSpec *spec)
 {
     return spec->preempted ? POWER_WANTED_OFF : spec->power;
@@ -130,7 +119,7 @@ static gboolean check_vm(void *key, void *value, void *data)
         sim_broken(world, "the store has a part of VM %s", (char *)key);
         return TRUE;
     }
-    const SimAgent *agent = host_by_id(rest->sim, vm->placement->host);
+    const SimAgent *agent = sim_find_host_by_id(rest->sim, vm->placement->host);
     const HostCore *core = agent != NULL ? sim_agent_core(agent) : NULL;
     if (core == NULL) {
         sim_broken(world, "VM %s is placed where there is no host", (char *)key);
@@ -184,7 +173,7 @@ static void check_leftovers(const Rest *rest, const SimMachine *machine)
 /* It goes on exactly while something runs there. */
 static void check_drain(const Rest *rest, const Operation *operation)
 {
-    const SimAgent *agent = host_by_id(rest->sim, operation->subject->id);
+    const SimAgent *agent = sim_find_host_by_id(rest->sim, operation->subject->id);
     if (agent == NULL || g_tree_nnodes(sim_agent_machine(agent)->qemus) == 0) {
         sim_broken(rest->sim->world, "host %s is empty and its drain goes on",
                    operation->subject->name);

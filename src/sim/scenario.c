@@ -4,7 +4,9 @@
 
 #include "base/error.h"
 #include "base/yaml.h"
-#include "sim/match.h"
+#include "sim/expect.h"
+#include "sim/never.h"
+#include "sim/question.h"
 #include "sim/state.h"
 #include "sim/steps.h"
 
@@ -12,11 +14,10 @@
 #define WITHIN_MS 10000
 #define POLL_MS 50
 
-static const char *const top_members[] = {"name", "about", "seed", "state", "events", NULL};
+static const char *const top_members[] = {"name",   "about", "seed", "state",
+                                          "events", "never", NULL};
 static const char *const step_members[] = {"body",   "params", "unattended", "expect",
-                                           "within", "about",  NULL};
-static const char *const expect_members[] = {"status", "answer",    "objects", "absent",
-                                             "events", "no-events", NULL};
+                                           "within", "never",  "about",      NULL};
 
 static bool check_members(const json_t *object, const char *const *known, bool kinds,
                           GError **error)
@@ -35,119 +36,34 @@ static bool check_members(const json_t *object, const char *const *known, bool k
     return true;
 }
 
+/* A scenario that is played. */
+typedef struct {
+    Stage stage;
+    Never *always; /* what may never hold, or NULL */
+    Never *now;    /* the same while an event runs */
+} Play;
+
 static void take_event(void *owner, const json_t *event)
 {
-    Stage *stage = owner;
-    g_ptr_array_add(stage->events, json_deep_copy(event));
+    Play *play = owner;
+    g_ptr_array_add(play->stage.events, json_deep_copy(event));
+    if (play->always != NULL) {
+        never_take_event(play->always, event);
+    }
+    if (play->now != NULL) {
+        never_take_event(play->now, event);
+    }
 }
 
-static bool check_answer(const Stage *stage, const json_t *expect, GError **error)
+static void look(void *owner)
 {
-    const json_t *status = json_object_get(expect, "status");
-    const json_t *answer = json_object_get(expect, "answer");
-    if (status != NULL && json_integer_value(status) != stage->status) {
-        char *text = stage->answer != NULL ? json_dumps(stage->answer, JSON_COMPACT) : NULL;
-        berth_error_set(error, BERTH_ERROR_CONFLICT, "status", NULL, NULL,
-                        "the answer is %d, expected was %d: %s", stage->status,
-                        (int)json_integer_value(status), text != NULL ? text : "");
-        free(text);
-        return false;
+    Play *play = owner;
+    if (play->always != NULL) {
+        never_look(play->always);
     }
-    if (answer != NULL && !match_holds(stage->answer, answer, error)) {
-        berth_error_prefix_field(error, "answer");
-        return false;
+    if (play->now != NULL) {
+        never_look(play->now);
     }
-    return true;
-}
-
-static bool check_object(const Stage *stage, const char *path, const json_t *expected,
-                         GError **error)
-{
-    json_t *actual = NULL;
-    int status = sim_ask_whole(stage->sim, "GET", path, NULL, 1000, &actual);
-    bool holds =
-        expected == NULL
-            ? status == 404 || berth_error_set(error, BERTH_ERROR_CONFLICT, NULL, NULL, NULL,
-                                               "%s answers %d, not 404", path, status)
-            : match_holds(actual, expected, error);
-    json_decref(actual);
-    if (!holds) {
-        g_prefix_error(error, "%s: ", path);
-    }
-    return holds;
-}
-
-static bool check_objects(const Stage *stage, const json_t *expect, GError **error)
-{
-    const char *path;
-    json_t *expected;
-    json_object_foreach (json_object_get(expect, "objects"), path, expected) {
-        if (!check_object(stage, path, expected, error)) {
-            return false;
-        }
-    }
-    const json_t *absent = json_object_get(expect, "absent");
-    for (size_t i = 0; i < json_array_size(absent); i++) {
-        const char *gone = json_string_value(json_array_get(absent, i));
-        if (gone != NULL && !check_object(stage, gone, NULL, error)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* The events since the step began. */
-static json_t *events_of(const Stage *stage)
-{
-    json_t *events = json_array();
-    for (guint i = stage->first_event; i < stage->events->len; i++) {
-        json_array_append(events, stage->events->pdata[i]);
-    }
-    return events;
-}
-
-static bool check_events(const Stage *stage, const json_t *expect, GError **error)
-{
-    json_t *events = events_of(stage);
-    const json_t *wanted = json_object_get(expect, "events");
-    const json_t *unwanted = json_object_get(expect, "no-events");
-    bool sound = wanted == NULL || match_holds(events, wanted, error);
-    for (size_t i = 0; sound && i < json_array_size(unwanted); i++) {
-        json_t *one = json_pack("[O]", json_array_get(unwanted, i));
-        if (match_holds(events, one, NULL)) {
-            char *text = json_dumps(one, JSON_COMPACT);
-            sound = berth_error_set(error, BERTH_ERROR_CONFLICT, "no-events", NULL, NULL,
-                                    "there was such an event: %s", text);
-            free(text);
-        }
-        json_decref(one);
-    }
-    json_decref(events);
-    return sound;
-}
-
-static bool check_shape(const json_t *expect, GError **error)
-{
-    static const struct {
-        const char *member;
-        json_type type;
-        const char *remedy;
-    } shapes[] = {
-        {"status", JSON_INTEGER, "write a number"},
-        {"answer", JSON_OBJECT, "write what the answer should hold"},
-        {"objects", JSON_OBJECT, "write {/v1/vms/web: {…}}"},
-        {"absent", JSON_ARRAY, "write a list of paths"},
-        {"events", JSON_ARRAY, "write a list of events"},
-        {"no-events", JSON_ARRAY, "write a list of events"},
-    };
-    for (guint i = 0; i < G_N_ELEMENTS(shapes); i++) {
-        const json_t *value = json_object_get(expect, shapes[i].member);
-        if (value != NULL && json_typeof(value) != shapes[i].type) {
-            return berth_error_set(error, BERTH_ERROR_INVALID, shapes[i].member, NULL,
-                                   shapes[i].remedy, "not what an expectation is made of");
-        }
-    }
-    return check_members(expect, expect_members, false, error);
 }
 
 /* Holds now, or before long. */
@@ -157,14 +73,14 @@ static bool check_expectation(Stage *stage, const json_t *step, GError **error)
     int64_t within = WITHIN_MS;
     const json_t *patience = json_object_get(step, "within");
     if ((patience != NULL && !step_duration(patience, &within, error)) ||
-        !check_shape(expect, error) || !check_answer(stage, expect, error)) {
+        !expect_answer(stage, expect, error)) {
         return false;
     }
     SimWorld *world = stage->sim->world;
     int64_t deadline = world->now_ms + within;
     for (;;) {
         g_autoptr(GError) differs = NULL;
-        if (check_objects(stage, expect, &differs) && check_events(stage, expect, &differs)) {
+        if (expect_now(stage, expect, &differs)) {
             return true;
         }
         if (world->now_ms >= deadline || world->broken != NULL) {
@@ -185,15 +101,11 @@ static const char *kind_of_step(const json_t *step)
     return kind;
 }
 
-static bool play_step(Stage *stage, const json_t *step, GError **error)
+static bool act(Stage *stage, const json_t *step, GError **error)
 {
-    if (!json_is_object(step) || !check_members(step, step_members, true, error)) {
-        return json_is_object(step) ? false
-                                    : berth_error_set(error, BERTH_ERROR_INVALID, NULL, NULL,
-                                                      "see docs/scenarios.md", "not an event");
-    }
     stage->first_event = stage->events->len;
     stage->status = 0;
+    stage->planned = false;
     g_clear_pointer(&stage->answer, json_decref);
     const char *kind = kind_of_step(step);
     if (kind != NULL && !step_do(stage, kind, json_object_get(step, kind), step, error)) {
@@ -220,36 +132,125 @@ static bool sound(const Stage *stage, GError **error)
                            recent);
 }
 
-static bool play(Stage *stage, const json_t *scenario, GError **error)
+/* What was seen and may never hold comes before it too: it may be why something else does not. */
+static bool unseen(const Never *never, GError **error)
 {
-    if (!state_load(stage->sim, json_object_get(scenario, "state"), error)) {
-        berth_error_prefix_field(error, "state");
-        return false;
+    const GError *seen = never != NULL ? never_seen(never) : NULL;
+    if (seen != NULL) {
+        g_clear_error(error);
+        g_propagate_error(error, g_error_copy(seen));
     }
-    sim_run_until(stage->sim->world, stage->sim->world->now_ms + SETTLE_MS);
-    const json_t *events = json_object_get(scenario, "events");
+    return seen == NULL;
+}
+
+/* Begins to look for what `holder` says may never hold. */
+static bool begin_never(Play *play, const json_t *holder, Never **ret_never, GError **error)
+{
+    const json_t *list = json_object_get(holder, "never");
+    *ret_never = list != NULL ? never_new(play->stage.sim, list, error) : NULL;
+    return list == NULL || *ret_never != NULL;
+}
+
+static void end_never(Never *never)
+{
+    if (never != NULL) {
+        never_end(never);
+    }
+}
+
+static bool play_step(Play *play, const json_t *step, GError **error)
+{
+    bool played = begin_never(play, step, &play->now, error) && act(&play->stage, step, error);
+    end_never(play->now);
+    bool unbroken = sound(&play->stage, error);
+    played = (!unbroken || unseen(play->now, error)) && unbroken && played;
+    g_clear_pointer(&play->now, never_free);
+    return played;
+}
+
+static bool play_events(Play *play, const json_t *events, GError **error)
+{
     for (size_t i = 0; i < json_array_size(events); i++) {
-        bool played = play_step(stage, json_array_get(events, i), error);
-        if (!sound(stage, error) || !played) {
+        bool played = play_step(play, json_array_get(events, i), error);
+        if (!played) {
             g_autofree char *prefix = g_strdup_printf("events[%zu]", i);
             berth_error_prefix_field(error, prefix);
+        }
+        if (play->stage.sim->world->broken == NULL && !unseen(play->always, error)) {
+            g_prefix_error(error, "while events[%zu] ran: ", i);
+            return false;
+        }
+        if (!played) {
             return false;
         }
     }
-    return sound(stage, error);
+    end_never(play->always);
+    return sound(&play->stage, error) && unseen(play->always, error);
 }
 
+static bool play_all(Play *play, const json_t *scenario, GError **error)
+{
+    Sim *sim = play->stage.sim;
+    if (!state_load(sim, json_object_get(scenario, "state"), error)) {
+        berth_error_prefix_field(error, "state");
+        return false;
+    }
+    if (!begin_never(play, scenario, &play->always, error)) {
+        return false;
+    }
+    sim_run_until(sim->world, sim->world->now_ms + SETTLE_MS);
+    if (!sound(&play->stage, error) || !unseen(play->always, error)) {
+        g_prefix_error(error, "before the first event: ");
+        return false;
+    }
+    return play_events(play, json_object_get(scenario, "events"), error);
+}
+
+static bool check_step(const json_t *step, GError **error)
+{
+    const json_t *expect = json_object_get(step, "expect");
+    const json_t *never = json_object_get(step, "never");
+    const json_t *plan = json_object_get(step, "plan");
+    if (!json_is_object(step)) {
+        return berth_error_set(error, BERTH_ERROR_INVALID, NULL, NULL, "see docs/scenarios.md",
+                               "not an event");
+    }
+    if (!check_members(step, step_members, true, error)) {
+        return false;
+    }
+    if (expect != NULL && !expect_check(expect, error)) {
+        berth_error_prefix_field(error, "expect");
+        return false;
+    }
+    g_auto(Question) question = {0};
+    if (plan != NULL && !question_read(plan, &question, error)) {
+        berth_error_prefix_field(error, "plan");
+        return false;
+    }
+    return never == NULL || never_check(never, error);
+}
+
+/* Before anything is played, so that a word that is wrong is never hidden by what fails before it. */
 static bool check_scenario(const json_t *scenario, GError **error)
 {
     if (!json_is_object(scenario)) {
         return berth_error_set(error, BERTH_ERROR_INVALID, NULL, NULL, "see docs/scenarios.md",
                                "not a scenario");
     }
-    if (!check_members(scenario, top_members, false, error)) {
+    const json_t *events = json_object_get(scenario, "events");
+    const json_t *never = json_object_get(scenario, "never");
+    if (!check_members(scenario, top_members, false, error) ||
+        (never != NULL && !never_check(never, error))) {
         return false;
     }
-    return json_is_array(json_object_get(scenario, "events")) ||
-           json_object_get(scenario, "events") == NULL ||
+    for (size_t i = 0; i < json_array_size(events); i++) {
+        if (!check_step(json_array_get(events, i), error)) {
+            g_autofree char *prefix = g_strdup_printf("events[%zu]", i);
+            berth_error_prefix_field(error, prefix);
+            return false;
+        }
+    }
+    return events == NULL || json_is_array(events) ||
            berth_error_set(error, BERTH_ERROR_INVALID, "events", NULL, "write a list",
                            "the events of a scenario are a list");
 }
@@ -262,14 +263,19 @@ static bool run_document(const json_t *scenario, bool trace, GError **error)
     const json_t *seed = json_object_get(scenario, "seed");
     ClusterConfig config = {0};
     g_autoptr(Sim) sim = sim_new(seed != NULL ? (uint64_t)json_integer_value(seed) : 1, &config);
+    Play played = {
+        .stage = {.sim = sim,
+                  .events = g_ptr_array_new_with_free_func((GDestroyNotify)json_decref)}};
     sim->world->trace = trace;
-    Stage stage = {.sim = sim,
-                   .events = g_ptr_array_new_with_free_func((GDestroyNotify)json_decref)};
-    sim_manager_follow(sim->manager, take_event, &stage);
-    bool holds = play(&stage, scenario, error);
-    json_decref(stage.answer);
+    sim->world->watch = look;
+    sim->world->watcher = &played;
+    sim_manager_follow(sim->manager, take_event, &played);
+    bool holds = play_all(&played, scenario, error);
+    sim->world->watch = NULL;
     sim_manager_follow(sim->manager, NULL, NULL);
-    g_ptr_array_unref(stage.events);
+    json_decref(played.stage.answer);
+    never_free(played.always);
+    g_ptr_array_unref(played.stage.events);
     return holds;
 }
 

@@ -195,6 +195,17 @@ SimAgent *sim_find_host(const Sim *sim, const char *name)
     return NULL;
 }
 
+SimAgent *sim_find_host_by_id(const Sim *sim, const char *id)
+{
+    for (guint i = 0; i < sim->agents->len; i++) {
+        SimAgent *agent = sim->agents->pdata[i];
+        if (strcmp(sim_agent_machine(agent)->id, id) == 0) {
+            return agent;
+        }
+    }
+    return NULL;
+}
+
 /* The contents of a new image arrive. */
 static void receive_contents(Sim *sim, const json_t *image)
 {

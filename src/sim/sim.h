@@ -31,6 +31,7 @@ SimAgent *sim_add_host(Sim *sim, const char *name, Resources *capacity, Resource
 SimAgent *sim_place_host(Sim *sim, const char *name, const char *id, Resources *capacity,
                          Resources *reserve);
 SimAgent *sim_find_host(const Sim *sim, const char *name); /* NULL: none */
+SimAgent *sim_find_host_by_id(const Sim *sim, const char *id);
 
 /* Asks and lets time pass until the answer has come, at most `patience_ms`. Returns the HTTP
  * status, 0 without an answer; `ret_body` is owned and may be NULL. Not from within an event of the

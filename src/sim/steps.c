@@ -3,7 +3,9 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "sim/question.h"
 #include "sim/rules.h"
+#include "sim/whereabouts.h"
 
 #define PATIENCE_MS 600000
 
@@ -105,6 +107,18 @@ static bool do_request(Stage *stage, const json_t *value, const json_t *step, GE
     return true;
 }
 
+static bool do_plan(Stage *stage, const json_t *value, const json_t *step, GError **error)
+{
+    g_auto(Question) question = {0};
+    if (!question_read(value, &question, error)) {
+        return false;
+    }
+    stage->planned = true;
+    stage->status = sim_ask_whole(stage->sim, question.method, question.path, question.body,
+                                  PATIENCE_MS, &stage->answer);
+    return true;
+}
+
 static bool do_pass(Stage *stage, const json_t *value, const json_t *step, GError **error)
 {
     int64_t ms;
@@ -163,32 +177,14 @@ static bool do_host(Stage *stage, const json_t *value, const json_t *step, GErro
                    "a host does no such thing", error);
 }
 
-/* The id of a VM by its name, from the store. */
-typedef struct {
-    const char *name;
-    char *id;
-} Wanted;
-
-static void find_name(const char *key, GBytes *value, void *data)
-{
-    Wanted *wanted = data;
-    const char *name = strrchr(key, '/') + 1;
-    if (strcmp(name, wanted->name) == 0) {
-        const char *text = g_bytes_get_data(value, NULL);
-        wanted->id = g_strndup(text + 1, g_bytes_get_size(value) - 2);
-    }
-}
-
 static char *vm_id(const Stage *stage, const json_t *value, GError **error)
 {
-    Wanted wanted = {.name = json_string_value(json_object_get(value, "vm"))};
-    if (wanted.name != NULL) {
-        sim_disk_each(sim_manager_disk(stage->sim->manager), "name/vm/", find_name, &wanted);
+    const char *name = json_string_value(json_object_get(value, "vm"));
+    char *id = name != NULL ? whereabouts_id(stage->sim, "vm", name) : NULL;
+    if (id == NULL) {
+        invalid("vm", name, "name a VM that the store has", "there is no such VM", error);
     }
-    if (wanted.id == NULL) {
-        invalid("vm", wanted.name, "name a VM that the store has", "there is no such VM", error);
-    }
-    return wanted.id;
+    return id;
 }
 
 static SimQemu *find_qemu(const Stage *stage, const json_t *value, SimMachine **ret_machine,
@@ -291,9 +287,9 @@ static bool do_manager(Stage *stage, const json_t *value, const json_t *step, GE
 static const struct {
     const char *name;
     bool (*act)(Stage *stage, const json_t *value, const json_t *step, GError **error);
-} steps[] = {{"request", do_request}, {"pass", do_pass}, {"rest", do_rest},
-             {"host", do_host},       {"qemu", do_qemu}, {"guest", do_guest},
-             {"manager", do_manager}};
+} steps[] = {{"request", do_request}, {"plan", do_plan},      {"pass", do_pass},
+             {"rest", do_rest},       {"host", do_host},      {"qemu", do_qemu},
+             {"guest", do_guest},     {"manager", do_manager}};
 
 bool step_is_known(const char *name)
 {

@@ -13,6 +13,7 @@ typedef struct {
     guint first_event; /* of the step under way */
     int status;        /* of the last answer; 0: none */
     json_t *answer;    /* its body, or NULL */
+    bool planned;      /* it tells what would be */
 } Stage;
 
 /* Is this the name of an event's kind? */

@@ -102,6 +102,9 @@ bool sim_run_until(SimWorld *world, int64_t until_ms)
         world->fired++;
         event.func(event.owner, event.data);
         event_drop(&event);
+        if (world->watch != NULL) {
+            world->watch(world->watcher);
+        }
     }
     if (world->broken == NULL) {
         world->now_ms = MAX(world->now_ms, until_ms);

@@ -43,6 +43,9 @@ typedef struct {
     GError *broken; /* the first broken rule */
     bool trace;     /* to standard error, as it happens */
 
+    void (*watch)(void *owner); /* called after each event that fires; NULL: nobody looks */
+    void *watcher;
+
     GArray *queue; /* of SimEvent, a binary heap */
     uint64_t next_sequence;
     char log[SIM_LOG_LINES][SIM_LOG_WIDTH];
