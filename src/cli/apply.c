@@ -5,6 +5,7 @@
 #include "cli/difference.h"
 #include "cli/general.h"
 #include "cli/image.h"
+#include "cli/reservation.h"
 
 /* What is to be done about an item. */
 typedef enum { KEEP, CREATE, UPLOAD, CHANGE } Deed;
@@ -26,6 +27,10 @@ static const struct {
     [MANIFEST_NETWORK] = {API_OP_GET_NETWORK, API_OP_CREATE_NETWORK, API_N_OPERATIONS, {NULL}},
     [MANIFEST_IMAGE] = {API_OP_GET_IMAGE, API_OP_CREATE_IMAGE, API_N_OPERATIONS, {NULL}},
     [MANIFEST_RULE] = {API_OP_GET_RULE, API_OP_CREATE_RULE, API_N_OPERATIONS, {NULL}},
+    [MANIFEST_RESERVATION] = {API_OP_GET_RESERVATION,
+                              API_OP_CREATE_RESERVATION,
+                              API_N_OPERATIONS,
+                              {NULL}},
     [MANIFEST_APP] = {API_OP_GET_APP, API_OP_CREATE_APP, API_OP_UPDATE_APP, {"count"}},
     [MANIFEST_VM] = {API_OP_GET_VM,
                      API_OP_CREATE_VM,
@@ -103,7 +108,7 @@ static bool refuse_change(const ManifestItem *item, const Difference *difference
     const char *kind = manifest_kind_name(item->kind);
     g_autofree char *field = g_strconcat("spec.", difference->field, NULL);
     return berth_error_set(error, BERTH_ERROR_CONFLICT, field, difference->after,
-                           item->kind == MANIFEST_VM || item->kind == MANIFEST_APP
+                           item->kind >= MANIFEST_RESERVATION
                                ? "delete it first, or give the new one another name"
                                : "give the new one another name",
                            "%s: %s %s is there with %s, and that of a %s does not change",
@@ -286,6 +291,10 @@ static bool take_step(Cli *cli, const Step *step, GError **error)
     if (!speak_for(cli, item, error)) {
         return false;
     }
+    if (item->kind == MANIFEST_RESERVATION) {
+        json_auto_t *reservation = reservation_make(cli, item->body, error);
+        return reservation != NULL;
+    }
     ApiCall call = {.operation = operations[item->kind].create, .body = item->body};
     if (step->deed == CHANGE) {
         call = (ApiCall){.operation = operations[item->kind].update,
@@ -296,18 +305,19 @@ static bool take_step(Cli *cli, const Step *step, GError **error)
     return async ? say_operation(cli, &call, error) : take_plain(cli, step, &call, error);
 }
 
-/* In a dry run the manager is asked whether apps and VMs would find room, as far as what they are
- * made of is there. */
+/* In a dry run the manager is asked whether reservations, apps and VMs would find room, as far as what
+ * they are made of is there. */
 static bool try_steps(Cli *cli, const GPtrArray *steps, GError **error)
 {
     bool complete = true;
     for (guint i = 0; i < steps->len; i++) {
         const Step *step = steps->pdata[i];
-        bool async = step->item->kind == MANIFEST_APP || step->item->kind == MANIFEST_VM;
-        if (!async) {
-            complete = complete && step->deed == KEEP;
-        } else if (complete && !take_step(cli, step, error)) {
+        ManifestKind kind = step->item->kind;
+        if (complete && kind >= MANIFEST_RESERVATION && !take_step(cli, step, error)) {
             return false;
+        }
+        if (kind <= MANIFEST_RESERVATION) {
+            complete = complete && step->deed == KEEP;
         }
     }
     return true;

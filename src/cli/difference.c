@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/timefmt.h"
 #include "cli/ledger.h"
 #include "cli/names.h"
 #include "schema/objects.h"
@@ -69,12 +70,13 @@ static void name_member(Cli *cli, json_t *object, const char *key, ApiOperation 
     }
 }
 
-/* A copy in which image, networks and host are named. */
+/* A copy in which image, networks, host and reservation are named. */
 static json_t *with_names(Cli *cli, const json_t *spec)
 {
     json_t *named = json_copy((json_t *)spec);
     name_member(cli, named, "image", API_OP_LIST_IMAGES);
     name_member(cli, named, "host", API_OP_LIST_HOSTS);
+    name_member(cli, named, "reservation", API_OP_LIST_RESERVATIONS);
     const json_t *ids = json_object_get(spec, "networks");
     if (ids != NULL) {
         json_t *names = json_array();
@@ -133,6 +135,45 @@ static bool resolve_total(Cli *cli, json_t *body, GError **error)
     return true;
 }
 
+/* A point in time of a reservation's manifest beside the one that was decided, both written alike. What
+ * counts from the time of asking (+2h) was meant when it was made, and differs from nothing. */
+static bool settle_time(json_t *old, json_t *new, const char *field, const json_t *decided,
+                        bool at_least, GError **error)
+{
+    const char *text = json_string_value(json_object_get(new, field));
+    int64_t wanted_ms, decided_ms = json_integer_value(decided);
+    if (text == NULL) {
+        return true;
+    }
+    if (text[0] == '+') {
+        json_object_del(new, field);
+        return true;
+    }
+    if (!berth_time_parse(field, text, &wanted_ms, error)) {
+        return false;
+    }
+    bool met = at_least && decided_ms >= wanted_ms;
+    g_autofree char *is = berth_time_format(met ? wanted_ms : decided_ms);
+    g_autofree char *wanted = berth_time_format(wanted_ms);
+    json_object_set_new(new, field, json_string(wanted));
+    if (decided != NULL) {
+        json_object_set_new(old, field, json_string(is));
+    }
+    return true;
+}
+
+/* A reservation keeps what was decided; a manifest says what is asked for: a start (with a deadline the
+ * earliest), a length, the deadline of the end. */
+static bool settle_reservation(json_t *old, json_t *new, GError **error)
+{
+    const json_t *start = json_object_get(old, "start-ms"), *end = json_object_get(old, "end-ms");
+    bool earliest = json_object_get(new, "deadline") != NULL;
+    json_object_set_new(old, "duration-seconds",
+                        json_integer((json_integer_value(end) - json_integer_value(start)) / 1000));
+    return settle_time(old, new, "start", start, earliest, error) &&
+           settle_time(old, new, "deadline", json_object_get(old, "deadline-ms"), false, error);
+}
+
 /* Which content stands in which place; what the cluster knows besides does not matter. */
 static json_t *files_of(const json_t *files)
 {
@@ -174,6 +215,13 @@ GPtrArray *difference_find(Cli *cli, const ManifestItem *item, const json_t *obj
     json_object_del(new, "name");
     json_object_del(new, "queue"); /* of the asking, not of what is there */
     json_object_del(new, "queue-seconds");
+    if (item->kind == MANIFEST_APP || item->kind == MANIFEST_VM) {
+        json_object_del(new, "duration-seconds"); /* counts from when it was placed */
+        json_object_del(new, "deadline");
+    }
+    if (item->kind == MANIFEST_RESERVATION && !settle_reservation(old, new, error)) {
+        return NULL;
+    }
     if (item->kind == MANIFEST_IMAGE) {
         compare_files(old, new, found);
         json_object_del(new, "files");

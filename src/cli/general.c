@@ -59,8 +59,9 @@ static const CliCommand commands[] = {
      .shared = CLI_WAIT | CLI_DRY_RUN,
      .run = general_apply,
      .details =
-         "A manifest is YAML: documents with kind (tenant, size, network, image, rule, app or vm), "
-         "name and\nspec, whose fields are those of the API, and tenant, where it has one. Amounts "
+         "A manifest is YAML: documents with kind (tenant, size, network, image, rule, "
+         "reservation, app\nor vm), name and spec, whose fields are those of the API, and tenant, "
+         "where it has one. Amounts "
          "are written as on the command line. What is "
          "there already\nis left or changed; nothing is removed but VMs above an app's count.\n\n"
          "  kind: app\n  name: web\n  spec:\n    size: small\n    image: demo\n    count: 6\n"

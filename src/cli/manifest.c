@@ -10,16 +10,16 @@
 #include "schema/objects.h"
 
 #define MAX_BYTES (8 << 20)
-#define KINDS "tenant, size, network, image, rule, app or vm"
+#define KINDS "tenant, size, network, image, rule, reservation, app or vm"
 
-static const char *const kind_names[] = {"tenant", "size", "network", "image",
-                                         "rule",   "app",  "vm",      NULL};
+static const char *const kind_names[] = {"tenant",      "size", "network", "image", "rule",
+                                         "reservation", "app",  "vm",      NULL};
 
 static const CodecType *const body_types[] = {
     [MANIFEST_TENANT] = &tenant_create_type,   [MANIFEST_SIZE] = &size_create_type,
     [MANIFEST_NETWORK] = &network_create_type, [MANIFEST_IMAGE] = &image_create_type,
-    [MANIFEST_RULE] = &rule_create_type,       [MANIFEST_APP] = &app_create_type,
-    [MANIFEST_VM] = &vm_create_type,
+    [MANIFEST_RULE] = &rule_create_type,       [MANIFEST_RESERVATION] = &reservation_create_type,
+    [MANIFEST_APP] = &app_create_type,         [MANIFEST_VM] = &vm_create_type,
 };
 
 const char *manifest_kind_name(ManifestKind kind)
@@ -221,7 +221,8 @@ static bool read_tenant(const Source *source, ManifestItem *item, GError **error
 {
     const json_t *tenant = json_object_get(source->document->root, "tenant");
     bool owned = item->kind == MANIFEST_NETWORK || item->kind == MANIFEST_RULE ||
-                 item->kind == MANIFEST_APP || item->kind == MANIFEST_VM;
+                 item->kind == MANIFEST_RESERVATION || item->kind == MANIFEST_APP ||
+                 item->kind == MANIFEST_VM;
     if (tenant != NULL && !owned) {
         return refuse(source, "tenant", json_string_value(tenant), "leave it out",
                       "objects of this kind belong to no tenant", error);

@@ -11,9 +11,9 @@
  *     name: demo
  *     spec: {kernel: vmlinuz, initrd: demo.cpio.gz}
  *
- * Kinds are tenant, size, network, image, rule, app and vm. A spec has the fields of the API's create
- * request but the name; networks, rules, apps and VMs may say whose they are, with `tenant` beside
- * the name. Amounts of resources are written as on the command line. An image names its files
+ * Kinds are tenant, size, network, image, rule, reservation, app and vm. A spec has the fields of the
+ * API's create request but the name; networks, rules, reservations, apps and VMs may say whose they are,
+ * with `tenant` beside the name. Amounts of resources are written as on the command line. An image names its files
  * instead (kernel, initrd, disk, format), by paths that begin at the manifest's folder.
  *
  * Everything is checked against the schema while it is read; an error says `FILE:LINE: `, and the
@@ -33,6 +33,7 @@ typedef enum {
     MANIFEST_NETWORK,
     MANIFEST_IMAGE,
     MANIFEST_RULE,
+    MANIFEST_RESERVATION,
     MANIFEST_APP,
     MANIFEST_VM,
 } ManifestKind;

@@ -1,3 +1,5 @@
+#include "cli/reservation.h"
+
 #include "base/resources.h"
 #include "base/timefmt.h"
 #include "base/units.h"
@@ -118,14 +120,10 @@ static bool tell(Cli *cli, const json_t *answer, GError **error)
     return explanation == NULL || explanation_print(cli, explanation, stdout, error);
 }
 
-static bool create(Cli *cli, GError **error)
+json_t *reservation_make(Cli *cli, json_t *body, GError **error)
 {
     static const char *const switches[] = {"dry-run", "explain"};
-    json_auto_t *body = json_pack("{s:s}", "name", cli_argument(cli, 0));
     json_auto_t *query = json_object();
-    if (!fill_body(cli, body, error)) {
-        return false;
-    }
     for (size_t i = 0; i < G_N_ELEMENTS(switches); i++) {
         if (cli_args_has(cli->args, switches[i])) {
             json_object_set_new(query, switches[i], json_true());
@@ -133,11 +131,18 @@ static bool create(Cli *cli, GError **error)
     }
     ApiCall call = {.operation = API_OP_CREATE_RESERVATION, .body = body, .query = query};
     json_auto_t *answer = cli_call(cli, &call, error);
+    bool told = answer != NULL && (cli->format != CLI_TABLE || tell(cli, answer, error));
+    return told ? json_incref(answer) : NULL;
+}
+
+static bool create(Cli *cli, GError **error)
+{
+    json_auto_t *body = json_pack("{s:s}", "name", cli_argument(cli, 0));
+    json_auto_t *answer = fill_body(cli, body, error) ? reservation_make(cli, body, error) : NULL;
     if (answer != NULL && cli->format != CLI_TABLE) {
         cli_print_json(cli, answer);
-        return true;
     }
-    return answer != NULL && tell(cli, answer, error);
+    return answer != NULL;
 }
 
 static bool delete (Cli *cli, GError **error)

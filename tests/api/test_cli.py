@@ -75,6 +75,36 @@ def test_reservations(manager):
     run(manager, 0, "reservation", "delete", "night")
 
 
+def test_a_reservation_in_a_manifest(manager, tmp_path):
+    manifest = tmp_path / "night.yaml"
+    spec = "{size: small, count: 2, duration-seconds: 5400, start: +2h, at-end: delete, labels: {tier: web}}"
+    manifest.write_text(f"kind: reservation\nname: nightly\nspec: {spec}\n")
+    apply = ("apply", "-f", str(manifest))
+    text = run(manager, 0, *apply, "--dry-run")
+    assert "+ reservation nightly" in text and "would be made: room for 2 from" in text, text
+    assert "chosen for" in run(manager, 0, "plan", "app", "-f", str(manifest))
+    run(manager, 3, "reservation", "show", "nightly")
+    assert "made: room for 2 from" in run(manager, 0, *apply)
+    assert run(manager, 0, *apply) == "= reservation nightly\n"
+    before = json.loads(run(manager, 0, "reservation", "show", "nightly", "-o", "json"))
+    manifest.write_text(f"kind: reservation\nname: nightly\nspec: {spec.replace('count: 2', 'count: 3')}\n")
+    text = run(manager, 4, *apply)
+    assert "spec.count: '3'" in text and "is there with 2" in text and "delete it first" in text, text
+    assert json.loads(run(manager, 0, "reservation", "show", "nightly", "-o", "json")) == before
+    manifest.write_text(f"kind: reservation\nname: nightly\nspec: {spec.replace('count: 2', 'cuont: 2')}\n")
+    assert "spec.cuont" in run(manager, 2, *apply)
+    run(manager, 0, "reservation", "delete", "nightly")
+    manifest.write_text(
+        "kind: reservation\nname: now\nspec: {size: small, count: 2, duration-seconds: 5400}\n---\n"
+        "kind: app\nname: inside\nspec: {size: small, image: demo, count: 2, reservation: now}\n"
+    )
+    run(manager, 0, *apply, "--wait=20")
+    assert run(manager, 0, *apply) == "= reservation now\n= app inside\n"
+    assert "2/2" in run(manager, 0, "reservation", "list")
+    run(manager, 0, "app", "delete", "inside", "--wait=20")
+    run(manager, 0, "reservation", "delete", "now")
+
+
 def test_events_are_listed_once(manager):
     events = json.loads(run(manager, 0, "event", "list", "-o", "json"))
     ids = [event["id"] for event in events]

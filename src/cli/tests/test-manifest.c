@@ -29,6 +29,10 @@ static void test_bodies(void)
         {"kind: network\nname: n\nspec:\n", "{\"name\":\"n\"}"},
         {"kind: vm\nname: v\nspec: {size: s, image: i, power: on}\n",
          "{\"name\":\"v\",\"size\":\"s\",\"image\":\"i\",\"power\":\"on\"}"},
+        {"kind: reservation\nname: r\n"
+         "spec: {resources: {cpu: 2, memory: 1GiB}, duration-seconds: 60, start: +1h}\n",
+         "{\"name\":\"r\",\"resources\":{\"cpu\":2000,\"memory\":1024},\"duration-seconds\":60,"
+         "\"start\":\"+1h\"}"},
     };
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autoptr(GError) error = NULL;
@@ -57,6 +61,8 @@ static void test_errors_say_where(void)
         {"kind: size\nname: s\nspec:\n  resources:\n    cpu: 1\n    memori: 1\n",
          "m.yaml:6: ", "spec.resources.memori", "memory"},
         {"kind: size\nname: s\n", "m.yaml:1: ", "spec.resources", ""},
+        {"kind: reservation\nname: r\nspec: {size: s}\n", "m.yaml:3: ", "spec.duration-seconds",
+         ""},
         {"kind: size\nname: S_1\nspec: {resources: {cpu: 1}}\n", "m.yaml:2: ", "name", "lowercase"},
         {"kind: app\nname: a\nspec:\n  size: s\n  image: i\n  count: many\n",
          "m.yaml:6: ", "spec.count", ""},
