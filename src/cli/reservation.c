@@ -14,14 +14,18 @@ static bool reservation_row(Cli *cli, Table *table, const json_t *json, GError *
 {
     g_autoptr(Reservation) r = reservation_decode(json, CODEC_TOLERANT, error);
     int64_t used = 0;
+    bool risk = false;
     if (r == NULL) {
         return false;
     }
     for (guint i = 0; i < r->slots->len; i++) {
-        used += ((const ReservationSlot *)r->slots->pdata[i])->vm != NULL;
+        const ReservationSlot *slot = r->slots->pdata[i];
+        used += slot->vm != NULL;
+        risk = risk || slot->risk != NULL;
     }
     table_add(table, r->name);
-    table_add(table, reservation_state_to_string(r->state));
+    table_take(table,
+               g_strconcat(reservation_state_to_string(r->state), risk ? ", at risk" : "", NULL));
     table_take(table, g_strdup_printf("%" G_GINT64_FORMAT "/%" G_GINT64_FORMAT, used, r->count));
     table_take(table, r->size != NULL ? g_strdup(r->size) : resources_format(r->resources));
     table_take(table, berth_time_format(r->start_ms));
@@ -33,12 +37,13 @@ static bool reservation_row(Cli *cli, Table *table, const json_t *json, GError *
 
 static void add_slots(Cli *cli, const Reservation *r)
 {
-    static const char *const headings[] = {"HOST", "VM", NULL};
+    static const char *const headings[] = {"HOST", "VM", "AT RISK", NULL};
     g_autoptr(Table) slots = table_new(headings);
     for (guint i = 0; i < r->slots->len; i++) {
         const ReservationSlot *slot = r->slots->pdata[i];
         table_add(slots, slot->host_name);
         table_add(slots, slot->vm);
+        table_add(slots, slot->risk);
     }
     cli_say(cli, "%s", "");
     cli_print_table(cli, slots);

@@ -14,6 +14,7 @@
 #include "cluster/preempt.h"
 #include "cluster/promises.h"
 #include "cluster/queue.h"
+#include "cluster/rescue.h"
 #include "cluster/reservations.h"
 #include "cluster/tenants.h"
 #include "cluster/txn.h"
@@ -119,6 +120,7 @@ ClusterCore *cluster_core_new(const ClusterConfig *config)
         or_default(config->charges_kept_ms, INT64_C(62) * 24 * 3600 * 1000);
     core->config.credits_kept = or_default(config->credits_kept, 1000);
     core->config.starvation_ms = or_default(config->starvation_ms, 600000);
+    core->config.patience_ms = or_default(config->patience_ms, 300000);
     core->config.apply_window = (int)or_default(config->apply_window, 64);
     core->writable = true;
     berth_ulid_generator_init(&core->ulids, config->seed);
@@ -144,6 +146,8 @@ void cluster_core_free(ClusterCore *core)
 static void resume(ClusterCore *core)
 {
     core->resumed = true;
+    core->resumed_ms = core->now_ms;
+    rescue_want(core);
     if (core->meta == NULL) {
         core->meta = cluster_meta_new();
         core->meta->id = model_new_id(core);

@@ -66,6 +66,8 @@ typedef struct {
     int64_t charges_kept_ms;    /* [62 days] */
     int64_t credits_kept;       /* notes of credits added, of a tenant [1000] */
     int64_t starvation_ms; /* a request that has waited so long is not passed any more [600000] */
+    int64_t patience_ms;   /* what is promised waits so long for a host that is away, or for what
+                                 should be gone from it, before another is sought [300000] */
     ClusterBackfill backfill; /* [easy] */
     int apply_window;         /* vm.apply calls under way at once for one host [64] */
 } ClusterConfig;

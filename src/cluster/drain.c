@@ -6,6 +6,7 @@
 #include "cluster/commands.h"
 #include "cluster/fleet.h"
 #include "cluster/journal.h"
+#include "cluster/rescue.h"
 
 #define NAMES_SHOWN 5
 
@@ -114,6 +115,7 @@ bool drain_host(ClusterCore *core, const ClusterRequest *request, GError **error
         host->spec->cordoned = host->spec->draining = true;
         save_host_spec(core, host);
         fleet_update_host(core, host);
+        rescue_want(core);
         Subject subject = subject_of_host(host);
         g_autofree char *message = waits_for(host);
         operation = operation_start(core, "host.drain", DEFAULT_TENANT, &subject, 0, message);

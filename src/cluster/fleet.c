@@ -6,6 +6,7 @@
 #include "base/resources.h"
 #include "cluster/ends.h"
 #include "cluster/promises.h"
+#include "cluster/rescue.h"
 #include "cluster/reservations.h"
 #include "cluster/rules.h"
 
@@ -212,6 +213,9 @@ void fleet_update_host(ClusterCore *core, ClusterHost *host)
         promises_leave_host(core, host);
     }
     core->room_made = core->room_made || (takes_vms && !took_vms);
+    if (takes_vms != took_vms) {
+        rescue_want(core);
+    }
     if (host->facts != NULL) {
         core->overhead = MAX(core->overhead, host->facts->overhead);
     }

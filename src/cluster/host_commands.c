@@ -6,7 +6,7 @@
 #include "cluster/fleet.h"
 #include "cluster/journal.h"
 #include "cluster/keys.h"
-#include "cluster/reservations.h"
+#include "cluster/rescue.h"
 #include "cluster/tokens.h"
 #include "cluster/txn.h"
 
@@ -94,6 +94,7 @@ bool update_host(ClusterCore *core, const ClusterRequest *request, GError **erro
     }
     save_host_spec(core, host);
     fleet_update_host(core, host);
+    rescue_want(core);
     reply_json(core, request->id, 200, render_host(core, host), host->revision);
     return true;
 }
@@ -109,12 +110,8 @@ bool delete_host(ClusterCore *core, const ClusterRequest *request, GError **erro
                                "delete its VMs first", "%d VMs are on the host",
                                g_tree_nnodes(host->vms));
     }
-    int64_t reserved = reservations_on(core, host);
-    if (reserved > 0) {
-        return berth_error_set(error, BERTH_ERROR_CONFLICT, "host", host->spec->name,
-                               "delete the reservations first: 'berth reservation list'",
-                               "room for %" G_GINT64_FORMAT " VMs is reserved on the host",
-                               reserved);
+    if (!rescue_all_of(core, host, error)) {
+        return false;
     }
     drain_end(core, host, "the host was removed");
     Subject subject = subject_of_host(host);

@@ -221,6 +221,8 @@ struct ClusterCore {
     uint32_t n_commitments;
     GTree *reservations;         /* by id → ClusterReservation */
     int64_t reservations_due_ms; /* when the next begins or ends */
+    int64_t rescue_due_ms;       /* when slots are looked through for hosts that cannot keep them */
+    int64_t slots_at_risk;       /* that have nowhere to go (rescue.h) */
     GSequence *ends;             /* of ClusterVm *, by what is due first */
 
     /* Its names for groups, labels and domains of hosts, and rules (rules.c). */
@@ -245,6 +247,7 @@ struct ClusterCore {
     ClusterActions *actions;    /* of the step under way */
     bool writable, aborted, started;
     bool resumed; /* what a start changes is done */
+    int64_t resumed_ms;
     char *unwritable_reason;
 
     /* Agents. */

@@ -8,9 +8,6 @@
 #include "cluster/reservations.h"
 #include "place/backfill.h"
 
-/* What overstays, or is on a host that is away, is waited for so long before another start is sought. */
-#define PATIENCE_MS 300000
-
 /* Starts are sought for so many in one round, since each is a question at every end to come. */
 #define MOST_SOUGHT 100
 
@@ -71,7 +68,7 @@ static ClusterHost *host_of(const ClusterCore *core, const Promise *promise, gui
 /* What should be gone from the host and is not, is waited for, but not for ever. */
 static bool is_waited_for(const ClusterCore *core, const Promise *promise, guint i)
 {
-    return core->now_ms < promise->start_ms + PATIENCE_MS &&
+    return core->now_ms < promise->start_ms + core->config.patience_ms &&
            reservations_is_overstayed(core, host_of(core, promise, i));
 }
 
@@ -192,7 +189,7 @@ bool promise_plan(ClusterCore *core, const PromiseAsked *asked, int64_t *ret_sta
     BerthJobPlan plan = {.struct_size = sizeof plan, .hosts = hosts};
     bool late = old != NULL && core->now_ms >= old->start_ms;
     promise_lift(core, asked->id);
-    if (late && core->now_ms < old->start_ms + PATIENCE_MS && hold(core, old)) {
+    if (late && core->now_ms < old->start_ms + core->config.patience_ms && hold(core, old)) {
         return true;
     }
     bool away = old != NULL && has_host_away(core, old);

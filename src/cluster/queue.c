@@ -11,6 +11,7 @@
 #include "cluster/keys.h"
 #include "cluster/preempt.h"
 #include "cluster/promises.h"
+#include "cluster/rescue.h"
 #include "cluster/reservations.h"
 #include "cluster/tenants.h"
 #include "cluster/txn.h"
@@ -464,6 +465,7 @@ static void serve_round(ClusterCore *core)
     g_auto(Round) round;
     round_fill(core, &round);
     uint32_t number;
+    rescue_serve(core); /* what was promised a place before all of them */
     promises_begin(core);
     while (berth_fair_next(round.fair, &number)) {
         QueueItem item = g_array_index(round.items, QueueItem, number);
@@ -488,7 +490,7 @@ static void serve_round(ClusterCore *core)
 static bool something_waits(const ClusterCore *core)
 {
     return core->apps_short > 0 || g_tree_nnodes(core->queue) > 0 ||
-           g_tree_nnodes(core->preempted) > 0;
+           g_tree_nnodes(core->preempted) > 0 || rescue_is_due(core);
 }
 
 /* When the first of them is to be refused. */
@@ -529,6 +531,7 @@ void queue_serve(ClusterCore *core)
         refuse_late(core);
         find_due(core);
     }
+    core->room_made = core->room_made || core->now_ms >= core->rescue_due_ms;
     if (core->room_made && something_waits(core) && core->now_ms >= core->fill_due_ms) {
         core->room_made = false;
         core->fill_due_ms = core->now_ms + PAUSE_MS;
@@ -542,7 +545,8 @@ int64_t queue_next_deadline(const ClusterCore *core)
         return INT64_MAX;
     }
     bool round = core->room_made && something_waits(core);
-    return round ? MIN(core->fill_due_ms, core->queue_due_ms) : core->queue_due_ms;
+    int64_t next = MIN(core->queue_due_ms, MAX(core->rescue_due_ms, core->fill_due_ms));
+    return round ? MIN(core->fill_due_ms, next) : next;
 }
 
 /* There would be room, were it not promised to others; NULL: there would not. */

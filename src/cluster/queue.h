@@ -6,7 +6,7 @@
  * preempted (preempt.h). The latter two need no object of their own. All stand in one order (place/fairness.h): the highest priority; among equals
  * the tenant with the smallest dominant share; within a tenant the one that has waited longest.
  *
- * A round tries each once, in this order, as soon as room was made somewhere, and not more often than
+ * A round serves reservations first that have lost their host (rescue.h), and then tries each once, in this order, as soon as room was made somewhere, and not more often than
  * once a second. What does not fit changes nothing and is passed over by what does. Where it is known when
  * there will be room, that start is promised, and whatever would delay it waits too (promises.h).
  * Where it is not, small requests go on while a large one waits, until it has waited for

@@ -140,23 +140,10 @@ static bool read_wanted(ClusterCore *core, const char *tenant, const Reservation
     return true;
 }
 
-/* The VMs to come, as the engine is asked for them. */
-static VmSpec *spec_of(const Reservation *object)
-{
-    VmSpec *spec = vm_spec_new();
-    spec->name = g_strdup(object->name);
-    spec->resources = resources_copy(object->resources);
-    spec->policy = object->policy;
-    set_labels(&spec->labels, object->labels);
-    set_labels(&spec->host_labels, object->host_labels);
-    return spec;
-}
-
 static int64_t held_ms(const Reservation *object)
 {
-    return object->at_end == AT_END_WARN
-               ? BERTH_CALENDAR_NEVER
-               : object->end_ms - object->start_ms + object->grace_seconds * 1000;
+    int64_t release = reservation_release_ms(object);
+    return release == BERTH_CALENDAR_NEVER ? release : release - object->start_ms;
 }
 
 /* Shows the engine what is free over the time that the reservation would hold. */
@@ -171,7 +158,7 @@ static void look(ClusterCore *core, const Reservation *object)
 
 static Explanation *explain_at(ClusterCore *core, const Reservation *object, const uint32_t *hosts)
 {
-    g_autoptr(VmSpec) spec = spec_of(object);
+    g_autoptr(VmSpec) spec = reservation_spec(object);
     look(core, object);
     Explanation *explanation = fleet_explain(core, object->tenant, spec, NULL, NULL);
     berth_calendar_close(core->calendar);
@@ -196,7 +183,7 @@ static Explanation *explain_at(ClusterCore *core, const Reservation *object, con
 /* As things are there is no such time; says why not even when all has ended that will. */
 static void refuse_never(ClusterCore *core, const Reservation *object, GError **error)
 {
-    g_autoptr(VmSpec) spec = spec_of(object);
+    g_autoptr(VmSpec) spec = reservation_spec(object);
     BerthPlaceResult result =
         berth_calendar_open(core->calendar, BERTH_TIME_MAX, BERTH_CALENDAR_NEVER, 0);
     g_assert(result == BERTH_PLACE_OK);
@@ -229,7 +216,7 @@ static bool decide(ClusterCore *core, const Wanted *wanted, bool explain,
                    Explanation **ret_verdicts, GError **error)
 {
     Reservation *object = wanted->object;
-    g_autoptr(VmSpec) spec = spec_of(object);
+    g_autoptr(VmSpec) spec = reservation_spec(object);
     g_autofree uint32_t *hosts = g_new0(uint32_t, object->count);
     EngineRequest engine;
     int64_t start = 0, duration = object->end_ms - object->start_ms;

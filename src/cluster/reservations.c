@@ -8,6 +8,7 @@
 #include "cluster/ends.h"
 #include "cluster/journal.h"
 #include "cluster/keys.h"
+#include "cluster/rescue.h"
 #include "cluster/tenants.h"
 #include "cluster/txn.h"
 
@@ -16,7 +17,7 @@ void reservations_init(ClusterCore *core)
     if (berth_calendar_new(core->place, &core->calendar) != BERTH_PLACE_OK) {
         g_error("out of memory for the calendar");
     }
-    core->calendar_due_ms = core->reservations_due_ms = INT64_MAX;
+    core->calendar_due_ms = core->reservations_due_ms = core->rescue_due_ms = INT64_MAX;
     core->free_commitments = g_array_new(FALSE, FALSE, sizeof(uint32_t));
     core->ends = g_sequence_new(NULL);
 }
@@ -77,7 +78,7 @@ static void set_commitment(ClusterCore *core, uint32_t number, const ClusterHost
     core->room_made = true;
 }
 
-static int64_t release_ms(const Reservation *object)
+int64_t reservation_release_ms(const Reservation *object)
 {
     return object->at_end == AT_END_WARN ? BERTH_CALENDAR_NEVER
                                          : object->end_ms + object->grace_seconds * 1000;
@@ -98,7 +99,8 @@ static void commit_slot(ClusterCore *core, const ClusterReservation *reservation
     if (slot->host != NULL) {
         Vector holds = slot_holds(reservation, slot);
         set_commitment(core, slot->number, slot->host, &holds, reservation->object->start_ms,
-                       release_ms(reservation->object), ends_lasting(reservation->object->at_end));
+                       reservation_release_ms(reservation->object),
+                       ends_lasting(reservation->object->at_end));
     }
 }
 
@@ -149,6 +151,20 @@ void reservation_remove(ClusterCore *core, ClusterReservation *reservation)
         reservations_free_number(core, slot->number);
     }
     g_tree_remove(core->reservations, reservation->object->id);
+}
+
+void reservation_move_slot(ClusterCore *core, ClusterReservation *reservation, guint at,
+                           ClusterHost *host)
+{
+    Slot *slot = &reservation->slots[at];
+    ReservationSlot *of = reservation->object->slots->pdata[at];
+    cancel_slot(core, slot);
+    slot->host = host;
+    commit_slot(core, reservation, slot);
+    g_free(of->host);
+    g_free(of->host_name);
+    of->host = g_strdup(host->id);
+    of->host_name = g_strdup(host->spec->name);
 }
 
 void save_reservation(ClusterCore *core, ClusterReservation *reservation)
@@ -245,6 +261,23 @@ static bool admit_to(ClusterCore *core, const ClusterReservation *reservation, c
                                reservation->object->name, left);
     }
     return true;
+}
+
+static void set_labels(StringMap **to, const StringMap *from)
+{
+    string_map_free(*to);
+    *to = string_map_copy(from);
+}
+
+VmSpec *reservation_spec(const Reservation *object)
+{
+    VmSpec *spec = vm_spec_new();
+    spec->name = g_strdup(object->name);
+    spec->resources = resources_copy(object->resources);
+    spec->policy = object->policy;
+    set_labels(&spec->labels, object->labels);
+    set_labels(&spec->host_labels, object->host_labels);
+    return spec;
 }
 
 bool reservations_admit(ClusterCore *core, const char *tenant, const VmSpec *spec, int64_t count,
@@ -442,6 +475,7 @@ void reservations_vm_goes(ClusterCore *core, ClusterVm *vm)
         slot->vm = NULL;
         commit_slot(core, vm->reservation, slot);
         vm->reservation = NULL;
+        rescue_want(core); /* what stayed for the sake of its VM may have to go now */
     }
 }
 

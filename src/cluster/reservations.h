@@ -3,7 +3,7 @@
  * all that ends. Private to src/cluster.
  *
  * A reservation is so many slots, each room for one VM on one host. Its hosts and its start are fixed
- * in the step that makes it. In the calendar a slot is a commitment from its start until its end and
+ * in the step that makes it; a slot leaves a host only when that cannot keep it (rescue.h). In the calendar a slot is a commitment from its start until its end and
  * its grace are over; a VM that is created into it takes its place, and the slot then holds only
  * what the VM does not use, so that slot and VM together are never less than what was promised.
  *
@@ -48,6 +48,13 @@ void reservation_link(ClusterCore *core, ClusterReservation *reservation);
 /* Out of both; not of the store. */
 void reservation_remove(ClusterCore *core, ClusterReservation *reservation);
 void save_reservation(ClusterCore *core, ClusterReservation *reservation);
+/* A slot without a VM to another host, in the calendar and in the object; not in the store. */
+void reservation_move_slot(ClusterCore *core, ClusterReservation *reservation, guint at,
+                           ClusterHost *host);
+/* When its room is given back: its grace is over. */
+int64_t reservation_release_ms(const Reservation *object);
+/* The VMs to come, as the engine is asked for them. vm_spec_free it. */
+VmSpec *reservation_spec(const Reservation *object);
 Subject subject_of_reservation(const ClusterReservation *reservation);
 json_t *render_reservation(const ClusterCore *core, const ClusterReservation *reservation);
 

@@ -15,6 +15,7 @@
 #define DEFAULT_AGENT_PORT 7444
 #define DEFAULT_CLIENT_TIMEOUT_S 60
 #define DEFAULT_STARVATION_MINUTES 10
+#define DEFAULT_PATIENCE_MINUTES 5
 #define DEFAULT_BACKFILL "easy"
 #define MOST_MINUTES 525600
 #define BACKLOG 1024
@@ -22,7 +23,7 @@
 typedef struct {
     char *state, *listen, *context;
     char **names;
-    int api_port, agent_port, client_timeout_s, starvation_minutes;
+    int api_port, agent_port, client_timeout_s, starvation_minutes, patience_minutes;
     char *backfill;
 } Options;
 
@@ -113,6 +114,17 @@ static bool write_context(const Manager *manager, const Options *options, GError
 }
 
 /* How the queue is served. */
+static bool read_minutes(const char *option, int minutes, int64_t *ret_ms, GError **error)
+{
+    if (minutes < 1 || minutes > MOST_MINUTES) {
+        g_autofree char *value = g_strdup_printf("%d", minutes);
+        return berth_error_set(error, BERTH_ERROR_INVALID, option, value, "say 1 to 525600, a year",
+                               "this is no time to wait");
+    }
+    *ret_ms = INT64_C(60000) * minutes;
+    return true;
+}
+
 static bool configure(ClusterConfig *config, const Options *options, GError **error)
 {
     static const char *const modes[] = {[CLUSTER_BACKFILL_EASY] = "easy",
@@ -126,14 +138,10 @@ static bool configure(ClusterConfig *config, const Options *options, GError **er
         return berth_error_set(error, BERTH_ERROR_INVALID, "backfill", options->backfill,
                                "say easy, conservative or off", "there is no such way to backfill");
     }
-    if (options->starvation_minutes < 1 || options->starvation_minutes > MOST_MINUTES) {
-        g_autofree char *value = g_strdup_printf("%d", options->starvation_minutes);
-        return berth_error_set(error, BERTH_ERROR_INVALID, "starvation-minutes", value,
-                               "say 1 to 525600, a year", "this is no time to wait");
-    }
     config->backfill = (ClusterBackfill)mode;
-    config->starvation_ms = INT64_C(60000) * options->starvation_minutes;
-    return true;
+    return read_minutes("starvation-minutes", options->starvation_minutes, &config->starvation_ms,
+                        error) &&
+           read_minutes("patience-minutes", options->patience_minutes, &config->patience_ms, error);
 }
 
 static bool prepare(Manager *manager, const Options *options, GError **error)
@@ -237,6 +245,7 @@ int main(int argc, char **argv)
                        .agent_port = DEFAULT_AGENT_PORT,
                        .client_timeout_s = DEFAULT_CLIENT_TIMEOUT_S,
                        .starvation_minutes = DEFAULT_STARVATION_MINUTES,
+                       .patience_minutes = DEFAULT_PATIENCE_MINUTES,
                        .backfill = g_strdup(DEFAULT_BACKFILL)};
     const GOptionEntry entries[] = {
         {"state", 0, 0, G_OPTION_ARG_FILENAME, &options.state,
@@ -255,6 +264,9 @@ int main(int argc, char **argv)
          "MODE"},
         {"starvation-minutes", 0, 0, G_OPTION_ARG_INT, &options.starvation_minutes,
          "so long a request waits until it is passed no more [10]", "MINUTES"},
+        {"patience-minutes", 0, 0, G_OPTION_ARG_INT, &options.patience_minutes,
+         "so long what is promised waits for a host that is away, before it goes elsewhere [5]",
+         "MINUTES"},
         {"name", 0, 0, G_OPTION_ARG_STRING_ARRAY, &options.names,
          "a name or address that clients and agents use; may be repeated", "NAME"},
         {"context", 0, 0, G_OPTION_ARG_FILENAME, &options.context,

@@ -470,7 +470,8 @@ def test_who_keeps_us_waiting_is_let_go(tmp_path):
 @pytest.mark.parametrize("option,value,says", [
     ("--backfill", "sideways", "easy, conservative or off"),
     ("--starvation-minutes", "0", "1 to 525600"),
-    ("--starvation-minutes", "525601", "1 to 525600")])
+    ("--starvation-minutes", "525601", "1 to 525600"),
+    ("--patience-minutes", "0", "1 to 525600")])
 def test_how_the_queue_is_served_is_checked_before_anything_is_made(tmp_path, option, value, says):
     state = tmp_path / "state"
     done = subprocess.run([MANAGER, "--state", state, option, value], capture_output=True, text=True, timeout=20)

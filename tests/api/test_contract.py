@@ -220,6 +220,8 @@ def test_queue(manager, catalog, tmp_path):
 def test_reservations(manager, tmp_path):
     host = Agent(manager, tmp_path / "timed", "timed").connect()
     wanted = {"name": "night", "resources": {"cpu": 100, "memory": 64}, "duration-seconds": 3600, "start": "+1h"}
+    wanted["host-labels"] = {"held": "here"}  # on one host, so that it cannot go elsewhere
+    assert manager.patch("/v1/hosts/timed", {"labels": {"held": "here"}}).status == 200
     assert manager.post("/v1/reservations", wanted, dry_run=True, explain=True).json["explanation"]["hosts"]
     refused(manager.get("/v1/reservations/night"), "not-found", "reservation")
     made = manager.post("/v1/reservations", wanted)
