@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/words.h"
 #include "base/resources.h"
 #include "cluster/ends.h"
 #include "cluster/promises.h"
@@ -620,22 +621,22 @@ static bool set_contradiction(ClusterCore *core, const EngineRequest *request, G
     BerthPlaceCause causes[BERTH_PLACE_MAX_CAUSES];
     uint32_t n = 0;
     bool told = false;
-    g_autoptr(GString) text = g_string_new(NULL);
+    g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
     if (berth_place_conflict(core->place, &request->request, causes, &n) != BERTH_PLACE_OK) {
         return false;
     }
     for (uint32_t i = 0; i < n; i++) {
-        g_autofree char *cause = cause_text(core, &causes[i]);
+        g_ptr_array_add(texts, cause_text(core, &causes[i]));
         told =
             told || causes[i].reason == BERTH_PLACE_RULE || causes[i].reason == BERTH_PLACE_LABEL;
-        g_string_append_printf(text, "%s%s", i == 0 ? "" : i + 1 < n ? ", " : " and ", cause);
     }
     if (told) {
+        g_autofree char *all = berth_words_join(texts);
         berth_error_set(error, BERTH_ERROR_NO_CAPACITY, NULL, NULL,
                         n == 1 ? "change it, or make it soft; --explain tells of each host"
                                : "give up one of them; --explain tells of each host",
                         n == 1 ? "no host is left by %s" : "no host is left by these together: %s",
-                        text->str);
+                        all);
     }
     return told;
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/words.h"
 #include "cluster/agents.h"
 #include "cluster/fleet.h"
 #include "cluster/journal.h"
@@ -184,16 +185,14 @@ char *preempt_text(const PreemptStep *step)
     if (step->victims->len == 0) {
         return NULL;
     }
-    GString *text = g_string_new("takes the place of ");
+    g_autoptr(GPtrArray) victims = g_ptr_array_new_with_free_func(g_free);
     for (guint i = 0; i < step->victims->len; i++) {
         const ClusterVm *vm = step->victims->pdata[i];
-        g_string_append_printf(text, "%s%s (priority %" G_GINT64_FORMAT ")",
-                               i == 0                       ? ""
-                               : i + 1 < step->victims->len ? ", "
-                                                            : " and ",
-                               vm->spec->name, vm->spec->priority);
+        g_ptr_array_add(victims, g_strdup_printf("%s (priority %" G_GINT64_FORMAT ")",
+                                                 vm->spec->name, vm->spec->priority));
     }
-    return g_string_free(text, FALSE);
+    g_autofree char *all = berth_words_join(victims);
+    return g_strconcat("takes the place of ", all, NULL);
 }
 
 static void evict(ClusterCore *core, ClusterVm *vm, const VmSpec *by)

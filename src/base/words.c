@@ -1,0 +1,11 @@
+#include "base/words.h"
+
+char *berth_words_join(const GPtrArray *items)
+{
+    GString *text = g_string_new(NULL);
+    for (guint i = 0; i < items->len; i++) {
+        const char *before = i == 0 ? "" : i + 1 < items->len ? ", " : " and ";
+        g_string_append_printf(text, "%s%s", before, (const char *)items->pdata[i]);
+    }
+    return g_string_free(text, FALSE);
+}

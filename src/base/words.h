@@ -1,0 +1,11 @@
+/*
+ * Lists as people write them.
+ *
+ * Thread safety: pure functions, any thread.
+ */
+#pragma once
+
+#include <glib.h>
+
+/* `a`, `a and b`, `a, b and c`; empty of none. `items` are texts, none of them NULL. g_free it. */
+char *berth_words_join(const GPtrArray *items);
