@@ -3,12 +3,16 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/words.h"
 #include "cluster/fleet.h"
 #include "cluster/tenants.h"
 #include "place/rules.h"
 
 /* More of one size than anybody asks for; the count then says "at least". */
 #define MOST_COUNTED 100000
+
+/* Sets of hosts whose loss is tried. */
+#define MOST_LOSSES 5000
 
 /* Questions are asked of the live engine, so that requests, refusals and rules are those of the live
  * code; what was tried is then rolled back. */
@@ -85,100 +89,255 @@ static bool request_of(ClusterCore *core, const Piece *piece, const char *tenant
                : fleet_request(core, tenant, spec, only_host(core, spec), ret_request, error);
 }
 
-/* All that would be on a host: those that are there and the first `n` of the new ones. */
-static GArray *pieces_on(const ClusterHost *host, const GArray *made, guint n)
+static int64_t share(const Resources *resources)
+{
+    return resources->cpu + resources->memory;
+}
+
+/* A loss that is tried: some hosts at once, and all that would be on them. */
+typedef struct {
+    ClusterCore *core;
+    const char *tenant;
+    const VmSpec *spec; /* of the new ones */
+    const GArray *made; /* of Piece: where they would be */
+    GPtrArray *hosts;   /* of ClusterHost: of which some are lost */
+    guint *lost;        /* which of them, rising */
+    guint n_lost;
+} Loss;
+
+static const Resources *resources_of_piece(const Loss *loss, const Piece *piece)
+{
+    return piece->vm != NULL ? piece->vm->spec->resources : loss->spec->resources;
+}
+
+/* The largest first, as plan_moves has them; new ones have younger ids than all that are there. */
+static gint compare_pieces(gconstpointer a, gconstpointer b, gpointer data)
+{
+    const Loss *loss = data;
+    const Piece *left = a, *right = b;
+    int64_t x = share(resources_of_piece(loss, left)), y = share(resources_of_piece(loss, right));
+    if (x != y) {
+        return x < y ? 1 : -1;
+    }
+    if (left->vm == NULL || right->vm == NULL) {
+        return (left->vm == NULL) - (right->vm == NULL);
+    }
+    return strcmp(left->vm->id, right->vm->id);
+}
+
+static bool is_lost(const Loss *loss, uint32_t handle)
+{
+    for (guint i = 0; i < loss->n_lost; i++) {
+        if (((const ClusterHost *)loss->hosts->pdata[loss->lost[i]])->place == handle) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* All that would be on the lost hosts: those that are there and the first `n` of the new ones. */
+static GArray *pieces_of(const Loss *loss, guint n)
 {
     GArray *pieces = g_array_new(FALSE, FALSE, sizeof(Piece));
-    for (GTreeNode *v = g_tree_node_first(host->vms); v != NULL; v = g_tree_node_next(v)) {
-        Piece piece = piece_of_vm(g_tree_node_value(v));
-        g_array_append_val(pieces, piece);
+    for (guint i = 0; i < loss->n_lost; i++) {
+        const ClusterHost *host = loss->hosts->pdata[loss->lost[i]];
+        for (GTreeNode *v = g_tree_node_first(host->vms); v != NULL; v = g_tree_node_next(v)) {
+            Piece piece = piece_of_vm(g_tree_node_value(v));
+            g_array_append_val(pieces, piece);
+        }
     }
     for (guint i = 0; i < n; i++) {
-        const Piece *piece = &g_array_index(made, Piece, i);
-        if (piece->host == host->place) {
+        const Piece *piece = &g_array_index(loss->made, Piece, i);
+        if (is_lost(loss, piece->host)) {
             g_array_append_vals(pieces, piece, 1);
         }
     }
+    g_array_sort_with_data(pieces, compare_pieces, (gpointer)loss);
     return pieces;
 }
 
-/* Whether all pieces of a host find a place elsewhere; the fleet is afterwards as it was. */
-static bool can_lose(ClusterCore *core, ClusterHost *host, const GArray *pieces, const char *tenant,
-                     const VmSpec *spec, GError **error)
+static char *lost_names(const Loss *loss)
 {
-    g_autoptr(GArray) settled = g_array_new(FALSE, FALSE, sizeof(Piece));
-    bool ok = true, enabled = false;
-    berth_place_get(core->place, host->place, NULL, NULL, &enabled);
-    berth_place_set_enabled(core->place, host->place, false);
-    for (guint i = 0; i < pieces->len; i++) {
-        lift(core, &g_array_index(pieces, Piece, i));
+    g_autoptr(GPtrArray) names = g_ptr_array_new();
+    for (guint i = 0; i < loss->n_lost; i++) {
+        const ClusterHost *host = loss->hosts->pdata[loss->lost[i]];
+        g_ptr_array_add(names, host->spec->name);
     }
+    return berth_words_join(names);
+}
+
+/* Finds a place for all of them, largest first; what was settled is in `settled`. */
+static bool settle_all(const Loss *loss, const GArray *pieces, GArray *settled, GError **error)
+{
+    bool ok = true;
     for (guint i = 0; i < pieces->len && ok; i++) {
         const Piece *piece = &g_array_index(pieces, Piece, i);
         EngineRequest request;
         Piece there;
-        ok = request_of(core, piece, tenant, spec, &request, error);
-        if (ok && settle(core, &request, &there)) {
+        ok = request_of(loss->core, piece, loss->tenant, loss->spec, &request, error);
+        if (ok && settle(loss->core, &request, &there)) {
             g_array_append_val(settled, there);
         } else if (ok) {
+            g_autofree char *names = lost_names(loss);
             ok = false;
-            fleet_refuse(core, &request, NULL, error);
-            g_prefix_error(error, "without %s, %s would have no place: ", host->spec->name,
+            fleet_refuse(loss->core, &request, NULL, error);
+            g_prefix_error(error, "without %s, %s would have no place: ", names,
                            piece->vm != NULL ? piece->vm->spec->name : "a new VM");
         }
         fleet_request_clear(&request);
     }
+    return ok;
+}
+
+/* Does all that would be on the lost hosts, with the first `n` of the new ones, find a place elsewhere?
+ * The fleet is afterwards as it was. */
+static bool survives(const Loss *loss, guint n, GError **error)
+{
+    ClusterCore *core = loss->core;
+    g_autoptr(GArray) pieces = pieces_of(loss, n);
+    g_autoptr(GArray) settled = g_array_new(FALSE, FALSE, sizeof(Piece));
+    g_autofree bool *enabled = g_new0(bool, loss->n_lost);
+    for (guint i = 0; i < loss->n_lost; i++) {
+        const ClusterHost *host = loss->hosts->pdata[loss->lost[i]];
+        berth_place_get(core->place, host->place, NULL, NULL, &enabled[i]);
+        berth_place_set_enabled(core->place, host->place, false);
+    }
+    for (guint i = 0; i < pieces->len; i++) {
+        lift(core, &g_array_index(pieces, Piece, i));
+    }
+    bool ok = settle_all(loss, pieces, settled, error);
     for (guint i = settled->len; i > 0; i--) {
         lift(core, &g_array_index(settled, Piece, i - 1));
     }
     for (guint i = 0; i < pieces->len; i++) {
         put(core, &g_array_index(pieces, Piece, i));
     }
-    berth_place_set_enabled(core->place, host->place, enabled);
+    for (guint i = 0; i < loss->n_lost; i++) {
+        const ClusterHost *host = loss->hosts->pdata[loss->lost[i]];
+        berth_place_set_enabled(core->place, host->place, enabled[i]);
+    }
     return ok;
 }
 
-static bool survives_any(ClusterCore *core, const GArray *made, guint n, const char *tenant,
-                         const VmSpec *spec, GError **error)
+static void first_loss(Loss *loss)
 {
-    for (GTreeNode *h = g_tree_node_first(core->hosts); h != NULL; h = g_tree_node_next(h)) {
-        ClusterHost *host = g_tree_node_value(h);
-        g_autoptr(GArray) pieces = pieces_on(host, made, n);
-        if (!can_lose(core, host, pieces, tenant, spec, error)) {
-            return false;
-        }
+    for (guint i = 0; i < loss->n_lost; i++) {
+        loss->lost[i] = i;
     }
-    return true;
 }
 
-/* The most of the new ones with which any host can be lost, by bisection; the rest is lifted. */
-static void cut_to_survivable(ClusterCore *core, GArray *made, const char *tenant,
-                              const VmSpec *spec, GError **error)
+/* The next set of as many hosts in lexicographic order; after the last comes the first. */
+static void next_loss(Loss *loss)
 {
-    guint good = 0, there = made->len, bad = made->len + 1;
-    g_autoptr(GError) first = NULL;
-    g_autofree char *last = NULL;
+    guint i = loss->n_lost;
+    while (i > 0 && loss->lost[i - 1] == loss->hosts->len - loss->n_lost + i - 1) {
+        i--;
+    }
+    if (i == 0) {
+        first_loss(loss);
+        return;
+    }
+    loss->lost[i - 1]++;
+    for (; i < loss->n_lost; i++) {
+        loss->lost[i] = loss->lost[i - 1] + 1;
+    }
+}
+
+/* Lifts and puts new ones until the first `n` of them are there. */
+static void have_made(const Loss *loss, guint *there, guint n)
+{
+    for (; *there > n; (*there)--) {
+        lift(loss->core, &g_array_index(loss->made, Piece, *there - 1));
+    }
+    for (; *there < n; (*there)++) {
+        put(loss->core, &g_array_index(loss->made, Piece, *there));
+    }
+}
+
+/* This loss is too much for `bad` of the new ones: how many is it not too much for, by bisection? One
+ * more than what is answered was tried, and `ret_why` says what becomes of it. */
+static guint cut_to_loss(const Loss *loss, guint *there, guint bad, char **ret_why)
+{
+    guint good = 0;
     while (bad - good > 1) {
         guint n = good + (bad - good) / 2;
-        for (; there > n; there--) {
-            lift(core, &g_array_index(made, Piece, there - 1));
-        }
-        for (; there < n; there++) {
-            put(core, &g_array_index(made, Piece, there));
-        }
-        g_clear_error(&first);
-        if (survives_any(core, made, n, tenant, spec, &first)) {
+        g_autoptr(GError) why = NULL;
+        have_made(loss, there, n);
+        if (survives(loss, n, &why)) {
             good = n;
         } else {
             bad = n;
-            g_free(last);
-            last = g_strdup(first->message);
+            g_free(*ret_why);
+            *ret_why = g_strdup(why->message);
         }
     }
-    if (good < made->len) {
+    return good;
+}
+
+/* So many sets of `n` of `of` hosts, or more than are tried. */
+static int64_t count_losses(int64_t of, int64_t n)
+{
+    int64_t count = 1, least = MIN(n, of - n);
+    for (int64_t i = 1; i <= least && count <= MOST_LOSSES; i++) {
+        count = count * (of - least + i) / i;
+    }
+    return count;
+}
+
+/* The most of the new ones with which each loss can be borne; the rest is lifted. Losses are tried in
+ * turn until all of them have been borne one after the other: where VMs go depends on all others, so that
+ * fewer new ones could also be worse for a loss that was borne before. */
+static void cut_to_survivable(Loss *loss, GArray *made, GError **error)
+{
+    int64_t all = count_losses(loss->hosts->len, loss->n_lost), borne = 0;
+    guint good = made->len, there = made->len;
+    g_autofree char *last = NULL;
+    for (first_loss(loss); good > 0 && borne < all; next_loss(loss)) {
+        g_autoptr(GError) why = NULL;
+        have_made(loss, &there, good);
+        if (survives(loss, good, &why)) {
+            borne++;
+        } else {
+            g_free(last);
+            last = g_strdup(why->message);
+            good = cut_to_loss(loss, &there, good, &last);
+            borne = 1;
+        }
+    }
+    have_made(loss, &there, good);
+    g_array_set_size(made, good);
+    if (last != NULL) {
         berth_error_set(error, BERTH_ERROR_NO_CAPACITY, NULL, NULL, NULL, "%s", last);
     }
-    g_array_set_size(made, good);
+}
+
+/* Those whose loss takes anything away. */
+static GPtrArray *hosts_to_lose(ClusterCore *core)
+{
+    GPtrArray *hosts = g_ptr_array_new();
+    for (GTreeNode *n = g_tree_node_first(core->hosts); n != NULL; n = g_tree_node_next(n)) {
+        ClusterHost *host = g_tree_node_value(n);
+        bool enabled = false;
+        berth_place_get(core->place, host->place, NULL, NULL, &enabled);
+        if (enabled || g_tree_nnodes(host->vms) > 0) {
+            g_ptr_array_add(hosts, host);
+        }
+    }
+    return hosts;
+}
+
+static bool check_losses(int64_t of, int64_t n, GError **error)
+{
+    if (count_losses(of, n) <= MOST_LOSSES) {
+        return true;
+    }
+    g_autofree char *value = g_strdup_printf("%" G_GINT64_FORMAT, n);
+    return berth_error_set(error, BERTH_ERROR_TOO_LARGE, "survive", value,
+                           "ask for fewer, or 'berth plan lose HOST,HOST,…' of those that may be "
+                           "lost together",
+                           "there are more than %d ways to lose %" G_GINT64_FORMAT
+                           " of %" G_GINT64_FORMAT " hosts; each is tried, so that is the limit",
+                           MOST_LOSSES, n, of);
 }
 
 /* The most of the new ones that the tenant's quota and credits allow, by bisection. */
@@ -227,7 +386,10 @@ PlanFit *plan_fit(ClusterCore *core, const char *tenant, const VmSpec *spec, int
                   GError **error)
 {
     EngineRequest request;
-    if (!fleet_request(core, tenant, spec, only_host(core, spec), &request, error)) {
+    g_autoptr(GPtrArray) hosts = hosts_to_lose(core);
+    guint n_lost = (guint)MIN(survive, hosts->len);
+    if ((n_lost > 1 && !check_losses(hosts->len, n_lost, error)) ||
+        !fleet_request(core, tenant, spec, only_host(core, spec), &request, error)) {
         return NULL;
     }
     if (!what_if_begin(core, error)) {
@@ -251,9 +413,11 @@ PlanFit *plan_fit(ClusterCore *core, const char *tenant, const VmSpec *spec, int
         refusal = g_steal_pointer(&quota);
         plan->at_least = false;
     }
-    if (survive > 0) {
+    if (n_lost > 0) {
         g_autoptr(GError) bound = NULL;
-        cut_to_survivable(core, made, tenant, spec, &bound);
+        g_autofree guint *lost = g_new0(guint, n_lost);
+        Loss loss = {core, tenant, spec, made, hosts, lost, n_lost};
+        cut_to_survivable(&loss, made, &bound);
         if (bound != NULL) {
             g_clear_error(&refusal);
             refusal = g_steal_pointer(&bound);
@@ -269,16 +433,11 @@ PlanFit *plan_fit(ClusterCore *core, const char *tenant, const VmSpec *spec, int
     return plan;
 }
 
-static int64_t share(const ClusterVm *vm)
-{
-    return vm->spec->resources->cpu + vm->spec->resources->memory;
-}
-
 /* The largest first, since the small ones fit between; then by id. */
 static gint largest_first(gconstpointer a, gconstpointer b)
 {
     const ClusterVm *left = *(ClusterVm *const *)a, *right = *(ClusterVm *const *)b;
-    int64_t x = share(left), y = share(right);
+    int64_t x = share(left->spec->resources), y = share(right->spec->resources);
     return x != y ? (x < y ? 1 : -1) : strcmp(left->id, right->id);
 }
 

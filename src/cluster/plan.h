@@ -5,9 +5,10 @@
 
 #include "cluster/model.h"
 
-/* How many more VMs of this spec fit, one after another by its policy; so that afterwards any
- * `survive` hosts could be lost and the VMs of each would still find a place, one host at a time (0:
- * that is not asked). */
+/* How many more VMs of this spec fit, one after another by its policy; so that afterwards any `survive`
+ * hosts could be lost at once and all of their VMs, old and new, would find a place, as plan_moves finds
+ * them (0: that is not asked). Each set of so many hosts is tried; TOO_LARGE when there are more sets
+ * than a few thousand. */
 PlanFit *plan_fit(ClusterCore *core, const char *tenant, const VmSpec *spec, int64_t survive,
                   GError **error);
 

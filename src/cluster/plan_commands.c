@@ -33,32 +33,44 @@ bool get_plan_fit(ClusterCore *core, const ClusterRequest *request, GError **err
     return true;
 }
 
-/* The hosts that a text means: one host by name or id, or all with a label KEY=VALUE. */
-static GPtrArray *hosts_meant(ClusterCore *core, const char *what, GError **error)
+/* Adds the hosts of a list of names and ids, each once. */
+static bool add_named(ClusterCore *core, const char *list, GPtrArray *hosts, GError **error)
 {
-    g_autoptr(GPtrArray) hosts = g_ptr_array_new();
-    const char *equals = strchr(what, '=');
-    if (equals == NULL) {
-        ClusterHost *host = find_host(core, what, error);
+    g_auto(GStrv) names = g_strsplit(list, ",", -1);
+    for (guint i = 0; names[i] != NULL; i++) {
+        ClusterHost *host = find_host(core, names[i], error);
         if (host == NULL) {
-            return NULL;
+            return false;
         }
-        g_ptr_array_add(hosts, host);
-        return g_steal_pointer(&hosts);
+        if (!g_ptr_array_find(hosts, host, NULL)) {
+            g_ptr_array_add(hosts, host);
+        }
     }
-    g_autofree char *key = g_strndup(what, (gsize)(equals - what));
+    return true;
+}
+
+static bool add_labelled(ClusterCore *core, const char *label, GPtrArray *hosts, GError **error)
+{
+    const char *equals = strchr(label, '=');
+    g_autofree char *key = g_strndup(label, (gsize)(equals - label));
     for (GTreeNode *n = g_tree_node_first(core->hosts); n != NULL; n = g_tree_node_next(n)) {
         ClusterHost *host = g_tree_node_value(n);
         if (g_strcmp0(string_map_get(host->spec->labels, key), equals + 1) == 0) {
             g_ptr_array_add(hosts, host);
         }
     }
-    if (hosts->len == 0) {
-        berth_error_set(error, BERTH_ERROR_NOT_FOUND, "hosts", what,
-                        "see the labels with 'berth host show NAME'", "no host has this label");
-        return NULL;
-    }
-    return g_steal_pointer(&hosts);
+    return hosts->len > 0 ||
+           berth_error_set(error, BERTH_ERROR_NOT_FOUND, "hosts", label,
+                           "see the labels with 'berth host show NAME'", "no host has this label");
+}
+
+/* The hosts that a text means: hosts by name or id, or all with a label KEY=VALUE. */
+static GPtrArray *hosts_meant(ClusterCore *core, const char *what, GError **error)
+{
+    g_autoptr(GPtrArray) hosts = g_ptr_array_new();
+    bool found = strchr(what, '=') == NULL ? add_named(core, what, hosts, error)
+                                           : add_labelled(core, what, hosts, error);
+    return found ? g_steal_pointer(&hosts) : NULL;
 }
 
 static bool reply_moves(ClusterCore *core, const ClusterRequest *request, const char *what,

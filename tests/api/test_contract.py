@@ -152,12 +152,17 @@ def test_plans(manager, tmp_path):
     assert manager.get("/v1/plans/fit", size="planned", survive=1, policy="cosine").status == 200
     refused(manager.get("/v1/plans/fit"), "invalid", "size")
     refused(manager.get("/v1/plans/fit", size="planed"), "not-found", "size", "planed")
-    refused(manager.get("/v1/plans/fit", size="planned", survive=2), "invalid", "survive", "2")
+    lost = manager.get("/v1/plans/fit", size="planned", survive=100)
+    assert lost.status == 200 and lost.json["count"] == 0 and "would have no place" in lost.json["refusal"]
+    refused(manager.get("/v1/plans/fit", size="planned", survive=101), "invalid", "survive", "101")
     refused(manager.get("/v1/plans/fit", size="planned", app="nobody"), "not-found", "app")
     for question in ("lose", "drain"):
         refused(manager.get("/v1/plans/" + question, hosts="nobody"), "not-found", "host", "nobody")
         refused(manager.get("/v1/plans/" + question, hosts="rack=none"), "not-found", "hosts", "rack=none")
+        refused(manager.get("/v1/plans/" + question, hosts="planner,nobody"), "not-found", "host", "nobody")
         assert manager.get("/v1/plans/" + question, hosts="planner").status == 200
+        assert manager.get("/v1/plans/" + question, hosts="planner,planner").json == manager.get(
+            "/v1/plans/" + question, hosts="planner").json
     assert manager.delete("/v1/sizes/planned").status == 200
     assert manager.delete("/v1/hosts/planner").status == 200
     host.close()
