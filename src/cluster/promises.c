@@ -65,11 +65,27 @@ static ClusterHost *host_of(const ClusterCore *core, const Promise *promise, gui
     return core->by_handle->pdata[promise->hosts[i]];
 }
 
-/* What should be gone from the host and is not, is waited for, but not for ever. */
-static bool is_waited_for(const ClusterCore *core, const Promise *promise, guint i)
+/* Is there room for it once what should be gone from the host is? That is waited for, but not for ever. */
+static bool is_waited_for(const ClusterCore *core, const Promise *promise, guint i,
+                          const BerthCommitment *wanted)
 {
-    return core->now_ms < promise->start_ms + core->config.patience_ms &&
-           reservations_is_overstayed(core, host_of(core, promise, i));
+    Vector ending = {0}, lasting = {0};
+    const ClusterHost *host = host_of(core, promise, i);
+    if (core->now_ms >= promise->start_ms + core->config.patience_ms ||
+        !reservations_is_overstayed(core, host)) {
+        return false;
+    }
+    Vector overstay = reservations_overstay(core, host);
+    berth_calendar_free_on(core->calendar, wanted->host, wanted->start, wanted->end, ending.amount);
+    berth_calendar_free_on(core->calendar, wanted->host, wanted->start, BERTH_CALENDAR_NEVER,
+                           lasting.amount);
+    for (int d = 0; d < MAX_DIMENSIONS; d++) {
+        int64_t room = (wanted->lasting >> d & 1) != 0 ? lasting.amount[d] : ending.amount[d];
+        if (wanted->vector[d] > 0 && wanted->vector[d] > room + overstay.amount[d]) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* Into the calendar; all of it or nothing. */
@@ -88,7 +104,7 @@ static bool hold(ClusterCore *core, Promise *promise)
         promise->numbers[n] = reservations_new_number(core);
         BerthPlaceResult result =
             berth_calendar_commit(core->calendar, promise->numbers[n], &commitment);
-        if (result == BERTH_PLACE_ERROR_OVERDRAW && is_waited_for(core, promise, n)) {
+        if (result == BERTH_PLACE_ERROR_OVERDRAW && is_waited_for(core, promise, n, &commitment)) {
             result = berth_calendar_impose(core->calendar, promise->numbers[n], &commitment);
         }
         held = result == BERTH_PLACE_OK;
@@ -98,8 +114,137 @@ static bool hold(ClusterCore *core, Promise *promise)
         drop_first(core, promise, n);
     }
     promise->held = promise->held || held;
+    promise->stood_ms = held ? start : promise->stood_ms;
     core->calendar_due_ms = MIN(core->calendar_due_ms, berth_calendar_next(core->calendar));
     return promise->held;
+}
+
+/* Into the calendar at this start, which it has from then on; or all is as it was. */
+static bool hold_at(ClusterCore *core, Promise *promise, int64_t start_ms)
+{
+    int64_t before = promise->start_ms;
+    promise->start_ms = start_ms;
+    if (!hold(core, promise)) {
+        promise->start_ms = before;
+    }
+    return promise->held;
+}
+
+/* The first time from `from` on at which one of its hosts has room for all that is promised there;
+ * INT64_MAX: none is known. */
+static int64_t room_on(ClusterCore *core, const Promise *promise, uint32_t host, int64_t from)
+{
+    guint words = host / 64 + 1;
+    g_autofree uint64_t *allowed = g_new0(uint64_t, words);
+    g_autofree uint32_t *hosts = g_new0(uint32_t, promise->count);
+    int64_t start = INT64_MAX;
+    uint32_t count = 0;
+    for (guint i = 0; i < promise->count; i++) {
+        count += promise->hosts[i] == host;
+    }
+    allowed[host / 64] |= UINT64_C(1) << host % 64;
+    BerthPlaceRequest one = {.struct_size = sizeof one,
+                             .policy = BERTH_PLACE_FIRST_FIT,
+                             .vector = promise->vector.amount,
+                             .allowed = allowed,
+                             .allowed_words = words};
+    BerthCalendarRequest request = {.struct_size = sizeof request,
+                                    .count = count,
+                                    .request = &one,
+                                    .from = from,
+                                    .duration = promise->lasts_ms,
+                                    .deadline = BERTH_CALENDAR_NEVER,
+                                    .lasting = promise->lasting};
+    core->starts_sought++;
+    BerthPlaceResult result = berth_calendar_earliest(core->calendar, &request, &start, hosts);
+    return result == BERTH_PLACE_OK ? start : INT64_MAX;
+}
+
+/* The earliest start on its own hosts: at which each of them has room. */
+static int64_t next_room(ClusterCore *core, const Promise *promise)
+{
+    int64_t start = MAX(promise->start_ms, core->now_ms);
+    for (guint i = 0, agreed = 0; agreed < promise->count && start != INT64_MAX;
+         i = (i + 1) % promise->count) {
+        if (i > 0 && promise->hosts[i] == promise->hosts[i - 1]) {
+            agreed++;
+            continue;
+        }
+        int64_t from = start;
+        bool asked = core->starts_sought < MOST_SOUGHT;
+        start = asked ? room_on(core, promise, promise->hosts[i], from) : INT64_MAX;
+        agreed = start == from ? agreed + 1 : 1;
+    }
+    return start;
+}
+
+/* What its room stands on ends later. It moves as little as it has to: to where there is room next or, as
+ * far as that is not known for what overstays, by as much as one before it. A deadline is moved by no more than
+ * what overstays is waited for. */
+static bool hold_later(ClusterCore *core, Promise *promise)
+{
+    int64_t delay = core->promises_delay_ms, next = next_room(core, promise);
+    int64_t latest = promise->latest_ms > INT64_MAX - core->config.patience_ms
+                         ? INT64_MAX - 1
+                         : promise->latest_ms + core->config.patience_ms;
+    int64_t delayed = delay > 0 ? promise->start_ms + delay : INT64_MAX;
+    int64_t first = MIN(next, delayed), second = MAX(next, delayed);
+    bool held = (first <= latest && hold_at(core, promise, first)) ||
+                (second <= latest && hold_at(core, promise, second));
+    core->promises_moved = core->promises_moved || held;
+    return held;
+}
+
+static gint by_start(gconstpointer a, gconstpointer b)
+{
+    const Promise *x = *(Promise *const *)a, *y = *(Promise *const *)b;
+    return x->start_ms != y->start_ms ? (x->start_ms < y->start_ms ? -1 : 1) : strcmp(x->id, y->id);
+}
+
+/* Who comes first: deadlines, then the higher priority, then the earlier start. */
+static gint by_turn(gconstpointer a, gconstpointer b)
+{
+    const Promise *x = *(Promise *const *)a, *y = *(Promise *const *)b;
+    if (x->firm != y->firm) {
+        return x->firm ? -1 : 1;
+    }
+    if (!x->firm && x->priority != y->priority) {
+        return x->priority > y->priority ? -1 : 1;
+    }
+    return by_start(a, b);
+}
+
+typedef bool (*PromiseTest)(const ClusterCore *core, const Promise *promise);
+
+/* Those that are out of the calendar, in the order in which they come back. g_ptr_array_unref it. */
+static GPtrArray *those_aside(ClusterCore *core, PromiseTest test, GCompareFunc order)
+{
+    GPtrArray *some = g_ptr_array_new();
+    for (GTreeNode *n = g_tree_node_first(core->promises); n != NULL; n = g_tree_node_next(n)) {
+        Promise *promise = g_tree_node_value(n);
+        if (!promise->held && (test == NULL || test(core, promise))) {
+            g_ptr_array_add(some, promise);
+        }
+    }
+    g_ptr_array_sort(some, order);
+    return some;
+}
+
+/* Back into the calendar, each at its start or as little later as can be, so that who was promised the
+ * earlier start still has it. Returns how many could not; they are left out of it. */
+static guint bring_back(ClusterCore *core, const GPtrArray *promises)
+{
+    guint lost = 0;
+    for (guint i = 0; i < promises->len; i++) {
+        Promise *promise = promises->pdata[i];
+        int64_t stood = promise->stood_ms;
+        if (hold(core, promise) || hold_later(core, promise)) {
+            core->promises_delay_ms = MAX(core->promises_delay_ms, promise->stood_ms - stood);
+        } else {
+            lost++;
+        }
+    }
+    return lost;
 }
 
 void promise_lift(ClusterCore *core, const char *id)
@@ -138,6 +283,7 @@ static Promise *remember(ClusterCore *core, const PromiseAsked *asked)
     promise->firm = asked->firm;
     promise->lasts_ms = asked->lasts_ms;
     promise->lasting = asked->lasting;
+    promise->latest_ms = asked->firm ? asked->latest_ms : INT64_MAX;
     promise->vector = asked->engine->vector;
     promise->count = asked->count;
     promise->hosts = g_new0(uint32_t, asked->count);
@@ -167,7 +313,7 @@ static BerthPlaceResult seek(ClusterCore *core, const PromiseAsked *asked, const
                     .deadline = BERTH_CALENDAR_NEVER,
                     .lasting = asked->lasting};
     plan->state = BERTH_JOB_WAITS;
-    if (keep && old != NULL && old->count == asked->count) {
+    if (keep && old != NULL) {
         plan->state = BERTH_JOB_PLANNED;
         plan->start = old->start_ms;
         memcpy(plan->hosts, old->hosts, asked->count * sizeof *plan->hosts);
@@ -182,27 +328,42 @@ static bool is_start(const BerthJobPlan *plan)
     return plan->state == BERTH_JOB_PLANNED || plan->state == BERTH_JOB_STARTS;
 }
 
-bool promise_plan(ClusterCore *core, const PromiseAsked *asked, int64_t *ret_start)
+/* The promise that it has, for what it asks now; NULL: none, or for another number of VMs. */
+static Promise *renew(ClusterCore *core, const PromiseAsked *asked)
 {
     Promise *old = lookup(core, asked->id);
+    if (old == NULL || old->count != asked->count) {
+        return NULL;
+    }
+    old->vector = asked->engine->vector;
+    old->lasts_ms = asked->lasts_ms;
+    old->lasting = asked->lasting;
+    old->priority = asked->priority;
+    return old;
+}
+
+bool promise_plan(ClusterCore *core, const PromiseAsked *asked, int64_t *ret_start)
+{
     g_autofree uint32_t *hosts = g_new0(uint32_t, asked->count);
     BerthJobPlan plan = {.struct_size = sizeof plan, .hosts = hosts};
-    bool late = old != NULL && core->now_ms >= old->start_ms;
     promise_lift(core, asked->id);
+    Promise *old = renew(core, asked);
+    bool late = old != NULL && core->now_ms >= old->start_ms;
     if (late && core->now_ms < old->start_ms + core->config.patience_ms && hold(core, old)) {
         return true;
     }
     bool away = old != NULL && has_host_away(core, old);
     BerthPlaceResult result = seek(core, asked, old, !late && !away, &plan);
-    if (result == BERTH_PLACE_OK && away && !late &&
-        (!is_start(&plan) || plan.start > old->start_ms)) {
-        result = seek(core, asked, old, true, &plan);
-    }
     bool found = result == BERTH_PLACE_OK && is_start(&plan);
+    /* What it stands on is not what the calendar says: a host is away, or something overstays. */
+    if (old != NULL && !late && (!found || plan.start > old->start_ms) && hold(core, old)) {
+        return true;
+    }
     if (ret_start != NULL) {
         *ret_start = found ? plan.start : INT64_MAX;
     }
-    if (!found || plan.start > asked->latest_ms) {
+    int64_t latest = old != NULL && !late ? MAX(asked->latest_ms, old->start_ms) : asked->latest_ms;
+    if (!found || plan.start > latest) {
         promise_forget(core, asked->id);
         return false;
     }
@@ -223,7 +384,7 @@ void promise_take_up(ClusterCore *core, const PromiseAsked *asked, int64_t start
         return;
     }
     Promise *promise = remember(core, asked);
-    promise->start_ms = start_ms;
+    promise->start_ms = promise->stood_ms = start_ms;
     for (guint i = 0; i < hosts->len; i++) {
         const ClusterHost *host = g_tree_lookup(core->hosts, hosts->pdata[i]);
         if (host == NULL) {
@@ -232,24 +393,71 @@ void promise_take_up(ClusterCore *core, const PromiseAsked *asked, int64_t start
         }
         promise->hosts[i] = host->place;
     }
-    if (!hold(core, promise)) {
-        erase(core, promise);
+    core->promises_aside = true;
+}
+
+static gboolean drop_one(void *id, void *promise, void *core)
+{
+    drop(core, promise);
+    return FALSE;
+}
+
+static bool is_firm(const ClusterCore *core, const Promise *promise)
+{
+    return promise->firm;
+}
+
+/* A deadline, or one whose turn has come and that waits for what overstays. */
+static bool is_firm_or_due(const ClusterCore *core, const Promise *promise)
+{
+    return promise->firm || promise->start_ms <= core->now_ms;
+}
+
+static void forget_aside(ClusterCore *core, const GPtrArray *promises)
+{
+    for (guint i = 0; i < promises->len; i++) {
+        const Promise *promise = promises->pdata[i];
+        if (!promise->held) {
+            promise_forget(core, promise->id);
+            core->promises_moved = true;
+        }
     }
 }
 
-static gboolean lift_soft(void *id, void *data, void *owner)
+/* Out of the calendar, as it was before it was brought back. */
+static void put_back(ClusterCore *core, Promise *promise, const Promise *before)
 {
-    Promise *promise = data;
-    if (!promise->firm) {
-        drop(owner, promise);
+    drop(core, promise);
+    promise->start_ms = before->start_ms;
+    promise->stood_ms = before->stood_ms;
+}
+
+/* None stands in the calendar but deadlines. They leave room for what was promised an earlier start that is
+ * due; where they cannot and still be met, that has to yield. */
+static void keep_deadlines(ClusterCore *core)
+{
+    core->promises_delay_ms = 0;
+    g_tree_foreach(core->promises, drop_one, core);
+    g_autoptr(GPtrArray) both = those_aside(core, is_firm_or_due, by_start);
+    g_autofree Promise *before = g_new(Promise, both->len);
+    for (guint i = 0; i < both->len; i++) {
+        before[i] = *(const Promise *)both->pdata[i];
     }
-    return FALSE;
+    bool all = bring_back(core, both) == 0;
+    for (guint i = 0; i < both->len; i++) {
+        if (!all || !before[i].firm) {
+            put_back(core, both->pdata[i], &before[i]);
+        }
+    }
+    g_autoptr(GPtrArray) firm = those_aside(core, is_firm, by_start);
+    bring_back(core, firm);
+    forget_aside(core, firm);
 }
 
 void promises_begin(ClusterCore *core)
 {
     core->starts_sought = 0;
-    g_tree_foreach(core->promises, lift_soft, core);
+    keep_deadlines(core);
 }
 
 static bool any_held(const ClusterCore *core)
@@ -263,23 +471,32 @@ static bool any_held(const ClusterCore *core)
     return false;
 }
 
+static bool may_hold(const ClusterCore *core)
+{
+    return core->config.backfill == CLUSTER_BACKFILL_CONSERVATIVE ||
+           (core->config.backfill == CLUSTER_BACKFILL_EASY && !any_held(core));
+}
+
 bool promises_may_add(const ClusterCore *core)
 {
-    return core->starts_sought < MOST_SOUGHT &&
-           (core->config.backfill == CLUSTER_BACKFILL_CONSERVATIVE ||
-            (core->config.backfill == CLUSTER_BACKFILL_EASY && !any_held(core)));
+    return core->starts_sought < MOST_SOUGHT && may_hold(core);
 }
 
 void promises_reach(ClusterCore *core, int64_t priority)
 {
-    for (GTreeNode *n = g_tree_node_first(core->promises); n != NULL;) {
-        Promise *promise = g_tree_node_value(n);
-        n = g_tree_node_next(n);
-        bool returns = !promise->held && promise->priority == priority;
-        if (returns && (!promises_may_add(core) || !hold(core, promise))) {
+    g_autoptr(GPtrArray) all = those_aside(core, NULL, by_turn);
+    g_autoptr(GPtrArray) reached = g_ptr_array_new();
+    for (guint i = 0; i < all->len; i++) {
+        Promise *promise = all->pdata[i];
+        bool one = core->config.backfill != CLUSTER_BACKFILL_CONSERVATIVE && reached->len > 0;
+        if (promise->priority == priority && may_hold(core) && !one) {
+            g_ptr_array_add(reached, promise);
+        } else if (promise->priority == priority) {
             promise_forget(core, promise->id);
         }
     }
+    bring_back(core, reached);
+    forget_aside(core, reached);
 }
 
 void promise_return(ClusterCore *core, const char *id)
@@ -322,17 +539,19 @@ void promises_yield_all(ClusterCore *core)
 
 void promises_restore(ClusterCore *core)
 {
-    for (GTreeNode *n = core->promises_aside ? g_tree_node_first(core->promises) : NULL;
-         n != NULL;) {
-        Promise *promise = g_tree_node_value(n);
-        n = g_tree_node_next(n);
-        if (!promise->held && !hold(core, promise)) {
-            promise_forget(core, promise->id);
-            core->room_made = true;
-            core->fill_due_ms = core->now_ms;
-        }
+    if (!core->promises_aside) {
+        return;
     }
-    core->promises_aside = false;
+    core->promises_aside = core->promises_moved = false;
+    core->starts_sought = 0;
+    keep_deadlines(core);
+    g_autoptr(GPtrArray) aside = those_aside(core, NULL, by_turn);
+    bring_back(core, aside);
+    forget_aside(core, aside);
+    if (core->promises_moved) {
+        core->room_made = true; /* another host may serve it better, and the store must know */
+        core->fill_due_ms = core->now_ms;
+    }
 }
 
 void promises_leave_host(ClusterCore *core, const ClusterHost *host)

@@ -12,8 +12,13 @@
  *     off           nobody is, except for deadlines
  *
  * A request with a deadline has a promise of its own, a firm one: it is decided when it is asked for. A promise
- * that is not firm yields to what has a higher priority, and to nothing else. One that cannot be kept, because
- * a host is gone or something overstays, is made anew in the next round of the queue.
+ * that is not firm yields to what has a higher priority, and to nothing else. One whose host is gone is made anew
+ * in the next round of the queue.
+ *
+ * What should have ended and has not is waited for, for `patience_ms`: all that was promised on its host stays,
+ * and the first in turn starts as soon as it is gone. Each that stands on a late start moves by as little as
+ * it must, in the order of the starts that were promised; a deadline that was promised later moves for one that is due,
+ * by `patience_ms` at most.
  *
  *     round:  promises_begin · for each, in order: promises_reach, promise_lift, placed ? promise_forget
  *                                                                                       : promise_plan
@@ -31,8 +36,10 @@ typedef struct {
     bool firm;
     bool held;        /* stands in the calendar */
     int64_t start_ms; /* a time that is past: as soon as what overstays has gone */
+    int64_t stood_ms; /* the start at which it stands in the calendar, or stood there last */
     int64_t lasts_ms; /* its grace included; BERTH_CALENDAR_NEVER */
     uint32_t lasting;
+    int64_t latest_ms; /* of a firm one, the latest start that meets its deadline; INT64_MAX */
     Vector vector;
     guint count;
     uint32_t *hosts;   /* handles in the engine */

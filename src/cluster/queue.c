@@ -601,6 +601,7 @@ void queue_load_finish(ClusterCore *core)
         name_index(core, "queue", queued->object->tenant, name, queued);
         queue_item_take_up(core, queued);
     }
+    promises_restore(core);
     find_due(core);
 }
 

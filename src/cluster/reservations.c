@@ -562,16 +562,34 @@ int64_t reservations_next_deadline(const ClusterCore *core)
     return core->resumed && core->writable ? MIN(next, ends_next_deadline(core)) : INT64_MAX;
 }
 
+static bool overstays(const ClusterVm *vm)
+{
+    return vm->spec->ends_ms != 0 && vm->spec->at_end != AT_END_WARN && !vm->released &&
+           is_nothing(&vm->timed);
+}
+
 bool reservations_is_overstayed(const ClusterCore *core, const ClusterHost *host)
 {
     for (GTreeNode *n = g_tree_node_first(host->vms); n != NULL; n = g_tree_node_next(n)) {
-        const ClusterVm *vm = g_tree_node_value(n);
-        if (vm->spec->ends_ms != 0 && vm->spec->at_end != AT_END_WARN && !vm->released &&
-            is_nothing(&vm->timed)) {
+        if (overstays(g_tree_node_value(n))) {
             return true;
         }
     }
     return false;
+}
+
+Vector reservations_overstay(const ClusterCore *core, const ClusterHost *host)
+{
+    Vector sum = {0};
+    for (GTreeNode *n = g_tree_node_first(host->vms); n != NULL; n = g_tree_node_next(n)) {
+        const ClusterVm *vm = g_tree_node_value(n);
+        bool goes = overstays(vm);
+        for (int d = 0; goes && d < MAX_DIMENSIONS; d++) {
+            bool stays = d == DIM_DISK && !vm->spec->removing; /* the disk of what was stopped */
+            sum.amount[d] += stays ? 0 : vm->booked.amount[d];
+        }
+    }
+    return sum;
 }
 
 static bool check_host(ClusterCore *core, const ClusterHost *host, GError **error)

@@ -88,6 +88,8 @@ uint32_t reservations_new_number(ClusterCore *core);
 void reservations_free_number(ClusterCore *core, uint32_t number);
 /* Is anything on the host that should be gone, so that it may owe what it has promised? */
 bool reservations_is_overstayed(const ClusterCore *core, const ClusterHost *host);
+/* What comes free when that is gone. */
+Vector reservations_overstay(const ClusterCore *core, const ClusterHost *host);
 
 /* The most that a host has promised at any one time: for good, and for a time. */
 Vector reservations_promised(const ClusterCore *core, const ClusterHost *host);

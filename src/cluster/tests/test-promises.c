@@ -184,6 +184,157 @@ static void test_a_deadline_that_is_lost_is_told(void)
     world_free(w);
 }
 
+/* Hosts do not do what they are told from now on; let_go makes up for it. */
+static char *id_of(World *w, const char *vm)
+{
+    return text_of(ask(w, API_OP_GET_VM, vm, NULL), "id");
+}
+
+static void let_go(World *w, const char *vm)
+{
+    g_autofree char *host = text_of(ask(w, API_OP_GET_HOST, "h1", NULL), "id");
+    g_autoptr(AgentReport) report = report_of(vm, 1, 1, POWER_IS_OFF, NULL);
+    ((ReportedVm *)report->vms->pdata[0])->gone = true;
+    w->obedient = true;
+    deliver_report(w, host, report);
+}
+
+/* `runs` has `late_s` seconds more than its time, while nobody may lose the start that it was promised. */
+static void overstay(World *w, int late_s, const char *const *waiting)
+{
+    g_autofree char *runs = id_of(w, "runs");
+    w->obedient = false;
+    world_wait(w, 3599000);
+    for (int i = 0; i < late_s; i++) {
+        world_wait(w, 1000);
+        for (int k = 0; waiting[k] != NULL; k++) {
+            g_autofree char *start = start_of(w, waiting[k]);
+            g_assert_nonnull(start);
+        }
+    }
+    let_go(w, runs);
+    world_wait(w, 1000);
+    world_wait(w, 1000);
+}
+
+static void test_a_late_start_keeps_its_turn(void)
+{
+    World *w = world_with(CLUSTER_BACKFILL_CONSERVATIVE);
+    create_vm_of(w, "runs", "m3", ENDS(3600));
+    create_vm_of(w, "head", "m3", ",\"queue\":true" ENDS(1000));
+    create_vm_of(w, "second", "m3", ",\"queue\":true" ENDS(1000));
+    create_vm_of(w, "third", "m3", ",\"queue\":true" ENDS(1000));
+    world_wait(w, 1000);
+    overstay(w, 7, (const char *const[]){"head", "second", "third", NULL});
+    g_assert_true(is_there(w, "head"));
+    g_assert_false(is_there(w, "second"));
+    g_autofree char *second = start_of(w, "second");
+    g_assert_nonnull(strstr(second, "when VM head has ended on h1"));
+    g_autofree char *third = start_of(w, "third");
+    g_assert_cmpstr(second, <, third);
+    world_wait(w, 999000);
+    world_wait(w, 1000);
+    g_assert_true(is_there(w, "second"));
+    g_assert_false(is_there(w, "third"));
+    world_free(w);
+}
+
+/* The deadline's end is the second thousand seconds after the first VM's. */
+static void test_a_late_start_comes_before_a_deadline_that_was_promised_after_it(void)
+{
+    World *w = world_with(CLUSTER_BACKFILL_EASY);
+    create_vm_of(w, "runs", "m3", ENDS(3600));
+    create_vm_of(w, "head", "m3", ",\"queue\":true" ENDS(1000));
+    g_assert_nonnull(
+        strstr(create_vm_of(w, "tight", "m3", ",\"deadline\":\"+5601s\"" ENDS(1000)), "waits in"));
+    world_wait(w, 1000);
+    overstay(w, 7, (const char *const[]){"head", "tight", NULL});
+    g_assert_true(is_there(w, "head"));
+    g_autofree char *tight = start_of(w, "tight");
+    g_assert_nonnull(strstr(tight, "when VM head has ended on h1"));
+    world_wait(w, 999000);
+    world_wait(w, 1000);
+    g_assert_true(is_there(w, "tight"));
+    world_free(w);
+}
+
+/* One that stands on a later end of another VM of the same host. */
+static void test_a_promise_outlasts_what_overstays_beside_it(void)
+{
+    for (ClusterBackfill mode = CLUSTER_BACKFILL_EASY; mode <= CLUSTER_BACKFILL_CONSERVATIVE;
+         mode++) {
+        World *w = world_with(mode);
+        create_vm_of(w, "runs", "m3", ENDS(3600));
+        create_vm_of(w, "longer", "m1", ENDS(7200));
+        ask(w, API_OP_CREATE_APP, NULL,
+            "{\"name\":\"head\",\"size\":\"m1\",\"image\":\"demo\",\"count\":4,"
+            "\"queue\":true" ENDS(1000) "}");
+        world_wait(w, 1000);
+        g_autofree char *before = start_of(w, "head");
+        g_assert_nonnull(strstr(before, "when VM longer has ended"));
+        overstay(w, 7, (const char *const[]){"head", NULL});
+        g_autofree char *after = start_of(w, "head");
+        g_assert_cmpstr(before, ==, after);
+        g_assert_nonnull(strstr(create_vm_of(w, "thief", "m1", ""), "409"));
+        world_free(w);
+    }
+}
+
+/* The manager starts again while the first waits for what overstays. */
+static void test_a_late_start_keeps_its_turn_after_a_restart(void)
+{
+    World *w = world_with(CLUSTER_BACKFILL_CONSERVATIVE);
+    create_vm_of(w, "runs", "m3", ENDS(3600));
+    g_autofree char *runs = id_of(w, "runs");
+    create_vm_of(w, "head", "m3", ",\"priority\":400,\"queue\":true" ENDS(1000));
+    create_vm_of(w, "early", "m3", ",\"priority\":600,\"queue\":true" ENDS(1000));
+    create_vm_of(w, "last", "m3", ",\"priority\":500,\"queue\":true" ENDS(1000));
+    world_wait(w, 1000);
+    world_wait(w, 1000);
+    const char *const names[] = {"early", "last", "head"};
+    g_autoptr(GPtrArray) before = g_ptr_array_new_with_free_func(g_free);
+    for (guint i = 0; i < G_N_ELEMENTS(names); i++) {
+        g_ptr_array_add(before, start_of(w, names[i]));
+        g_assert_nonnull(before->pdata[i]);
+        g_assert_true(i == 0 || strcmp(before->pdata[i - 1], before->pdata[i]) < 0);
+    }
+    w->obedient = false;
+    world_wait(w, 3600000);
+    cluster_core_free(w->core);
+    world_boot(w);
+    for (guint i = 0; i < G_N_ELEMENTS(names); i++) {
+        g_autofree char *after = start_of(w, names[i]);
+        g_assert_nonnull(after);
+        g_assert_cmpstr(after, >=, before->pdata[i]);
+        g_assert_true(i == 2 || strcmp(after, before->pdata[i + 1]) < 0);
+    }
+    g_autofree char *host = text_of(ask(w, API_OP_GET_HOST, "h1", NULL), "id");
+    w->obedient = true;
+    report_up(w, host, 4000, 100000);
+    let_go(w, runs);
+    world_wait(w, 1000);
+    world_wait(w, 1000);
+    g_assert_true(is_there(w, "early"));
+    world_free(w);
+}
+
+/* A higher priority that comes to the door moves the promises behind it, in their order. */
+static void test_a_higher_priority_keeps_the_order_of_those_behind(void)
+{
+    World *w = world_with(CLUSTER_BACKFILL_CONSERVATIVE);
+    create_vm_of(w, "runs", "m3", ENDS(3600));
+    create_vm_of(w, "head", "m3", ",\"queue\":true" ENDS(1000));
+    create_vm_of(w, "second", "m3", ",\"queue\":true" ENDS(600));
+    world_wait(w, 1000);
+    create_vm_of(w, "urgent", "m3", ",\"priority\":900,\"queue\":true" ENDS(900));
+    world_wait(w, 1000);
+    g_autofree char *urgent = start_of(w, "urgent"), *head = start_of(w, "head"),
+                    *second = start_of(w, "second");
+    g_assert_cmpstr(urgent, <, head);
+    g_assert_cmpstr(head, <, second);
+    world_free(w);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -197,5 +348,14 @@ int main(int argc, char **argv)
     g_test_add_func("/cluster/promises/cordon", test_a_promise_leaves_a_host_that_takes_nothing);
     g_test_add_func("/cluster/promises/deadline", test_a_deadline_is_held_against_all);
     g_test_add_func("/cluster/promises/deadline-lost", test_a_deadline_that_is_lost_is_told);
+    g_test_add_func("/cluster/promises/late", test_a_late_start_keeps_its_turn);
+    g_test_add_func("/cluster/promises/late-before-deadline",
+                    test_a_late_start_comes_before_a_deadline_that_was_promised_after_it);
+    g_test_add_func("/cluster/promises/late-restart",
+                    test_a_late_start_keeps_its_turn_after_a_restart);
+    g_test_add_func("/cluster/promises/overstays",
+                    test_a_promise_outlasts_what_overstays_beside_it);
+    g_test_add_func("/cluster/promises/order",
+                    test_a_higher_priority_keeps_the_order_of_those_behind);
     return g_test_run();
 }
