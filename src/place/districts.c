@@ -33,6 +33,11 @@ Districts *districts_new(const BerthPlace *place, const uint32_t *hosts, uint32_
             }
             districts->shared[l][districts->n_heights] = shared;
         }
+        districts->areas[districts->n_heights] = calloc(size, sizeof(uint64_t));
+        if (districts->areas[districts->n_heights] == NULL) {
+            districts_free(districts);
+            return NULL;
+        }
         districts->n_heights++;
     }
     return districts;
@@ -43,10 +48,11 @@ void districts_free(Districts *districts)
     if (districts == NULL) {
         return;
     }
-    for (uint32_t l = 1; l < districts->n_levels; l++) {
-        for (uint32_t height = 0; height < DISTRICTS_LEVELS; height++) {
+    for (uint32_t height = 0; height < DISTRICTS_LEVELS; height++) {
+        for (uint32_t l = 1; l < districts->n_levels; l++) {
             free(districts->shared[l][height]);
         }
+        free(districts->areas[height]);
     }
     free(districts);
 }
@@ -71,8 +77,41 @@ static uint32_t shared_by_hosts(const Districts *districts, uint32_t level, uint
     return shared;
 }
 
+/* The areas where the hosts of a block are. */
+static uint64_t areas_of_hosts(const Districts *districts, uint32_t block)
+{
+    const BerthPlace *place = districts->place;
+    uint32_t first = block * DISTRICTS_FAN;
+    uint64_t areas = 0;
+
+    for (uint32_t at = first; at < first + DISTRICTS_FAN && at < districts->positions; at++) {
+        uint32_t host = districts->hosts != NULL ? districts->hosts[at] : at;
+        if (host < place->slots && place->states[host] != FLEET_EMPTY) {
+            areas |= area_bit(relations_area_of_host(place->relations, host));
+        }
+    }
+    return areas;
+}
+
+static void refresh_areas(Districts *districts, uint32_t block)
+{
+    uint64_t areas = areas_of_hosts(districts, block);
+
+    for (uint32_t height = 0, at = block;
+         height < districts->n_heights && districts->areas[height][at] != areas; height++) {
+        districts->areas[height][at] = areas;
+        at /= DISTRICTS_FAN;
+        const uint64_t *below = districts->areas[height] + at * DISTRICTS_FAN;
+        areas = 0;
+        for (uint32_t i = 0; i < DISTRICTS_FAN; i++) {
+            areas |= below[i];
+        }
+    }
+}
+
 static void refresh_block(Districts *districts, uint32_t block)
 {
+    refresh_areas(districts, block);
     for (uint32_t l = 1; l < districts->n_levels; l++) {
         uint32_t shared = shared_by_hosts(districts, l, block), at = block;
         for (uint32_t height = 0;
@@ -112,6 +151,15 @@ bool districts_shut(const Districts *districts, Filter *filter, uint32_t height,
 
 const char *districts_check(const Districts *districts)
 {
+    for (uint32_t block = 0; block < districts->swept; block++) {
+        uint64_t areas = areas_of_hosts(districts, block);
+        for (uint32_t height = 0, at = block; height < districts->n_heights;
+             height++, at /= DISTRICTS_FAN) {
+            if ((areas & ~districts->areas[height][at]) != 0) {
+                return "a stretch has the areas of all its hosts";
+            }
+        }
+    }
     for (uint32_t l = 1; l < districts->n_levels; l++) {
         for (uint32_t block = 0; block < districts->swept; block++) {
             uint32_t now = shared_by_hosts(districts, l, block);

@@ -1,7 +1,7 @@
 /*
  * Which stretches of an order of hosts lie within one domain: for each level above the hosts, and for
- * each 16 positions, each 256 and so on, the domain that all hosts there share. Where a rule refuses
- * a domain, a search passes over such a stretch in one step.
+ * each 16 positions, each 256 and so on, the domain that all hosts there share; and the areas (areas.h)
+ * that they are in. Where a rule refuses all of that, a search passes over such a stretch in one step.
  *
  * Built step by step by changes of the fleet; a search only reads.
  */
@@ -21,6 +21,7 @@ typedef struct {
     uint32_t n_levels;                                          /* of the tree of domains */
     uint32_t swept;                                             /* blocks below are in */
     uint32_t *shared[BERTH_PLACE_MAX_LEVELS][DISTRICTS_LEVELS]; /* by level, height and stretch */
+    uint64_t *areas[DISTRICTS_LEVELS];                          /* by height and stretch */
 } Districts;
 
 /* For a fleet with levels above the hosts; NULL without memory. */
@@ -47,7 +48,8 @@ static inline bool districts_skip(const Districts *districts, Filter *filter, ui
                                   uint32_t stretch)
 {
     return filter->n_shut > 0 && districts != NULL && districts_are_swept(districts) &&
-           districts_shut(districts, filter, height, stretch);
+           ((districts->areas[height][stretch] & ~filter->shut_areas) == 0 ||
+            districts_shut(districts, filter, height, stretch));
 }
 
 /* NULL, or what does not hold. */

@@ -36,6 +36,23 @@ static const Group *company(const Relations *relations, const BerthPlaceRequest 
     return a->members > 0 ? a : NULL;
 }
 
+/* How many members the emptiest domain of the highest level that has an enabled host has, when all of them
+ * are areas; UINT32_MAX: not known. */
+static uint32_t fewest_in_areas(const Relations *relations, const Group *group)
+{
+    uint32_t n_areas = (uint32_t)__builtin_popcountll(relations->eligible_areas);
+    uint32_t fewest = AREA_MANY;
+
+    if (n_areas < relations_eligible(relations, relations_top(relations)) || group->n_tables == 0) {
+        return UINT32_MAX;
+    }
+    for (uint64_t areas = relations->eligible_areas; areas != 0; areas &= areas - 1) {
+        uint32_t count = group->body->in_area[__builtin_ctzll(areas)];
+        fewest = count < fewest ? count : fewest;
+    }
+    return fewest < AREA_MANY ? fewest : UINT32_MAX;
+}
+
 /* How many members a domain may have so that one more keeps the skew: the fewest of any domain with an
  * enabled host, and the skew, less one. */
 static uint32_t spread_limit(const BerthPlace *place, const Group *group,
@@ -47,6 +64,12 @@ static uint32_t spread_limit(const BerthPlace *place, const Group *group,
 
     if (group_domains(group, rule->level) < eligible) {
         return rule->skew - 1;
+    }
+    if (rule->level > 0 && rule->level == relations_top(relations)) {
+        least = fewest_in_areas(relations, group);
+        if (least != UINT32_MAX) {
+            return least + rule->skew - 1;
+        }
     }
     if (relations_used(place, rule->level) == eligible) {
         least = group_fewest(group, rule->level);
@@ -140,10 +163,12 @@ static bool add_loners(Filter *filter)
     return true;
 }
 
-/* What is named by number: where its rules and its members are. */
-static void fetch_groups(const Relations *relations, const BerthPlaceRequest *request)
+void filter_fetch_groups(const BerthPlace *place, const BerthPlaceRequest *request)
 {
-    for (uint32_t i = 0; i < request->n_groups; i++) {
+    const Relations *relations = place->relations;
+    bool is_sound = request->groups != NULL && request->n_groups <= BERTH_PLACE_MAX_GROUPS;
+
+    for (uint32_t i = 0; relations != NULL && is_sound && i < request->n_groups; i++) {
         if (request->groups[i] < relations->n_groups) {
             __builtin_prefetch(&relations->rules_of[request->groups[i]]);
             __builtin_prefetch(&relations->groups[request->groups[i]]);
@@ -160,13 +185,12 @@ void filter_begin_early(Filter *filter, const BerthPlace *place, const BerthPlac
     filter->penalty = 0;
     filter->above = UINT64_MAX;
     filter->n_conditions = 0;
+    filter->shut_areas = 0;
     filter->n_shut = 0;
     filter->shut_level = 0;
     filter->is_pending = relations != NULL;
     filter->is_overfull = false;
-    if (relations != NULL && request->n_groups > 0) {
-        fetch_groups(relations, request);
-    } else {
+    if (relations == NULL || request->n_groups == 0) {
         filter_settle(filter);
     }
 }
@@ -179,7 +203,7 @@ void filter_fetch(const Filter *filter)
     for (uint32_t i = 0; filter->is_pending && i < request->n_groups; i++) {
         if (request->groups[i] < relations->n_groups) {
             const RuleList *list = &relations->rules_of[request->groups[i]];
-            __builtin_prefetch(relations->groups[request->groups[i]].tables);
+            group_fetch_body(&relations->groups[request->groups[i]]);
             __builtin_prefetch(&relations->rules[list->room > 0 ? 0 : list->few[0]]);
             __builtin_prefetch(&relations->rules[list->room > 0 ? 0 : list->few[1]]);
         }
@@ -225,11 +249,47 @@ static bool make_conditions(Filter *filter)
     return add_loners(filter);
 }
 
+/* Whether the counts by area say all of a condition of the highest level. */
+static bool is_by_area(const Condition *condition)
+{
+    return condition->kind == NEEDS || condition->kind == SHUNS ||
+           (condition->kind == EVENS_OUT && condition->limit < AREA_MANY);
+}
+
+/* The areas where such a condition is broken. */
+static uint64_t areas_against(const Condition *condition)
+{
+    if (condition->kind == EVENS_OUT) {
+        return group_areas(condition->group, condition->limit + 1);
+    }
+    uint64_t with_members = group_areas(condition->group, 1);
+    if (condition->kind == NEEDS) {
+        return ~with_members;
+    }
+    return with_members | (condition->other != NULL ? group_areas(condition->other, 1) : 0);
+}
+
+static void shut_areas(Filter *filter)
+{
+    uint32_t top = relations_top(filter->place->relations);
+    uint64_t shut = 0;
+
+    for (uint32_t i = 0; top > 0 && i < filter->n_conditions; i++) {
+        Condition *condition = &filter->conditions[i];
+        if (condition->level == top && condition->weight == 0 && is_by_area(condition)) {
+            condition->is_by_area = true;
+            shut |= areas_against(condition);
+        }
+    }
+    filter->shut_areas = shut & ~area_bit(AREA_NONE);
+}
+
 bool filter_settle(Filter *filter)
 {
     if (filter->is_pending) {
         filter->is_pending = false;
         filter->is_overfull = !make_conditions(filter);
+        shut_areas(filter);
     }
     return !filter->is_overfull;
 }
@@ -332,11 +392,16 @@ bool filter_is_broken(const Filter *filter, const Condition *condition, uint32_t
     return is_broken_in(filter, condition, domain, host);
 }
 
+/* Whether a domain is refused, as far as its area did not tell. */
 static bool is_refused(const Filter *filter, uint32_t level, uint32_t domain)
 {
+    bool is_top = level == relations_top(filter->place->relations);
+    bool has_area = is_top && relations_area(filter->place->relations, domain) != AREA_NONE;
+
     for (uint32_t i = 0; i < filter->n_conditions; i++) {
         const Condition *condition = &filter->conditions[i];
         if (condition->level == level && condition->weight == 0 &&
+            !(condition->is_by_area && has_area) &&
             is_broken_in(filter, condition, domain, BERTH_PLACE_NONE)) {
             return true;
         }
@@ -346,6 +411,12 @@ static bool is_refused(const Filter *filter, uint32_t level, uint32_t domain)
 
 bool filter_shuts(Filter *filter, uint32_t domain)
 {
+    const Relations *relations = filter->place->relations;
+
+    if (filter->shut_level == relations_top(relations) &&
+        (area_bit(relations_area(relations, domain)) & filter->shut_areas) != 0) {
+        return true;
+    }
     if (domain >= FILTER_KNOWN) {
         return is_refused(filter, filter->shut_level, domain);
     }
@@ -390,12 +461,18 @@ uint64_t filter_penalty(const Filter *filter, uint32_t host)
 
 bool filter_admits(Filter *filter, uint32_t host)
 {
+    const Relations *relations = filter->place->relations;
     uint64_t penalty = 0;
 
     if (filter->is_pending) {
         filter_settle(filter);
     }
     if (filter->is_overfull || filter_shuts_host(filter, host)) {
+        return false;
+    }
+    uint32_t area = filter->n_conditions > 0 ? relations_area_of_host(relations, host) : AREA_NONE;
+    if ((filter->shut_areas & area_bit(area)) != 0) {
+        note_shut(filter, relations_top(relations));
         return false;
     }
     if (!filter_is_allowed(filter, host) || filter_is_banned(filter, host) ||
@@ -407,6 +484,8 @@ bool filter_admits(Filter *filter, uint32_t host)
         const Condition *condition = &filter->conditions[i];
         if (condition->weight > 0) {
             penalty += cost(filter, condition, host);
+        } else if (condition->is_by_area && area != AREA_NONE) {
+            continue;
         } else if (filter_is_broken(filter, condition, host)) {
             if (condition->level > 0) {
                 note_shut(filter, condition->level);

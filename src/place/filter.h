@@ -22,7 +22,8 @@ typedef struct {
         EVENS_OUT,     /* at most `limit` members of `group` before this one */
         NEARS,         /* a penalty for each level of distance to `group` */
     } kind;
-    uint32_t rule; /* its number; of RESPECTS_HARD: NONE */
+    bool is_by_area; /* the filter's areas tell it of every host that has one */
+    uint32_t rule;   /* its number; of RESPECTS_HARD: NONE */
     uint32_t level;
     uint32_t weight; /* 0: hard */
     uint32_t limit;
@@ -36,11 +37,13 @@ typedef struct {
     const BerthPlaceRequest
         *request; /* the caller's, or `grown` where that was of an older library */
     BerthPlaceRequest grown;
-    uint64_t penalty;    /* hosts above it are refused */
-    uint64_t above;      /* the lowest penalty refused so far; UINT64_MAX: none */
-    bool is_pending;     /* the conditions are not made yet */
-    bool is_overfull;    /* more rules concern the request than may: every host is refused */
-    uint32_t n_shut;     /* hosts refused because of their whole domain, */
+    uint64_t penalty; /* hosts above it are refused */
+    uint64_t above;   /* the lowest penalty refused so far; UINT64_MAX: none */
+    bool is_pending;  /* the conditions are not made yet */
+    bool is_overfull; /* more rules concern the request than may: every host is refused */
+    uint64_t
+        shut_areas;  /* areas that a hard rule is known to refuse, once the conditions are made */
+    uint32_t n_shut; /* hosts refused because of their whole domain, */
     uint32_t shut_level; /* and the level of the last such domain */
     /* Of the first domains of that level, which are known to be refused or not, and which are. */
     uint64_t known[FILTER_KNOWN / 64], shut[FILTER_KNOWN / 64];
@@ -58,14 +61,20 @@ bool filter_begin(Filter *filter, const BerthPlace *place, const BerthPlaceReque
 void filter_begin_early(Filter *filter, const BerthPlace *place, const BerthPlaceRequest *request);
 bool filter_settle(Filter *filter);
 
-/* In between: what the second step will read. */
+/* Before: what tells where that is. In between: what the second step will read. */
+void filter_fetch_groups(const BerthPlace *place, const BerthPlaceRequest *request);
 void filter_fetch(const Filter *filter);
 
 /* What is known of a host that will be asked about. */
 static inline void filter_fetch_host(const Filter *filter, uint32_t host)
 {
-    if (filter->place->relations != NULL) {
-        __builtin_prefetch(relations_row(filter->place->relations, host));
+    const Relations *relations = filter->place->relations;
+
+    if (relations != NULL) {
+        __builtin_prefetch(relations_row(relations, host));
+        for (uint32_t i = 0; i < filter->request->n_groups; i++) {
+            group_fetch(relations_group(relations, filter->request->groups[i]), 0, host);
+        }
     }
 }
 

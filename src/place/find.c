@@ -105,6 +105,7 @@ static BerthPlaceResult begin_early(Filter *filter, const BerthPlace *place,
         filter->grown.struct_size = sizeof *request;
         request = &filter->grown;
     }
+    filter_fetch_groups(place, request);
     BerthPlaceResult result = check_request(place, request);
 
     if (result == BERTH_PLACE_OK) {

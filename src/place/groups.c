@@ -3,16 +3,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FIRST_BUCKETS 8
+#include "place/arrays.h"
+
+#define FIRST_ROOM 8
+#define FIRST_BUCKETS (4 * GROUP_LISTED)
 #define SCANNED_BUCKETS 1024 /* of more, the emptiest domain is looked for only when asked for */
 
 /* Finds the emptiest domain anew. */
-static void scan(const GroupTable *table, uint32_t *ret_fewest, uint32_t *ret_n)
+static void scan(const Group *group, uint32_t level, uint32_t *ret_fewest, uint32_t *ret_n)
 {
-    uint32_t fewest = UINT32_MAX, n = 0;
+    const GroupTable *table = &group->body->tables[level];
+    const uint32_t *counts = group_counts(group, level);
+    uint32_t fewest = UINT32_MAX, n = 0, end = table->n_domains, stride = 1;
 
-    for (uint32_t i = 0; i < table->n_buckets; i++) {
-        uint32_t less_one = table->buckets[i].count - 1; /* an empty bucket has the most */
+    if (table->n_buckets > 0) {
+        counts = &table->buckets[0].count;
+        end = table->n_buckets;
+        stride = 2;
+    }
+    for (uint32_t i = 0; i < end; i++) {
+        uint32_t less_one = counts[(size_t)i * stride] - 1; /* an empty bucket has the most */
         n = less_one < fewest ? 1 : n + (less_one == fewest);
         fewest = less_one < fewest ? less_one : fewest;
     }
@@ -27,16 +37,18 @@ uint32_t group_fewest(const Group *group, uint32_t level)
     if (group_domains(group, level) == 0) {
         return UINT32_MAX;
     }
-    if (group->tables[level].n_fewest > 0) {
-        return group->tables[level].fewest;
+    if (group->body->tables[level].n_fewest > 0) {
+        return group->body->tables[level].fewest;
     }
-    scan(&group->tables[level], &fewest, &n);
+    scan(group, level, &fewest, &n);
     return fewest;
 }
 
 /* A domain had `before` members and has `now`; one of them may be 0. */
-static void note_change(GroupTable *table, uint32_t before, uint32_t now)
+static void note_change(Group *group, uint32_t level, uint32_t before, uint32_t now)
 {
+    GroupTable *table = &group->body->tables[level];
+
     if (table->n_domains == (now > 0)) { /* no other */
         table->fewest = now;
         table->n_fewest = now > 0;
@@ -52,65 +64,122 @@ static void note_change(GroupTable *table, uint32_t before, uint32_t now)
     } else if (now == table->fewest) {
         table->n_fewest++;
     } else if (table->n_fewest == 0 && table->n_buckets <= SCANNED_BUCKETS) {
-        scan(table, &table->fewest, &table->n_fewest);
+        scan(group, level, &table->fewest, &table->n_fewest);
     }
 }
 
-static bool make_room(GroupTable *table, uint32_t more)
+/* The size of the block, whole lines. */
+static size_t block_size(uint32_t n_tables, uint32_t room)
 {
-    uint32_t wanted = table->n_buckets > 0 ? table->n_buckets : FIRST_BUCKETS;
+    size_t size = group_head(n_tables) + (size_t)2 * n_tables * room * sizeof(uint32_t);
 
-    while (wanted / 2 < table->n_domains + more) { /* at most half full */
-        wanted *= 2;
+    return (size + GROUP_LINE - 1) / GROUP_LINE * GROUP_LINE;
+}
+
+/* Gives the block more tables and longer lists. */
+static bool extend(Group *group, uint32_t n_tables, uint32_t room)
+{
+    Group larger = {.body = aligned_alloc(GROUP_LINE, block_size(n_tables, room)),
+                    .n_tables = (uint16_t)n_tables,
+                    .room = (uint16_t)room,
+                    .members = group->members};
+    size_t listed = group->room * sizeof(uint32_t);
+
+    if (larger.body == NULL) {
+        return false;
     }
-    if (wanted == table->n_buckets) {
-        return true;
+    memset(larger.body, 0, block_size(n_tables, room));
+    if (group->n_tables > 0) {
+        memcpy(larger.body, group->body, sizeof(GroupBody) + group->n_tables * sizeof(GroupTable));
     }
-    GroupTable larger = *table;
-    larger.n_buckets = wanted;
-    larger.buckets = calloc(wanted, sizeof *larger.buckets);
+    for (uint32_t l = 0; l < group->n_tables; l++) {
+        memcpy(group_names(&larger, l), group_names(group, l), listed);
+        memcpy(group_counts(&larger, l), group_counts(group, l), listed);
+    }
+    free(group->body);
+    *group = larger;
+    return true;
+}
+
+/* Makes a level a hash with so many buckets. */
+static bool rehash(Group *group, uint32_t level, uint32_t n_buckets)
+{
+    GroupTable *table = &group->body->tables[level], larger = *table;
+    uint32_t domain, count;
+
+    larger.n_buckets = n_buckets;
+    larger.buckets = calloc(n_buckets, sizeof *larger.buckets);
     if (larger.buckets == NULL) {
         return false;
     }
-    for (uint32_t i = 0; i < table->n_buckets; i++) {
-        if (table->buckets[i].name != 0) {
-            *group_find(&larger, table->buckets[i].name - 1) = table->buckets[i];
-        }
+    for (uint32_t at = 0; group_next(group, level, &at, &domain, &count);) {
+        *group_find(&larger, domain) = (GroupEntry){.name = domain + 1, .count = count};
     }
     free(table->buckets);
     *table = larger;
     return true;
 }
 
+static bool make_room(Group *group, uint32_t level, uint32_t more)
+{
+    const GroupTable *table = &group->body->tables[level];
+    uint32_t wanted = table->n_domains + more, room = FIRST_ROOM, n_buckets = FIRST_BUCKETS;
+
+    if (wanted <= (table->n_buckets > 0 ? table->n_buckets / 2 : group->room)) {
+        return true;
+    }
+    if (table->n_buckets == 0 && wanted <= GROUP_LISTED) {
+        while (room < wanted) {
+            room *= 2;
+        }
+        return extend(group, group->n_tables, room);
+    }
+    while (n_buckets / 2 < wanted) { /* at most half full */
+        n_buckets *= 2;
+    }
+    return rehash(group, level, n_buckets);
+}
+
 bool group_reserve(Group *group, uint32_t n_levels, uint32_t more)
 {
-    if (n_levels > group->n_tables) {
-        GroupTable *tables = realloc(group->tables, n_levels * sizeof *tables);
-        if (tables == NULL) {
-            return false;
-        }
-        memset(tables + group->n_tables, 0, (n_levels - group->n_tables) * sizeof *tables);
-        group->tables = tables;
-        group->n_tables = n_levels;
+    if (n_levels > group->n_tables &&
+        !extend(group, n_levels, group->room > 0 ? group->room : FIRST_ROOM)) {
+        return false;
     }
     for (uint32_t l = 0; l < n_levels; l++) {
-        if (!make_room(&group->tables[l], more)) {
+        if (!make_room(group, l, more)) {
             return false;
         }
     }
     return true;
 }
 
+/* The count of a domain, which comes to the end of a list where it has none yet. */
+static uint32_t *count_of(Group *group, uint32_t level, uint32_t domain)
+{
+    const GroupTable *table = &group->body->tables[level];
+
+    if (table->n_buckets > 0) {
+        GroupEntry *entry = group_find(table, domain);
+        entry->name = domain + 1;
+        return &entry->count;
+    }
+    uint32_t *names = group_names(group, level);
+    uint32_t at = group_position(names, table->n_domains, domain + 1);
+    if (at >= table->n_domains) {
+        at = table->n_domains;
+        names[at] = domain + 1;
+    }
+    return &group_counts(group, level)[at];
+}
+
 uint32_t group_add(Group *group, uint32_t level, uint32_t domain, uint32_t count)
 {
-    GroupTable *table = &group->tables[level];
-    GroupEntry *entry = group_find(table, domain);
-    uint32_t before = entry->count;
+    uint32_t *counted = count_of(group, level, domain), before = *counted;
 
-    table->n_domains += before == 0;
-    entry->name = domain + 1;
-    entry->count += count;
-    note_change(table, before, entry->count);
+    group->body->tables[level].n_domains += before == 0;
+    *counted += count;
+    note_change(group, level, before, before + count);
     return before;
 }
 
@@ -134,31 +203,54 @@ static void erase(GroupTable *table, uint32_t hole)
     table->buckets[hole] = (GroupEntry){0};
 }
 
+/* Takes a domain whose count has come to nothing out of its list or hash. */
+static void remove_domain(Group *group, uint32_t level, uint32_t domain)
+{
+    GroupTable *table = &group->body->tables[level];
+
+    if (table->n_buckets > 0) {
+        erase(table, (uint32_t)(group_find(table, domain) - table->buckets));
+        table->n_domains--;
+        return;
+    }
+    uint32_t *names = group_names(group, level), *counts = group_counts(group, level);
+    uint32_t at = group_position(names, table->n_domains, domain + 1), last = --table->n_domains;
+    names[at] = names[last];
+    counts[at] = counts[last];
+    names[last] = counts[last] = 0;
+}
+
 uint32_t group_lower(Group *group, uint32_t level, uint32_t domain)
 {
-    GroupTable *table = &group->tables[level];
-    GroupEntry *entry = group_find(table, domain);
-    uint32_t before = entry->count--;
+    uint32_t *counted = count_of(group, level, domain), before = (*counted)--;
 
     if (before == 1) {
-        erase(table, (uint32_t)(entry - table->buckets));
-        table->n_domains--;
+        remove_domain(group, level, domain);
     }
-    note_change(table, before, before - 1);
+    note_change(group, level, before, before - 1);
     return before;
 }
 
-bool group_next(const Group *group, uint32_t level, uint32_t *bucket, uint32_t *ret_domain,
+bool group_next(const Group *group, uint32_t level, uint32_t *place, uint32_t *ret_domain,
                 uint32_t *ret_count)
 {
     if (group_domains(group, level) == 0) {
         return false;
     }
-    const GroupTable *table = &group->tables[level];
-    for (; *bucket < table->n_buckets; ++*bucket) {
-        const GroupEntry *entry = &table->buckets[*bucket];
+    const GroupTable *table = &group->body->tables[level];
+    if (table->n_buckets == 0) {
+        if (*place >= table->n_domains) {
+            return false;
+        }
+        *ret_domain = group_names(group, level)[*place] - 1;
+        *ret_count = group_counts(group, level)[*place];
+        ++*place;
+        return true;
+    }
+    for (; *place < table->n_buckets; ++*place) {
+        const GroupEntry *entry = &table->buckets[*place];
         if (entry->name != 0) {
-            ++*bucket;
+            ++*place;
             *ret_domain = entry->name - 1;
             *ret_count = entry->count;
             return true;
@@ -169,45 +261,62 @@ bool group_next(const Group *group, uint32_t level, uint32_t *bucket, uint32_t *
 
 bool group_copy(const Group *group, Group *ret_copy)
 {
+    size_t size = block_size(group->n_tables, group->room);
+    bool is_whole = true;
+
     *ret_copy = (Group){.members = group->members};
-    if (!group_reserve(ret_copy, group->n_tables, 0)) {
-        group_clear(ret_copy);
+    if (group->n_tables == 0) {
+        return true;
+    }
+    GroupBody *body = aligned_alloc(GROUP_LINE, size);
+    if (body == NULL) {
         return false;
     }
+    memcpy(body, group->body, size);
+    *ret_copy = *group;
+    ret_copy->body = body;
     for (uint32_t l = 0; l < group->n_tables; l++) {
-        const GroupTable *table = &group->tables[l];
-        GroupTable *copy = &ret_copy->tables[l];
-        if (!make_room(copy, table->n_domains)) {
-            group_clear(ret_copy);
+        GroupTable *table = &body->tables[l];
+        is_whole =
+            array_duplicate(&table->buckets, table->n_buckets, sizeof *table->buckets) && is_whole;
+    }
+    if (!is_whole) {
+        group_clear(ret_copy);
+    }
+    return is_whole;
+}
+
+/* What is in the places of a list, or the buckets of a hash, is what is counted. */
+static bool is_sound(const Group *group, uint32_t level)
+{
+    const GroupTable *table = &group->body->tables[level];
+    const uint32_t *names = group_names(group, level), *counts = group_counts(group, level);
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < table->n_buckets; i++) {
+        n += table->buckets[i].name != 0;
+        if ((table->buckets[i].name != 0) != (table->buckets[i].count > 0)) {
             return false;
         }
-        for (uint32_t i = 0; i < table->n_buckets; i++) {
-            if (table->buckets[i].name != 0) {
-                *group_find(copy, table->buckets[i].name - 1) = table->buckets[i];
-            }
-        }
-        copy->n_domains = table->n_domains;
-        copy->fewest = table->fewest;
-        copy->n_fewest = table->n_fewest;
     }
-    return true;
+    for (uint32_t i = 0; table->n_buckets == 0 && i < group->room; i++) {
+        n += names[i] != 0;
+        if ((names[i] != 0) != (i < table->n_domains) || (counts[i] > 0) != (names[i] != 0)) {
+            return false;
+        }
+    }
+    return n == table->n_domains;
 }
 
 const char *group_check(const Group *group)
 {
     for (uint32_t l = 0; l < group->n_tables; l++) {
-        const GroupTable *table = &group->tables[l];
-        uint32_t n = 0, fewest = 0, n_fewest = 0;
-        for (uint32_t i = 0; i < table->n_buckets; i++) {
-            n += table->buckets[i].name != 0;
-            if ((table->buckets[i].name != 0) != (table->buckets[i].count > 0)) {
-                return "a group holds the domains that have members";
-            }
+        const GroupTable *table = &group->body->tables[l];
+        uint32_t fewest = 0, n_fewest = 0;
+        if (!is_sound(group, l)) {
+            return "a group holds and counts the domains that have members";
         }
-        scan(table, &fewest, &n_fewest);
-        if (n != table->n_domains) {
-            return "a group counts its domains right";
-        }
+        scan(group, l, &fewest, &n_fewest);
         if (table->n_fewest > 0 && (table->n_fewest != n_fewest || table->fewest != fewest)) {
             return "a group knows its emptiest domains";
         }
@@ -218,8 +327,8 @@ const char *group_check(const Group *group)
 void group_clear(Group *group)
 {
     for (uint32_t l = 0; l < group->n_tables; l++) {
-        free(group->tables[l].buckets);
+        free(group->body->tables[l].buckets);
     }
-    free(group->tables);
+    free(group->body);
     *group = (Group){0};
 }

@@ -210,19 +210,28 @@ bool relations_is_busy(const BerthPlace *place, uint32_t host)
     return place->relations != NULL && relations_vms_on(place->relations, host) > 0;
 }
 
+/* An enabled host comes to a domain or goes. */
+static void count_enabled_in(Relations *relations, uint32_t l, Domain *domain, bool enabled)
+{
+    uint64_t bit = domain->area != AREA_NONE ? area_bit(domain->area) : 0;
+
+    if (enabled && domain->enabled++ == 0) {
+        relations->levels[l].n_eligible++;
+        relations->eligible_areas |= bit;
+    } else if (!enabled && --domain->enabled == 0) {
+        relations->levels[l].n_eligible--;
+        relations->eligible_areas &= ~bit;
+    }
+}
+
 static void count_enabled(Relations *relations, uint32_t host, bool enabled)
 {
     relations->n_enabled += enabled ? 1u : -1u;
     for (uint32_t l = 1; l < relations->n_levels; l++) {
         Level *level = &relations->levels[l];
         uint32_t domain = relations_domain(relations, l, host);
-        if (domain == BERTH_PLACE_NONE) {
-            continue;
-        }
-        if (enabled) {
-            level->n_eligible += level->domains[domain].enabled++ == 0;
-        } else {
-            level->n_eligible -= --level->domains[domain].enabled == 0;
+        if (domain != BERTH_PLACE_NONE) {
+            count_enabled_in(relations, l, &level->domains[domain], enabled);
         }
     }
 }
@@ -240,6 +249,26 @@ void relations_host_enabled(BerthPlace *place, uint32_t host, bool enabled)
     if (place->relations != NULL) {
         count_enabled(place->relations, host, enabled);
     }
+}
+
+/* A domain has its first host, or has lost the last one. */
+static void open_domain(Relations *relations, uint32_t l, Domain *domain)
+{
+    relations->levels[l].n_used++;
+    if (l == relations_top(relations)) {
+        domain->area = (uint32_t)__builtin_ctzll(~relations->areas | area_bit(AREA_NONE));
+        relations->areas |= area_bit(domain->area) & ~area_bit(AREA_NONE);
+    }
+}
+
+static void close_domain(Relations *relations, uint32_t l, Domain *domain)
+{
+    relations->levels[l].n_used--;
+    if (domain->area != AREA_NONE) {
+        relations->areas &= ~area_bit(domain->area);
+    }
+    domain->area = AREA_NONE;
+    domain->parent = BERTH_PLACE_NONE;
 }
 
 static void unlink_host(Relations *relations, uint32_t l, uint32_t host, bool was_enabled)
@@ -260,11 +289,10 @@ static void unlink_host(Relations *relations, uint32_t l, uint32_t host, bool wa
         level->previous[next] = previous;
     }
     if (was_enabled) {
-        level->n_eligible -= --level->domains[domain].enabled == 0;
+        count_enabled_in(relations, l, &level->domains[domain], false);
     }
     if (--level->domains[domain].hosts == 0) {
-        level->domains[domain].parent = BERTH_PLACE_NONE;
-        level->n_used--;
+        close_domain(relations, l, &level->domains[domain]);
     }
     relations_row(relations, host)[l] = BERTH_PLACE_NONE;
 }
@@ -283,9 +311,11 @@ static void link_host(Relations *relations, uint32_t l, uint32_t host, uint32_t 
     }
     to->first = host;
     to->parent = parent;
-    level->n_used += to->hosts++ == 0;
+    if (to->hosts++ == 0) {
+        open_domain(relations, l, to);
+    }
     if (enabled) {
-        level->n_eligible += to->enabled++ == 0;
+        count_enabled_in(relations, l, to, true);
     }
 }
 
@@ -365,6 +395,7 @@ static bool reserve_domain(Level *level, uint32_t domain)
     }
     for (uint32_t i = level->n_domains; i < wanted; i++) {
         larger[i].parent = larger[i].first = BERTH_PLACE_NONE;
+        larger[i].area = AREA_NONE;
     }
     free(level->domains);
     level->domains = larger;
@@ -518,6 +549,7 @@ static const char *check_level(const BerthPlace *place, uint32_t l)
     const Level *level = &relations->levels[l];
     bool has_above = l + 1 < relations->n_levels;
     uint32_t n_eligible = 0, n_used = 0;
+    uint64_t areas = 0;
 
     for (uint32_t domain = 0; domain < level->n_domains; domain++) {
         const Domain *its = &level->domains[domain];
@@ -534,9 +566,18 @@ static const char *check_level(const BerthPlace *place, uint32_t l)
         }
         n_eligible += enabled > 0;
         n_used += hosts > 0;
+        uint64_t bit = its->area != AREA_NONE ? area_bit(its->area) : 0;
+        if ((bit != 0 && (has_above || hosts == 0 || (areas & bit) != 0)) ||
+            (bit & relations->eligible_areas) != (enabled > 0 ? bit : 0)) {
+            return "an area is one domain of the highest level";
+        }
+        areas |= bit;
         if (hosts != its->hosts || enabled != its->enabled || vms != its->vms) {
             return "a domain counts its hosts and VMs right";
         }
+    }
+    if (!has_above && areas != relations->areas) {
+        return "areas in use are those of domains";
     }
     return n_eligible == level->n_eligible && n_used == level->n_used
                ? NULL
@@ -547,15 +588,29 @@ static const char *check_level(const BerthPlace *place, uint32_t l)
 static const char *check_group(const Relations *relations, const Group *group)
 {
     uint32_t members = 0, host, count;
+    uint64_t with_members = 0;
 
     for (uint32_t at = 0; group_next(group, 0, &at, &host, &count);) {
         members += count;
         for (uint32_t l = 1; l < relations->n_levels; l++) {
             uint32_t domain = relations_domain(relations, l, host);
-            if (domain != BERTH_PLACE_NONE && group_count(group, l, domain) < count) {
+            uint32_t all = domain != BERTH_PLACE_NONE ? group_count(group, l, domain) : count;
+            if (all < count) {
                 return "a group's members on a host are counted in its domains";
             }
+            uint32_t area =
+                l + 1 == relations->n_levels ? relations_area(relations, domain) : AREA_NONE;
+            if (area == AREA_NONE) {
+                continue;
+            }
+            if (group->body->in_area[area] != (all < AREA_MANY ? all : AREA_MANY)) {
+                return "a group counts its members in an area right";
+            }
+            with_members |= area_bit(area);
         }
+    }
+    if (group_areas(group, 1) != with_members) {
+        return "a group has members in an area that it counts them in";
     }
     return members == group->members ? group_check(group) : "a group counts its members right";
 }

@@ -14,6 +14,7 @@ typedef struct {
     uint32_t parent;         /* domain of the next level, or NONE */
     uint32_t first;          /* head of the list of its hosts, or NONE */
     uint32_t vms;
+    uint32_t area; /* of the highest level, as long as it has hosts; or AREA_NONE */
 } Domain;
 
 typedef struct {
@@ -49,9 +50,10 @@ typedef struct Relations {
     uint32_t n_levels;                    /* at least 1 */
     Level levels[BERTH_PLACE_MAX_LEVELS]; /* [0] is not used: a host is its own domain there */
     uint32_t width;                       /* of a row: the levels, rounded up to a power of two */
-    uint32_t *rows;     /* for each host: how many VMs it has, and its domain at each level above */
-    uint32_t n_enabled; /* hosts */
-    uint32_t n_groups;  /* length of `groups` and `rules_of` */
+    uint32_t *rows; /* for each host: how many VMs it has, and its domain at each level above */
+    uint64_t areas, eligible_areas; /* in use, and with an enabled host */
+    uint32_t n_enabled;             /* hosts */
+    uint32_t n_groups;              /* length of `groups` and `rules_of` */
     Group *groups;
     RuleList *rules_of;
     uint32_t n_rules; /* length of `rules` */
@@ -84,6 +86,27 @@ static inline uint32_t relations_vms_on(const Relations *relations, uint32_t hos
 static inline uint32_t relations_domain(const Relations *relations, uint32_t level, uint32_t host)
 {
     return level == 0 ? host : relations_row(relations, host)[level];
+}
+
+/* The highest level; 0 without a tree. */
+static inline uint32_t relations_top(const Relations *relations)
+{
+    return relations->n_levels - 1;
+}
+
+/* The area of a domain of the highest level, or of a host; AREA_NONE: in none. */
+static inline uint32_t relations_area(const Relations *relations, uint32_t domain)
+{
+    return domain != BERTH_PLACE_NONE
+               ? relations->levels[relations_top(relations)].domains[domain].area
+               : AREA_NONE;
+}
+
+static inline uint32_t relations_area_of_host(const Relations *relations, uint32_t host)
+{
+    uint32_t top = relations_top(relations);
+
+    return top > 0 ? relations_area(relations, relations_row(relations, host)[top]) : AREA_NONE;
 }
 
 /* Whether a rule of this kind speaks of two groups. */

@@ -84,6 +84,16 @@ static BerthPlaceResult check_groups(const uint32_t *groups, uint32_t n_groups)
     return BERTH_PLACE_OK;
 }
 
+/* What is counted by area follows the table of the highest level. */
+static void count_in_area(const Relations *relations, Group *group, uint32_t domain, uint32_t count)
+{
+    uint32_t area = relations_area(relations, domain);
+
+    if (area != AREA_NONE) {
+        group->body->in_area[area] = (uint8_t)(count < AREA_MANY ? count : AREA_MANY);
+    }
+}
+
 /* A VM of a group comes to a host or leaves it. */
 static void group_moves(Relations *relations, uint32_t host, uint32_t number, bool comes)
 {
@@ -93,7 +103,14 @@ static void group_moves(Relations *relations, uint32_t host, uint32_t number, bo
     group->members += comes ? 1u : -1u;
     for (uint32_t l = 0; l < relations->n_levels; l++) {
         uint32_t domain = relations_domain(relations, l, host);
-        if (domain != BERTH_PLACE_NONE && count(group, l, domain) == (comes ? 0u : 1u)) {
+        if (domain == BERTH_PLACE_NONE) {
+            continue;
+        }
+        uint32_t before = count(group, l, domain);
+        if (l > 0 && l == relations_top(relations)) {
+            count_in_area(relations, group, domain, comes ? before + 1 : before - 1);
+        }
+        if (before == (comes ? 0u : 1u)) {
             for (uint32_t n = alone_rules_at(relations, number, l); n > 0; n--) {
                 count(&relations->alone, l, domain);
             }
@@ -151,8 +168,12 @@ void relations_load_members(BerthPlace *place, uint32_t host, uint32_t number, u
     relations->groups[number].members += count;
     for (uint32_t l = 0; l < relations->n_levels; l++) {
         uint32_t domain = relations_domain(relations, l, host);
-        if (domain != BERTH_PLACE_NONE) {
-            group_add(&relations->groups[number], l, domain, count);
+        if (domain == BERTH_PLACE_NONE) {
+            continue;
+        }
+        uint32_t before = group_add(&relations->groups[number], l, domain, count);
+        if (l > 0 && l == relations_top(relations)) {
+            count_in_area(relations, &relations->groups[number], domain, before + count);
         }
     }
 }

@@ -18,7 +18,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(BerthPlace, berth_place_free)
 #define MAX_HOSTS 700
 #define N_SHAPES 6
 #define N_SIZES 10
-#define RACK 8
 #define LABEL 3
 
 typedef struct {
@@ -38,6 +37,7 @@ typedef struct {
     bool is_diverse;    /* requests and hosts are all unlike */
     bool is_one_shape;
     bool has_rules; /* levels, labels, groups and rules */
+    uint32_t rack;  /* hosts */
     uint32_t found, missed;
     uint64_t allowed[MAX_HOSTS / 64 + 1];
     uint32_t banned[MAX_HOSTS];
@@ -125,7 +125,7 @@ static void add_host(World *world, uint32_t host)
         berth_place_add(world->place, host, order, capacity,
                         one_in(world, 2) && !world->is_diverse ? NULL : available);
     if (result == BERTH_PLACE_OK && world->has_rules) {
-        berth_place_set_domains(world->place, host, (uint32_t[]){host / RACK});
+        berth_place_set_domains(world->place, host, (uint32_t[]){host / world->rack});
         berth_place_set_label(world->place, host, LABEL, one_in(world, 2));
     }
 }
@@ -232,10 +232,10 @@ static void restrict_request(World *world, BerthPlaceRequest *request)
 
 static void join_groups(World *world, BerthPlaceRequest *request)
 {
-    static const uint32_t label = LABEL, groups[] = {0, 1, 2, 3, 4, 0};
+    static const uint32_t label = LABEL, groups[] = {0, 1, 2, 3, 4, 5, 6, 0};
 
     if (world->has_rules && one_in(world, 2)) {
-        request->groups = groups + below(world, 5);
+        request->groups = groups + below(world, G_N_ELEMENTS(groups) - 1);
         request->n_groups = 1 + below(world, 2);
     }
     if (world->has_rules && one_in(world, 8)) {
@@ -289,6 +289,8 @@ static void make_rules(World *world)
         {.kind = BERTH_PLACE_SPREAD, .level = 1, .a = 2, .skew = 2},
         {.kind = BERTH_PLACE_APART, .level = 0, .a = 3, .b = 0, .weight = 2},
         {.kind = BERTH_PLACE_NEAR, .a = 4, .b = 0, .weight = 1},
+        {.kind = BERTH_PLACE_APART, .level = 1, .a = 5, .b = 1},
+        {.kind = BERTH_PLACE_TOGETHER, .level = 1, .a = 6, .b = 6},
     };
 
     g_assert_cmpint(berth_place_set_levels(world->place, 2), ==, BERTH_PLACE_OK);
@@ -312,6 +314,7 @@ static void make_world(World *world)
     world->is_diverse = one_in(world, 2);
     world->is_one_shape = one_in(world, 3);
     world->has_rules = one_in(world, 3);
+    world->rack = one_in(world, 2) ? 8 : 100;
     world->n_vms = 0;
     g_assert_cmpint(berth_place_new(&options, &world->place), ==, BERTH_PLACE_OK);
     if (world->has_rules) {
