@@ -400,9 +400,6 @@ static bool wait_on(ClusterCore *core, const QueueItem *item)
         return true;
     }
     bool promised = queue_item_plan(core, item, &start);
-    if (queued != NULL) {
-        queue_item_keep(core, queued);
-    }
     if (firm && !promised && (start != INT64_MAX || queue_item_is_late(core, item))) {
         GError *error = NULL;
         queue_item_refuse_deadline(core, item, start, &error);
@@ -460,6 +457,15 @@ static void serve_preempted(ClusterCore *core, Round *round, uint32_t number, Cl
     }
 }
 
+/* What a round has promised, or taken back, is what is taken up after the manager's death. */
+static void keep_promises(ClusterCore *core)
+{
+    for (GTreeNode *n = g_tree_node_first(core->queue); n != NULL; n = g_tree_node_next(n)) {
+        queue_item_keep(core, g_tree_node_value(n));
+        txn_seal_if_large(core);
+    }
+}
+
 static void serve_round(ClusterCore *core)
 {
     g_auto(Round) round;
@@ -485,6 +491,7 @@ static void serve_round(ClusterCore *core)
         txn_seal_if_large(core);
     }
     promises_end(core);
+    keep_promises(core);
 }
 
 static bool something_waits(const ClusterCore *core)

@@ -133,6 +133,29 @@ static void test_a_promise_outlives_the_manager(void)
     world_free(w);
 }
 
+/* What was promised the first start alone, and has lost it to one that goes before it. */
+static void test_a_promise_that_was_given_up_stays_so(void)
+{
+    World *w = world_with(CLUSTER_BACKFILL_EASY);
+    g_assert_true(g_str_has_prefix(create_vm_of(w, "runs", "m3", ENDS(3600)), "202"));
+    create_vm_of(w, "stays", "m1", "");
+    create_vm_of(w, "low", "m3", ",\"priority\":100,\"queue\":true");
+    world_wait(w, 1000);
+    g_autofree char *first = start_of(w, "low");
+    g_assert_nonnull(strstr(first, "when VM runs has ended on h1"));
+    create_vm_of(w, "head", "m3", ",\"queue\":true" ENDS(1000));
+    world_wait(w, 1000);
+    g_autofree char *before = start_of(w, "low"), *head = start_of(w, "head");
+    g_assert_null(before);
+    g_assert_nonnull(strstr(head, "when VM runs has ended on h1"));
+    cluster_core_free(w->core);
+    world_boot(w);
+    g_autofree char *after = start_of(w, "low"), *kept = start_of(w, "head");
+    g_assert_null(after);
+    g_assert_cmpstr(kept, ==, head);
+    world_free(w);
+}
+
 static void test_a_promise_leaves_a_host_that_takes_nothing(void)
 {
     World *w = world_with(CLUSTER_BACKFILL_EASY);
@@ -345,6 +368,7 @@ int main(int argc, char **argv)
     g_test_add_func("/cluster/promises/earlier",
                     test_it_becomes_earlier_when_something_ends_before_its_time);
     g_test_add_func("/cluster/promises/restart", test_a_promise_outlives_the_manager);
+    g_test_add_func("/cluster/promises/given-up", test_a_promise_that_was_given_up_stays_so);
     g_test_add_func("/cluster/promises/cordon", test_a_promise_leaves_a_host_that_takes_nothing);
     g_test_add_func("/cluster/promises/deadline", test_a_deadline_is_held_against_all);
     g_test_add_func("/cluster/promises/deadline-lost", test_a_deadline_that_is_lost_is_told);
