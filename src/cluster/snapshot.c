@@ -2,11 +2,13 @@
  * events yet.
  *
  * Masked, every name that a person gave is replaced by its kind and a number, in the order of the
- * ids, wherever it stands; values of labels too; what people wrote is left out. Ids and addresses
- * say nothing of people. */
+ * ids, wherever it stands; values of labels too; what people wrote is left out. Ids, addresses and the
+ * default tenant's name, which has a meaning of its own, say nothing of people. */
 #include <string.h>
 
+#include "base/timefmt.h"
 #include "cluster/commands.h"
+#include "cluster/queue.h"
 #include "cluster/reservations.h"
 #include "cluster/txn.h"
 
@@ -26,9 +28,7 @@ static json_t *host_json(ClusterCore *core, const void *object)
 static json_t *size_json(ClusterCore *core, const void *object)
 {
     json_t *json = size_encode(object);
-    /* A size has no id, so a scenario asks for it anew, as one asks for a size. */
     json_object_del(json, "revision");
-    json_object_del(json, "created-ms");
     return json;
 }
 
@@ -67,18 +67,41 @@ static json_t *reservation_json(ClusterCore *core, const void *object)
     return reservation_encode(((const ClusterReservation *)object)->object);
 }
 
+static void add_name(Snapshot *snapshot, const char *name, const char *kind, int number)
+{
+    if (name != NULL && strcmp(name, DEFAULT_TENANT) != 0) {
+        g_hash_table_replace(snapshot->names, g_strdup(name),
+                             g_strdup_printf("%s-%d", kind, number));
+    }
+}
+
 static json_t *collect(Snapshot *snapshot, GTree *tree, const char *kind, Render render)
 {
     json_t *list = json_array();
     int number = 0;
     for (GTreeNode *n = g_tree_node_first(tree); n != NULL; n = g_tree_node_next(n)) {
         json_t *object = render(snapshot->core, g_tree_node_value(n));
-        const char *name = json_string_value(json_object_get(object, "name"));
-        if (name != NULL) {
-            g_hash_table_replace(snapshot->names, g_strdup(name),
-                                 g_strdup_printf("%s-%d", kind, ++number));
-        }
+        add_name(snapshot, json_string_value(json_object_get(object, "name")), kind, ++number);
         json_array_append_new(list, object);
+    }
+    return list;
+}
+
+/* The requests that wait, in their order. Apps that lack VMs and preempted VMs wait too, and are written
+ * as what they are. */
+static json_t *collect_queue(Snapshot *snapshot)
+{
+    json_t *list = json_array();
+    g_autoptr(GArray) order = queue_order(snapshot->core);
+    int number = 0;
+    for (guint i = 0; i < order->len; i++) {
+        const QueueItem *item = &g_array_index(order, QueueItem, i);
+        if (item->queued != NULL) {
+            json_t *object = queued_request_encode(item->queued->object);
+            json_object_set_new(object, "place", json_integer(i + 1));
+            add_name(snapshot, queue_item_name(item), "queued", ++number);
+            json_array_append_new(list, object);
+        }
     }
     return list;
 }
@@ -189,11 +212,14 @@ bool get_snapshot(ClusterCore *core, const ClusterRequest *request, GError **err
                         collect(&snapshot, core->reservations, "reservation", reservation_json));
     json_object_set_new(state, "apps", collect(&snapshot, core->apps, "app", app_json));
     json_object_set_new(state, "vms", collect(&snapshot, core->vms, "vm", vm_json));
+    json_object_set_new(state, "queue", collect_queue(&snapshot));
     if (snapshot.mask) {
         mask(&snapshot, state);
     }
     json_t *scenario = json_object();
+    g_autofree char *now = berth_time_format(core->now_ms);
     json_object_set_new(scenario, "name", json_string("a cluster as it was"));
+    json_object_set_new(scenario, "begins", json_string(now));
     json_object_set_new(scenario, "state", state);
     json_object_set_new(scenario, "events", json_array());
     reply_json(core, request->id, 200, scenario, -1);

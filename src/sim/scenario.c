@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/timefmt.h"
 #include "base/yaml.h"
 #include "sim/expect.h"
 #include "sim/never.h"
@@ -14,8 +15,8 @@
 #define WITHIN_MS 10000
 #define POLL_MS 50
 
-static const char *const top_members[] = {"name",   "about", "seed", "state",
-                                          "events", "never", NULL};
+static const char *const top_members[] = {"name",  "about",  "seed",  "begins",
+                                          "state", "events", "never", NULL};
 static const char *const step_members[] = {"body",   "params", "unattended", "expect",
                                            "within", "never",  "about",      NULL};
 
@@ -255,14 +256,29 @@ static bool check_scenario(const json_t *scenario, GError **error)
                            "the events of a scenario are a list");
 }
 
+/* In virtual time that begins when the scenario says. */
+static Sim *new_sim(const json_t *scenario, GError **error)
+{
+    const json_t *seed = json_object_get(scenario, "seed");
+    uint64_t number = seed != NULL ? (uint64_t)json_integer_value(seed) : 1;
+    const json_t *begins = json_object_get(scenario, "begins");
+    const char *text = json_string_value(begins);
+    ClusterConfig config = {0};
+    int64_t begins_ms;
+    if (begins == NULL) {
+        return sim_new(number, &config);
+    }
+    return berth_time_parse("begins", text != NULL ? text : "", &begins_ms, error)
+               ? sim_new_at(number, begins_ms, &config)
+               : NULL;
+}
+
 static bool run_document(const json_t *scenario, bool trace, GError **error)
 {
-    if (!check_scenario(scenario, error)) {
+    g_autoptr(Sim) sim = check_scenario(scenario, error) ? new_sim(scenario, error) : NULL;
+    if (sim == NULL) {
         return false;
     }
-    const json_t *seed = json_object_get(scenario, "seed");
-    ClusterConfig config = {0};
-    g_autoptr(Sim) sim = sim_new(seed != NULL ? (uint64_t)json_integer_value(seed) : 1, &config);
     Play played = {
         .stage = {.sim = sim,
                   .events = g_ptr_array_new_with_free_func((GDestroyNotify)json_decref)}};

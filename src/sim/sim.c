@@ -11,8 +11,13 @@
 
 Sim *sim_new(uint64_t seed, const ClusterConfig *config)
 {
+    return sim_new_at(seed, BEGINNING_MS, config);
+}
+
+Sim *sim_new_at(uint64_t seed, int64_t begins_ms, const ClusterConfig *config)
+{
     Sim *sim = g_new0(Sim, 1);
-    sim->world = sim_world_new(seed, BEGINNING_MS);
+    sim->world = sim_world_new(seed, begins_ms);
     sim->fleet = sim_fleet_new();
     sim->manager = sim_manager_new(sim->world, config);
     sim->agents = g_ptr_array_new();

@@ -19,6 +19,8 @@ typedef struct {
 /* Begins at 2026-01-01T00:00:00Z with the manager up and no hosts. Zeros of `config` take the
  * core's defaults. */
 Sim *sim_new(uint64_t seed, const ClusterConfig *config);
+/* The same, at another time. */
+Sim *sim_new_at(uint64_t seed, int64_t begins_ms, const ClusterConfig *config);
 void sim_free(Sim *sim);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Sim, sim_free)
 

@@ -23,6 +23,7 @@ static const Kind kinds[] = {
     {"reservations", "reservation", "/v1/reservations"},
     {"vms", "vm", "/v1/vms"},
     {"apps", "app", "/v1/apps"},
+    {"queue", "queue", NULL},
     {"hosts", "host", NULL},
 };
 
@@ -83,6 +84,42 @@ static void put_tenant(Sim *sim, const json_t *tenant)
     if (account != NULL) {
         put(sim, g_strconcat("account/", name, NULL), account);
     }
+}
+
+/* What waits, as the store keeps it: its name is kept for it, and its operation runs. */
+static bool put_queued(Sim *sim, const json_t *object, GError **error)
+{
+    const char *id = text(object, "id"), *tenant = tenant_of(object);
+    const char *kind = json_object_get(object, "vm") != NULL ? "vm" : "app";
+    const char *name = text(json_object_get(object, kind), "name");
+    const char *operation = text(object, "operation") != NULL ? text(object, "operation") : id;
+    if (id == NULL || name == NULL) {
+        return berth_error_set(error, BERTH_ERROR_INVALID, NULL, NULL,
+                               "copy it from a snapshot, or write the VM or app with queue: true",
+                               "not a request that waits");
+    }
+    json_t *queued = json_deep_copy(object);
+    json_object_del(queued, "place"); /* follows from the rest */
+    json_object_set_new(queued, "tenant", json_string(tenant));
+    json_object_set_new(queued, "operation", json_string(operation));
+    put(sim, g_strdup_printf("queue/%s/%s", tenant, id), queued);
+    json_decref(queued);
+    json_t *running =
+        json_pack("{s:s, s:s+, s:s, s:s, s:{s:s, s:s, s:s}, s:s}", "id", operation, "kind", kind,
+                  ".create", "tenant", tenant, "state", "running", "subject", "kind", kind, "id",
+                  id, "name", name, "message", "waits in the queue");
+    put(sim, g_strdup_printf("operation/%s/%s", tenant, operation), running);
+    json_decref(running);
+    json_t *owner = json_string(id);
+    put(sim, g_strdup_printf("name/queue/%s/%s:%s", tenant, kind, name), owner);
+    json_decref(owner);
+    return true;
+}
+
+/* A size has no id; shown with its vCPUs it is as the API shows it. */
+static bool is_shown_size(const json_t *object)
+{
+    return json_object_get(object, "vcpus") != NULL && json_object_get(object, "max-vcpus") != NULL;
 }
 
 /* An object as the API shows it, into the store. */
@@ -194,8 +231,13 @@ typedef bool (*Use)(Sim *sim, const Kind *kind, const json_t *object, GError **e
 
 static bool use_stored(Sim *sim, const Kind *kind, const json_t *object, GError **error)
 {
+    if (strcmp(kind->kind, "queue") == 0) {
+        return put_queued(sim, object, error);
+    }
     if (strcmp(kind->kind, "tenant") == 0 && json_object_get(object, "spec") != NULL) {
         put_tenant(sim, object);
+    } else if (strcmp(kind->kind, "size") == 0 && is_shown_size(object)) {
+        put(sim, g_strconcat("size/", text(object, "name"), NULL), object);
     } else if (text(object, "id") != NULL) {
         put_object(sim, kind, object);
     }
@@ -204,14 +246,14 @@ static bool use_stored(Sim *sim, const Kind *kind, const json_t *object, GError 
 
 static bool use_host(Sim *sim, const Kind *kind, const json_t *object, GError **error)
 {
-    return kind->path != NULL || add_host(sim, object, error);
+    return strcmp(kind->kind, "host") != 0 || add_host(sim, object, error);
 }
 
 static bool use_asked(Sim *sim, const Kind *kind, const json_t *object, GError **error)
 {
-    bool stored = text(object, "id") != NULL || json_object_get(object, "spec") != NULL;
-    bool size = strcmp(kind->kind, "size") == 0;
-    return kind->path == NULL || (stored && !size) || ask_for(sim, kind, object, error);
+    bool stored = text(object, "id") != NULL || json_object_get(object, "spec") != NULL ||
+                  (strcmp(kind->kind, "size") == 0 && is_shown_size(object));
+    return kind->path == NULL || stored || ask_for(sim, kind, object, error);
 }
 
 static bool each(Sim *sim, const json_t *state, Use use, GError **error)
@@ -241,7 +283,7 @@ static bool check_names(const json_t *state, GError **error)
         if (!known || !json_is_array(value)) {
             return berth_error_set(error, BERTH_ERROR_INVALID, key, NULL,
                                    "lists of tenants, hosts, sizes, images, networks, rules, "
-                                   "reservations, vms and apps",
+                                   "reservations, vms, apps and queue",
                                    "a state has no such list");
         }
     }

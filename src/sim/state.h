@@ -2,7 +2,8 @@
  * The state from which a scenario begins, of the API's own objects.
  *
  * Hosts, sizes, images, networks, apps and VMs stand in `state` as the API shows them (as `berth
- * support snapshot` writes them), or in the short form in which one asks for them. What has an id
+ * support snapshot` writes them), or in the short form in which one asks for them; what waits in the queue
+ * stands there as the store keeps it. What has an id
  * is put into the store as it is before the manager starts; the rest is asked for afterwards, in
  * the order sizes, images, networks, VMs, apps. A host needs a name and a capacity.
  *

@@ -218,6 +218,7 @@ static void test_what_is_unknown_is_refused(void)
         {"never: [{objects: {/v1/vmss/web: {}}}]", "never[0].objects"},
         {"never: {on: {web: h1}}", "never"},
         {"nevre: []", "nevre"},
+        {"begins: tomorrow", "begins"},
         {"events: [{pass: 1s, nevre: []}]", "events[0].nevre"},
         {"events: [{pass: 1s, never: [{event: []}]}]", "events[0].never[0].event"},
         {"events: [{plan: {fit: s, survives: 1}}]", "events[0].plan.survives"},
