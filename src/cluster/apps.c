@@ -56,15 +56,10 @@ bool get_app(ClusterCore *core, const ClusterRequest *request, GError **error)
     return true;
 }
 
-static bool has_vm(const ClusterApp *app, const char *name)
+static bool has_vm(const ClusterCore *core, const ClusterApp *app, const char *name)
 {
-    for (GTreeNode *n = g_tree_node_first(app->vms); n != NULL; n = g_tree_node_next(n)) {
-        const ClusterVm *vm = g_tree_node_value(n);
-        if (strcmp(vm->spec->name, name) == 0) {
-            return true;
-        }
-    }
-    return false;
+    const ClusterVm *vm = name_owner(core, "vm", app->tenant, name);
+    return vm != NULL && vm->app == app;
 }
 
 int64_t app_missing(const ClusterApp *app)
@@ -94,7 +89,7 @@ static GPtrArray *names_to_make(ClusterCore *core, const ClusterApp *app, GError
     g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
     for (int64_t i = 1; i <= app->spec->count; i++) {
         g_autofree char *name = g_strdup_printf("%s-%" G_GINT64_FORMAT, app->spec->name, i);
-        if (has_vm(app, name)) {
+        if (has_vm(core, app, name)) {
             continue;
         }
         if (!name_is_free(core, "vm", app->tenant, name, error)) {
@@ -105,26 +100,22 @@ static GPtrArray *names_to_make(ClusterCore *core, const ClusterApp *app, GError
     return g_steal_pointer(&names);
 }
 
-static int64_t count_on(const GPtrArray *plan, const char *host)
-{
-    int64_t count = 0;
-    for (guint i = 0; i < plan->len; i++) {
-        count += strcmp(((const PlannedVm *)plan->pdata[i])->host, host) == 0;
-    }
-    return count;
-}
-
 /* Verdicts about one VM become those about all that are planned. */
 static void mark_chosen(Explanation *explanation, const GPtrArray *plan)
 {
+    g_autoptr(GHashTable) counts = g_hash_table_new(g_str_hash, g_str_equal);
+    for (guint i = 0; i < plan->len; i++) {
+        char *host = ((const PlannedVm *)plan->pdata[i])->host;
+        guint count = GPOINTER_TO_UINT(g_hash_table_lookup(counts, host));
+        g_hash_table_replace(counts, host, GUINT_TO_POINTER(count + 1));
+    }
     for (guint i = 0; i < explanation->hosts->len; i++) {
         HostVerdict *verdict = explanation->hosts->pdata[i];
-        int64_t count = count_on(plan, verdict->host);
+        guint count = GPOINTER_TO_UINT(g_hash_table_lookup(counts, verdict->host));
         verdict->chosen = count > 0;
         if (count > 0) {
             g_free(verdict->verdict);
-            verdict->verdict =
-                g_strdup_printf("chosen for %" G_GINT64_FORMAT " of %u VMs", count, plan->len);
+            verdict->verdict = g_strdup_printf("chosen for %u of %u VMs", count, plan->len);
         }
     }
 }
@@ -228,7 +219,7 @@ static bool fill(ClusterCore *core, ClusterApp *app, const GPtrArray *steps, GEr
     guint made = 0;
     for (int64_t i = 1; i <= app->spec->count; i++) {
         g_autofree char *name = g_strdup_printf("%s-%" G_GINT64_FORMAT, app->spec->name, i);
-        if (has_vm(app, name)) {
+        if (has_vm(core, app, name)) {
             continue;
         }
         g_autoptr(VmSpec) spec = spec_of_app_vm(core, app, i, error);

@@ -262,6 +262,12 @@ bool name_is_free(ClusterCore *core, const char *kind, const char *tenant, const
                            "there is a %s of this name already", kind);
 }
 
+void *name_owner(const ClusterCore *core, const char *kind, const char *tenant, const char *name)
+{
+    g_autofree char *key = name_key(kind, tenant, name);
+    return g_hash_table_lookup(core->names, key);
+}
+
 void name_index(ClusterCore *core, const char *kind, const char *tenant, const char *name,
                 void *object)
 {
@@ -316,8 +322,7 @@ static void *find_named(ClusterCore *core, GTree *tree, const char *kind, const 
 {
     void *object = g_tree_lookup(tree, key);
     if (object == NULL) {
-        g_autofree char *name = name_key(kind, tenant, key);
-        object = g_hash_table_lookup(core->names, name);
+        object = name_owner(core, kind, tenant, key);
     }
     return object != NULL ? object
                           : not_found(error, kind, key, nearest_name(core, kind, tenant, key));

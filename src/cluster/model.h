@@ -297,6 +297,8 @@ ClusterTenant *find_tenant(ClusterCore *core, const char *name, GError **error);
  * or "queue": "vm:web" then keeps the VM's name for a request that waits. */
 bool name_is_free(ClusterCore *core, const char *kind, const char *tenant, const char *name,
                   GError **error);
+/* The object that has it, borrowed; NULL: none. */
+void *name_owner(const ClusterCore *core, const char *kind, const char *tenant, const char *name);
 void name_take(ClusterCore *core, const char *kind, const char *tenant, const char *name,
                const char *id, void *object);
 void name_release(ClusterCore *core, const char *kind, const char *tenant, const char *name);
