@@ -296,42 +296,69 @@ bool reservations_admit(ClusterCore *core, const char *tenant, const VmSpec *spe
     return tenant_allows(core, tenant, spec->resources, count, error);
 }
 
-/* Adds what is still free of a reservation. */
-static void add_held(const ClusterReservation *reservation, Vector *held, int64_t *vms)
+/* What a tenant holds changes when one of its reservations begins or ends. */
+typedef struct {
+    int64_t at_ms, vms;
+    Vector held; /* more of it; less where it ends */
+} Turn;
+
+/* At one time what ends goes before what begins. */
+static gint compare_turns(gconstpointer a, gconstpointer b)
 {
+    const Turn *left = a, *right = b;
+    return left->at_ms != right->at_ms ? (left->at_ms < right->at_ms ? -1 : 1)
+                                       : (left->vms > right->vms) - (left->vms < right->vms);
+}
+
+/* What is still free of a reservation. */
+static Turn turn_of(const ClusterReservation *reservation)
+{
+    Turn turn = {0};
     for (guint i = 0; i < reservation->n_slots; i++) {
-        bool free_slot = reservation->slots[i].vm == NULL;
-        *vms += free_slot;
-        for (int d = 0; free_slot && d < MAX_DIMENSIONS; d++) {
-            held->amount[d] += reservation->vector.amount[d] -
-                               (d == DIM_MEMORY ? reservation->object->overhead : 0);
-        }
+        turn.vms += reservation->slots[i].vm == NULL;
     }
+    turn.held = reservation->vector;
+    turn.held.amount[DIM_MEMORY] -= reservation->object->overhead;
+    for (int d = 0; d < MAX_DIMENSIONS; d++) {
+        turn.held.amount[d] *= turn.vms;
+    }
+    return turn;
+}
+
+static void add_turns(const ClusterReservation *reservation, int64_t from, GArray *turns)
+{
+    Turn begin = turn_of(reservation), end = begin;
+    begin.at_ms = MAX(reservation->object->start_ms, from);
+    end.at_ms = reservation->object->end_ms;
+    end.vms = -end.vms;
+    for (int d = 0; d < MAX_DIMENSIONS; d++) {
+        end.held.amount[d] = -end.held.amount[d];
+    }
+    g_array_append_val(turns, begin);
+    g_array_append_val(turns, end);
 }
 
 Vector reservations_held(ClusterCore *core, const char *tenant, int64_t from, int64_t to,
                          int64_t *ret_vms)
 {
-    Vector most = {0};
+    Vector most = {0}, held = {0};
+    int64_t vms = 0;
     *ret_vms = 0;
+    g_autoptr(GArray) turns = g_array_new(FALSE, FALSE, sizeof(Turn));
     for (GTreeNode *n = g_tree_node_first(core->reservations); n != NULL; n = g_tree_node_next(n)) {
-        const Reservation *at = ((ClusterReservation *)g_tree_node_value(n))->object;
-        if (strcmp(at->tenant, tenant) != 0 || at->start_ms >= to || at->end_ms <= from) {
-            continue;
+        const ClusterReservation *reservation = g_tree_node_value(n);
+        const Reservation *object = reservation->object;
+        if (strcmp(object->tenant, tenant) == 0 && object->start_ms < to && object->end_ms > from) {
+            add_turns(reservation, from, turns);
         }
-        /* The most is held when some reservation begins, or at `from`. */
-        int64_t moment = MAX(at->start_ms, from), vms = 0;
-        Vector held = {0};
-        for (GTreeNode *m = g_tree_node_first(core->reservations); m != NULL;
-             m = g_tree_node_next(m)) {
-            const ClusterReservation *other = g_tree_node_value(m);
-            if (strcmp(other->object->tenant, tenant) == 0 && other->object->start_ms <= moment &&
-                other->object->end_ms > moment) {
-                add_held(other, &held, &vms);
-            }
-        }
+    }
+    g_array_sort(turns, compare_turns);
+    for (guint i = 0; i < turns->len; i++) {
+        const Turn *turn = &g_array_index(turns, Turn, i);
+        vms += turn->vms;
         *ret_vms = MAX(*ret_vms, vms);
         for (int d = 0; d < MAX_DIMENSIONS; d++) {
+            held.amount[d] += turn->held.amount[d];
             most.amount[d] = MAX(most.amount[d], held.amount[d]);
         }
     }

@@ -1,6 +1,8 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/rng.h"
+#include "base/timefmt.h"
 #include "world.h"
 
 static void as_tenant(World *w, const char *tenant)
@@ -160,6 +162,60 @@ static void test_a_quota_below_the_usage_lets_nothing_grow(void)
     world_free(w);
 }
 
+#define MINUTES 40
+#define MOST_HELD 12
+
+/* Reserves room for `count` from one minute to another. */
+static bool reserve(World *w, int number, int64_t first_ms, int64_t from, int64_t to, int64_t count)
+{
+    g_autofree char *start = berth_time_format(first_ms + from * 60000);
+    g_autofree char *body = g_strdup_printf(
+        "{\"name\":\"r%d\",\"size\":\"m1\",\"count\":%" G_GINT64_FORMAT
+        ",\"start\":\"%s\",\"duration-seconds\":%" G_GINT64_FORMAT ",\"grace-seconds\":0}",
+        number, count, start, (to - from) * 60);
+    const char *reply = ask(w, API_OP_CREATE_RESERVATION, NULL, body);
+    g_assert_true(g_str_has_prefix(reply, "201") || strstr(reply, "tenant 'blue'") != NULL);
+    return g_str_has_prefix(reply, "201");
+}
+
+/* Held against a sum for each minute: what begins when another ends does not meet it. */
+static void test_what_is_held_at_one_time_is_limited(void)
+{
+    static const char *const quotas[] = {"{\"vms\":12}", "{\"cpu\":12000}"};
+    guint accepted = 0, refused = 0;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        World *w = world_with_tenant(quotas[seed % 2]);
+        int64_t held[MINUTES] = {0}, vms = 0, most_ever = 0;
+        BerthRng rng;
+        berth_rng_init(&rng, seed);
+        as_tenant(w, "blue");
+        for (int i = 0; i < 40; i++) {
+            int64_t from = berth_rng_between(&rng, 0, MINUTES - 2);
+            int64_t length = berth_rng_between(&rng, 1, 12), to = MIN(MINUTES, from + length);
+            int64_t count = berth_rng_between(&rng, 1, 4), most = 0;
+            for (int64_t m = from; m < to; m++) {
+                most = MAX(most, held[m]);
+            }
+            bool fits = vms + most + count <= MOST_HELD;
+            g_assert_true(reserve(w, i, w->now / 60000 * 60000 + 3600000, from, to, count) == fits);
+            for (int64_t m = from; fits && m < to; m++) {
+                held[m] += count;
+                most_ever = MAX(most_ever, held[m]);
+            }
+            accepted += fits;
+            refused += !fits;
+            if (i % 10 == 9) { /* what has no end is beside the most that is held at any time */
+                g_autofree char *name = g_strdup_printf("vm-%d", i);
+                bool made = g_str_has_prefix(create_plain(w, name), "202");
+                g_assert_true(made == (vms + most_ever + 1 <= MOST_HELD));
+                vms += made;
+            }
+        }
+        world_free(w);
+    }
+    g_assert_cmpuint(MIN(accepted, refused), >, 100); /* the property is not empty */
+}
+
 static void test_a_tenant_sees_its_own_only(void)
 {
     World *w = world_with_tenant("{}");
@@ -294,6 +350,8 @@ static void test_bad_requests_are_refused(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/tenants/what-is-held-at-one-time-is-limited",
+                    test_what_is_held_at_one_time_is_limited);
     g_test_add_func("/tenants/a-hundred-requests-at-once-pass-no-limit",
                     test_a_hundred_requests_at_once_pass_no_limit);
     g_test_add_func("/tenants/a-refusal-names-the-quota-and-what-is-missing",
