@@ -7,6 +7,7 @@
 #include "place/heap.h"
 
 #define NO_BLOCK UINT32_MAX
+#define MOST_LOOKED_AT 65536 /* hosts of a class, for one that is in the same area */
 
 static uint32_t power_of_two(uint32_t at_least)
 {
@@ -62,6 +63,7 @@ void classes_free(Classes *classes)
             free(classes->banks[i]);
         }
     }
+    class_areas_free(classes->areas);
     free(classes->of_host);
     free(classes->at);
     free(classes->classes);
@@ -138,13 +140,21 @@ static Heap heap_in(const Classes *classes, Class *class)
     return (Heap){.place = classes->place, .hosts = heap_of(classes, class), .at = classes->at};
 }
 
+/* A host as it stands in its class's heap: with its area where areas are wanted. */
+static uint32_t entry_of(const Classes *classes, uint32_t host)
+{
+    return classes->areas != NULL
+               ? heap_entry(host, relations_area_of_host(classes->place->relations, host))
+               : host;
+}
+
 static bool push(Classes *classes, Class *class, uint32_t host)
 {
     if (class->count == class->room && !make_room(classes, class, class->room * 2)) {
         return false;
     }
     Heap heap = heap_in(classes, class);
-    heap_push(&heap, class->count++, host);
+    heap_push(&heap, class->count++, entry_of(classes, host));
     return true;
 }
 
@@ -225,6 +235,21 @@ static bool row_input(const Classes *classes, uint32_t number, RowInput *ret_inp
     return true;
 }
 
+/* The sizes that fit a class. */
+static uint32_t fitting(const Classes *classes, uint32_t number)
+{
+    const BerthPlace *place = classes->place;
+    int64_t available[BERTH_PLACE_MAX_DIMS];
+    float rounded[BERTH_PLACE_MAX_DIMS];
+
+    amounts_read(&classes->available, number, place->n_dims, available);
+    for (uint32_t d = 0; d < place->n_dims; d++) {
+        rounded[d] = available[d] > 0 ? (float)available[d] : 0;
+    }
+    return kernels_get()->fits(classes->sizes->needs, place->n_dims, sizes_width(classes->sizes),
+                               rounded);
+}
+
 /* The keys of a class for each size. In debt: always worth a look. */
 static void set_keys(Classes *classes, BerthPlacePolicy policy, uint32_t number)
 {
@@ -262,6 +287,9 @@ static uint32_t new_class(Classes *classes, uint32_t hash, uint32_t shape, const
             set_keys(classes, (BerthPlacePolicy)i, number);
         }
     }
+    if (classes->areas != NULL) {
+        class_areas_begin(classes->areas, number, fitting(classes, number));
+    }
     return number;
 }
 
@@ -275,9 +303,19 @@ static void drop_class(Classes *classes, uint32_t number)
             bank_unset(classes->banks[i], number, sizes_width(classes->sizes));
         }
     }
+    if (classes->areas != NULL) {
+        class_areas_end(classes->areas, number, sizes_width(classes->sizes));
+    }
     class->hosts = classes->spare;
     classes->spare = number;
     classes->n_used--;
+}
+
+static void add_area(Classes *classes, uint32_t host)
+{
+    class_areas_add(classes->areas, classes->of_host[host],
+                    relations_area_of_host(classes->place->relations, host),
+                    sizes_width(classes->sizes));
 }
 
 bool classes_enter(Classes *classes, uint32_t host)
@@ -296,16 +334,57 @@ bool classes_enter(Classes *classes, uint32_t host)
         return false;
     }
     classes->of_host[host] = number;
+    if (classes->areas != NULL) {
+        add_area(classes, host);
+    }
     return true;
+}
+
+void classes_host_moved(Classes *classes, uint32_t host)
+{
+    if (classes->areas != NULL && classes_has(classes, host)) {
+        Class *class = &classes->classes[classes->of_host[host]];
+        heap_of(classes, class)[classes->at[host]] = entry_of(classes, host);
+        add_area(classes, host);
+    }
+}
+
+/* A host in an area has left a class: so may have the last one there. Neighbors in a heap are often
+ * neighbors in the order, so those around its place are looked at first. */
+static void forget_area(Classes *classes, uint32_t number, uint32_t place, uint64_t area)
+{
+    Class *class = &classes->classes[number];
+    const uint32_t *heap = heap_of(classes, class);
+    uint32_t word = class_areas_word(area);
+
+    if (class->count > MOST_LOOKED_AT) {
+        return;
+    }
+    for (uint32_t i = 1; i <= class->count; i++) {
+        uint32_t at = place + i < class->count ? place + i : (place + i) % class->count;
+        if ((class_areas_word(heap_area_bit(heap[at])) & word) != 0) {
+            return;
+        }
+    }
+    class_areas_remove(classes->areas, number, word, sizes_width(classes->sizes));
 }
 
 void classes_leave(Classes *classes, uint32_t host)
 {
     uint32_t number = classes->of_host[host];
     Class *class = &classes->classes[number];
+    uint32_t place = classes->at[host];
+    uint64_t area = heap_area_bit(heap_of(classes, class)[place]);
 
+    if (classes->areas != NULL) {
+        __builtin_prefetch(
+            relations_row(classes->place->relations, host)); /* it will enter again */
+    }
     pull(classes, class, host);
     classes->of_host[host] = CLASSES_NONE;
+    if (area != 0 && class->count > 0) {
+        forget_area(classes, number, place, area);
+    }
     if (class->count == 0) {
         if (class->room > 1) {
             release_block(classes, class->hosts, class->room);
@@ -342,12 +421,73 @@ void classes_sweep(Classes *classes, BerthPlacePolicy policy, uint32_t steps)
     }
 }
 
+bool classes_have_areas(const Classes *classes)
+{
+    return classes->areas != NULL && classes->areas->swept >= classes->most;
+}
+
+static void sweep_block(Classes *classes, uint32_t block)
+{
+    for (uint32_t number = block * 16; number < block * 16 + 16; number++) {
+        classes->areas->fits[number] = number < classes->n && classes->classes[number].count > 0
+                                           ? fitting(classes, number)
+                                           : 0;
+    }
+    class_areas_refresh(classes->areas, block, sizes_width(classes->sizes));
+}
+
+void classes_sweep_areas(Classes *classes, uint32_t steps)
+{
+    ClassAreas *areas = classes->areas;
+
+    if (areas == NULL) {
+        areas = classes->areas = class_areas_new(classes->most);
+        return;
+    }
+    for (; areas->entered < classes->place->slots && steps > 0; areas->entered++, steps--) {
+        classes_host_moved(classes, areas->entered);
+    }
+    for (; areas->swept < classes->most && steps > 0; areas->swept += 16, steps--) {
+        sweep_block(classes, areas->swept / 16);
+    }
+    if (classes_have_areas(classes)) {
+        areas->ready = UINT32_MAX;
+    }
+}
+
 void classes_forget_size(Classes *classes, uint32_t size)
 {
     for (uint32_t i = 0; i < BERTH_PLACE_N_POLICIES; i++) {
         classes->ready[i] &= ~(UINT32_C(1) << size);
         classes->swept[i] = 0;
     }
+    if (classes->areas != NULL) {
+        classes->areas->ready &= ~(UINT32_C(1) << size);
+        classes->areas->swept = 0;
+    }
+}
+
+static const char *check_areas(const Classes *classes)
+{
+    const ClassAreas *areas = classes->areas;
+
+    for (uint32_t host = 0; host < areas->entered; host++) {
+        uint64_t area = area_bit(relations_area_of_host(classes->place->relations, host));
+        uint32_t number = classes->of_host[host];
+        if (number != CLASSES_NONE &&
+            heap_of(classes, &classes->classes[number])[classes->at[host]] !=
+                entry_of(classes, host)) {
+            return "the hosts of a class stand there with their areas";
+        }
+        if (number != CLASSES_NONE && (areas->areas[number] & class_areas_word(area)) == 0) {
+            return "a class has the areas of all its hosts";
+        }
+        if (number != CLASSES_NONE &&
+            (fitting(classes, number) & areas->ready & ~areas->fits[number]) != 0) {
+            return "a class knows every size that fits it";
+        }
+    }
+    return class_areas_check(areas, sizes_width(classes->sizes));
 }
 
 const char *classes_check(const Classes *classes)
@@ -365,10 +505,10 @@ const char *classes_check(const Classes *classes)
         Class *class = &classes->classes[number];
         const uint32_t *heap = heap_of(classes, class);
         uint32_t at = classes->at[host];
-        if (at >= class->count || heap[at] != host) {
+        if (at >= class->count || heap_host(heap[at]) != host) {
             return "a host is in its class's heap";
         }
-        if (at > 0 && fleet_before(place, host, heap[(at - 1) / 4])) {
+        if (at > 0 && fleet_before(place, host, heap_host(heap[(at - 1) / 4]))) {
             return "the first host of a class is at the top of its heap";
         }
         fleet_available(place, host, available);
@@ -386,5 +526,8 @@ const char *classes_check(const Classes *classes)
             return "each row of a bank is the maximum of those below it";
         }
     }
-    return hosts == members ? NULL : "every member of a class is a host";
+    if (hosts != members) {
+        return "every member of a class is a host";
+    }
+    return classes->areas != NULL ? check_areas(classes) : NULL;
 }

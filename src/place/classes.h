@@ -8,7 +8,7 @@
  */
 #pragma once
 
-#include "place/bank.h"
+#include "place/classes-areas.h"
 #include "place/search.h"
 #include "place/sizes.h"
 
@@ -41,6 +41,7 @@ typedef struct {
     Bank *banks[BERTH_PLACE_N_POLICIES];
     uint32_t swept[BERTH_PLACE_N_POLICIES]; /* classes below have keys for all sizes */
     uint32_t ready[BERTH_PLACE_N_POLICIES]; /* sizes, bit by bit, that every class has keys for */
+    ClassAreas *areas;                      /* NULL: not wanted */
 } Classes;
 
 #define CLASSES_NONE UINT32_MAX
@@ -63,6 +64,13 @@ bool classes_is_swept(const Classes *classes, BerthPlacePolicy policy);
 
 /* Gives a policy a bank if it has none, and up to `steps` classes their keys. */
 void classes_sweep(Classes *classes, BerthPlacePolicy policy, uint32_t steps);
+
+/* The same for the areas where the hosts of classes are. */
+bool classes_have_areas(const Classes *classes);
+void classes_sweep_areas(Classes *classes, uint32_t steps);
+
+/* A host that may be in has other domains. */
+void classes_host_moved(Classes *classes, uint32_t host);
 
 /* A size is new: its keys have to be swept together. */
 void classes_forget_size(Classes *classes, uint32_t size);

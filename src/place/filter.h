@@ -65,6 +65,12 @@ bool filter_settle(Filter *filter);
 void filter_fetch_groups(const BerthPlace *place, const BerthPlaceRequest *request);
 void filter_fetch(const Filter *filter);
 
+/* The areas in use that hard rules may leave to the request, and that of hosts without one. */
+static inline uint64_t filter_open_areas(const Filter *filter)
+{
+    return (filter->place->relations->areas | area_bit(AREA_NONE)) & ~filter->shut_areas;
+}
+
 /* What is known of a host that will be asked about. */
 static inline void filter_fetch_host(const Filter *filter, uint32_t host)
 {

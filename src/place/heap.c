@@ -2,22 +2,33 @@
 
 #define MOST_OPEN 4096
 #define MOST_UNORDERED 512
+#define PATIENCE 64
 #define GLANCES 8 /* at hosts cost as much as one that the filter refuses in full */
 
-static void sift_up(const Heap *heap, uint32_t at, uint32_t host)
-{
-    uint32_t *hosts = heap->hosts;
+_Static_assert(BERTH_PLACE_MAX_HOSTS <= UINT32_C(1) << HEAP_AREA_SHIFT,
+               "a host and its area share a word");
 
-    while (at > 0 && fleet_before(heap->place, host, hosts[(at - 1) / 4])) {
-        hosts[at] = hosts[(at - 1) / 4];
-        heap->at[hosts[at]] = heap->tag | at;
-        at = (at - 1) / 4;
-    }
-    hosts[at] = host;
-    heap->at[host] = heap->tag | at;
+static bool comes_before(const BerthPlace *place, uint32_t entry, uint32_t other)
+{
+    return fleet_before(place, heap_host(entry), heap_host(other));
 }
 
-static void sift_down(const Heap *heap, uint32_t count, uint32_t at, uint32_t host)
+static void put(const Heap *heap, uint32_t at, uint32_t entry)
+{
+    heap->hosts[at] = entry;
+    heap->at[heap_host(entry)] = heap->tag | at;
+}
+
+static void sift_up(const Heap *heap, uint32_t at, uint32_t entry)
+{
+    while (at > 0 && comes_before(heap->place, entry, heap->hosts[(at - 1) / 4])) {
+        put(heap, at, heap->hosts[(at - 1) / 4]);
+        at = (at - 1) / 4;
+    }
+    put(heap, at, entry);
+}
+
+static void sift_down(const Heap *heap, uint32_t count, uint32_t at, uint32_t entry)
 {
     uint32_t *hosts = heap->hosts;
 
@@ -27,28 +38,27 @@ static void sift_down(const Heap *heap, uint32_t count, uint32_t at, uint32_t ho
             break;
         }
         for (uint32_t i = first + 1; i < first + 4 && i < count; i++) {
-            least = fleet_before(heap->place, hosts[i], hosts[least]) ? i : least;
+            least = comes_before(heap->place, hosts[i], hosts[least]) ? i : least;
         }
-        if (!fleet_before(heap->place, hosts[least], host)) {
+        if (!comes_before(heap->place, hosts[least], entry)) {
             break;
         }
-        hosts[at] = hosts[least];
-        heap->at[hosts[at]] = heap->tag | at;
+        put(heap, at, hosts[least]);
         at = least;
     }
-    sift_up(heap, at, host);
+    sift_up(heap, at, entry);
 }
 
-void heap_push(const Heap *heap, uint32_t count, uint32_t host)
+void heap_push(const Heap *heap, uint32_t count, uint32_t entry)
 {
-    sift_up(heap, count, host);
+    sift_up(heap, count, entry);
 }
 
 void heap_pull(const Heap *heap, uint32_t count, uint32_t host)
 {
     uint32_t at = heap->at[host] & ~heap->tag, last = heap->hosts[count - 1];
 
-    if (last != host) {
+    if (heap_host(last) != host) {
         sift_down(heap, count - 1, at, last);
     }
 }
@@ -62,7 +72,7 @@ typedef struct {
 
 static bool is_before(const Frontier *open, uint32_t a, uint32_t b)
 {
-    return fleet_before(open->place, open->hosts[a], open->hosts[b]);
+    return comes_before(open->place, open->hosts[a], open->hosts[b]);
 }
 
 static void open_place(Frontier *open, uint32_t place)
@@ -92,6 +102,12 @@ static uint32_t first_place(Frontier *open)
     return first;
 }
 
+/* Whether a rule refuses the area of a host, as far as both are known. */
+static bool is_in_shut_area(const Search *search, uint32_t entry)
+{
+    return (heap_area_bit(entry) & search->filter->shut_areas) != 0;
+}
+
 /* The first of those behind the top, without an order to go by: quicker than one by one where a rule
  * refuses whole domains, so that most hosts are passed over at a glance. */
 static void offer_unordered(const BerthPlace *place, const uint32_t *hosts, uint32_t count,
@@ -100,10 +116,10 @@ static void offer_unordered(const BerthPlace *place, const uint32_t *hosts, uint
     uint32_t first = BERTH_PLACE_NONE;
 
     for (uint32_t at = 1; at < count; at++) {
-        uint32_t host = hosts[at];
-        if (!filter_shuts_host(search->filter, host) &&
+        uint32_t host = heap_host(hosts[at]);
+        if (!is_in_shut_area(search, hosts[at]) &&
             (first == BERTH_PLACE_NONE || fleet_before(place, host, first)) &&
-            filter_admits(search->filter, host)) {
+            !filter_shuts_host(search->filter, host) && filter_admits(search->filter, host)) {
             first = host;
         }
     }
@@ -113,40 +129,55 @@ static void offer_unordered(const BerthPlace *place, const uint32_t *hosts, uint
     }
 }
 
-/* Those behind the top, which was refused. */
-static void offer_rest(const BerthPlace *place, const uint32_t *hosts, uint32_t count, double score,
-                       Search *search)
+/* Those behind the top in their order, until one is taken; true: so many were refused that the order is
+ * not worth its price, since areas tell of each host at a glance. */
+static bool offer_ordered(const BerthPlace *place, const uint32_t *hosts, uint32_t count,
+                          double score, Search *search)
 {
+    bool has_areas = search->filter->shut_areas != 0 && heap_area_bit(hosts[0]) != 0;
     Frontier open;
-    uint32_t at = 0;
-
-    if (search->filter->n_shut > 0 && count <= MOST_UNORDERED) {
-        offer_unordered(place, hosts, count, score, search);
-        return;
-    }
+    uint32_t at = 0, steps = 0;
 
     open.place = place;
     open.hosts = hosts;
     open.n = 0;
     do {
+        if (steps++ > PATIENCE && has_areas) {
+            return true;
+        }
         if (open.n + 4 > MOST_OPEN) {
             search_give_up(search);
-            return;
+            return false;
         }
         for (uint32_t i = 4 * at + 1; i <= 4 * at + 4 && i < count; i++) {
             open_place(&open, i);
         }
         if (open.n == 0) {
-            return;
+            return false;
         }
         at = first_place(&open);
-    } while (!search_take(search, hosts[at], score) && !search_is_over(search));
+    } while (!search_take(search, heap_host(hosts[at]), score) && !search_is_over(search));
+    return false;
+}
+
+/* Those behind the top, which was refused. */
+static void offer_rest(const BerthPlace *place, const uint32_t *hosts, uint32_t count, double score,
+                       Search *search)
+{
+    bool is_short = search->filter->n_shut > 0 && count <= MOST_UNORDERED;
+
+    if (is_short || offer_ordered(place, hosts, count, score, search)) {
+        offer_unordered(place, hosts, count, score, search);
+    }
 }
 
 void heap_offer(const BerthPlace *place, const uint32_t *hosts, uint32_t count, double score,
                 Search *search)
 {
-    if (!search_take(search, hosts[0], score) && count > 1) {
+    bool is_taken =
+        !is_in_shut_area(search, hosts[0]) && search_take(search, heap_host(hosts[0]), score);
+
+    if (!is_taken && count > 1) {
         offer_rest(place, hosts, count, score, search);
     }
 }

@@ -204,6 +204,15 @@ static void refresh_forest(BerthPlace *place, uint32_t family, uint32_t host)
     }
 }
 
+/* Whether classes should know the areas of their hosts: where rules refuse some, of several. */
+static bool wants_areas(const BerthPlace *place)
+{
+    const Relations *relations = place->relations;
+
+    return relations != NULL && relations->n_parting > 0 &&
+           (relations->areas & (relations->areas - 1)) != 0;
+}
+
 /* A step towards what is wanted. */
 static void work(BerthPlace *place, uint32_t wanted)
 {
@@ -239,12 +248,18 @@ static void work(BerthPlace *place, uint32_t wanted)
             return;
         }
     }
+    if (wants_areas(place) && !classes_have_areas(index->classes)) {
+        classes_sweep_areas(index->classes, CLASSES_A_STEP);
+    }
 }
 
 void index_host_moved(BerthPlace *place, uint32_t host)
 {
     if (place->index->first != NULL) {
         firstfit_host_moved(place->index->first, host);
+    }
+    if (place->index->classes != NULL) {
+        classes_host_moved(place->index->classes, host);
     }
 }
 
@@ -322,8 +337,10 @@ bool index_find(Filter *filter, BerthPlaceVerdict *ret_best)
 }
 
 /* Whether there is no work left for a policy. */
-static bool is_prepared(const Index *index, BerthPlacePolicy policy)
+static bool is_prepared(const BerthPlace *place, BerthPlacePolicy policy)
 {
+    const Index *index = place->index;
+
     if (policy == BERTH_PLACE_FIRST_FIT) {
         return index->first != NULL && firstfit_is_swept(index->first) &&
                firstfit_has_districts(index->first) &&
@@ -334,7 +351,8 @@ static bool is_prepared(const Index *index, BerthPlacePolicy policy)
         return policy == BERTH_PLACE_MIX || index->planted[forest_family(policy)] == UINT32_MAX;
     }
     return index->entered == UINT32_MAX &&
-           (policy == BERTH_PLACE_MIX || classes_is_swept(index->classes, policy));
+           (policy == BERTH_PLACE_MIX || classes_is_swept(index->classes, policy)) &&
+           (!wants_areas(place) || classes_have_areas(index->classes));
 }
 
 void index_prepare(BerthPlace *place, BerthPlacePolicy policy, const int64_t *vector)
@@ -351,7 +369,7 @@ void index_prepare(BerthPlace *place, BerthPlacePolicy policy, const int64_t *ve
         bit |= WANTED_STAIRS;
     }
     index->wanted |= bit;
-    for (uint32_t i = 0; i < place->slots && !is_prepared(index, policy); i++) {
+    for (uint32_t i = 0; i < place->slots && !is_prepared(place, policy); i++) {
         work(place, bit);
     }
 }

@@ -145,6 +145,49 @@ TARGET static uint32_t NAME(fits)(const float (*needs)[ROW], uint32_t n_dims, ui
     return mask;
 }
 
+/* A word in those of eight lanes whose sizes are in a mask, and nothing in the others. */
+TARGET static inline V8i NAME(in_lanes)(uint32_t lane, uint32_t sizes, uint32_t word)
+{
+    const V8i bits = {1, 2, 4, 8, 16, 32, 64, 128};
+
+    return (((int32_t)(sizes >> lane) & bits) != 0) & (int32_t)word;
+}
+
+TARGET static bool NAME(widen)(uint32_t *row, uint32_t sizes, uint32_t word, uint32_t width)
+{
+    V8i grown = {0};
+
+    for (uint32_t lane = 0; lane < width; lane += 8) {
+        V8i *at = (V8i *)(row + lane), more = NAME(in_lanes)(lane, sizes, word) & ~*at;
+        *at |= more;
+        grown |= more;
+    }
+    return ANY(grown) != 0;
+}
+
+TARGET static void NAME(unite_words)(const uint32_t *words, const uint32_t *sizes,
+                                     uint32_t *ret_row, uint32_t width)
+{
+    for (uint32_t lane = 0; lane < width; lane += 8) {
+        V8i all = {0};
+        for (uint32_t i = 0; i < 16; i++) {
+            all |= NAME(in_lanes)(lane, sizes[i], words[i]);
+        }
+        *(V8i *)(ret_row + lane) = all;
+    }
+}
+
+TARGET static void NAME(unite_rows)(const uint32_t (*rows)[ROW], uint32_t *ret_row, uint32_t width)
+{
+    for (uint32_t lane = 0; lane < width; lane += 8) {
+        V8i all = {0};
+        for (uint32_t i = 0; i < 16; i++) {
+            all |= *(const V8i *)(rows[i] + lane);
+        }
+        *(V8i *)(ret_row + lane) = all;
+    }
+}
+
 TARGET static uint32_t NAME(reach)(const int32_t *rows, uint32_t n_dims, const int32_t *least)
 {
     uint32_t mask = 0;
@@ -338,6 +381,9 @@ static const Kernels NAME(kernels) = {.score = NAME(score),
                                       .meet = NAME(meet),
                                       .maximum = NAME(maximum),
                                       .fits = NAME(fits),
+                                      .widen = NAME(widen),
+                                      .unite_words = NAME(unite_words),
+                                      .unite_rows = NAME(unite_rows),
                                       .reach = NAME(reach),
                                       .reach_columns = NAME(reach_columns),
                                       .raise_steps = NAME(raise_steps),

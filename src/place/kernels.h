@@ -81,6 +81,14 @@ typedef struct {
     uint32_t (*fits)(const float (*needs)[ROW], uint32_t n_dims, uint32_t width,
                      const float *available);
 
+    /* row[i] |= word in the lanes of `sizes`, bit by bit; whether that changed it. */
+    bool (*widen)(uint32_t *row, uint32_t sizes, uint32_t word, uint32_t width);
+
+    /* What 16 words with their sizes, or 16 rows that follow each other, make together. */
+    void (*unite_words)(const uint32_t *words, const uint32_t *sizes, uint32_t *ret_row,
+                        uint32_t width);
+    void (*unite_rows)(const uint32_t (*rows)[ROW], uint32_t *ret_row, uint32_t width);
+
     /* Of 16 rows of amounts, one behind the other, those in which none is below `least`, bit by bit.
      * `least` has a multiple of 8 lanes, INT32_MIN in those that do not count. Reads on to the end of
      * the last register. */

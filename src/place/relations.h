@@ -64,6 +64,7 @@ typedef struct Relations {
     uint32_t n_alone_at[BERTH_PLACE_MAX_LEVELS]; /* hard rules ALONE, by level */
     RuleList alone_soft;                         /* the soft ones; few, so looked at one by one */
     uint32_t n_near;                             /* rules that ask for company */
+    uint32_t n_parting; /* hard rules that refuse domains of the highest level */
     Labels labels;
 } Relations;
 

@@ -379,6 +379,14 @@ static bool asks_for_company(const BerthPlaceRule *rule)
     return rule->kind == BERTH_PLACE_TOGETHER || rule->kind == BERTH_PLACE_NEAR;
 }
 
+/* Whether a rule refuses whole areas by its group's counts there. */
+static bool parts_areas(const Relations *relations, const BerthPlaceRule *rule)
+{
+    return rule->weight == 0 && rule->level > 0 && rule->level == relations_top(relations) &&
+           (rule->kind == BERTH_PLACE_TOGETHER || rule->kind == BERTH_PLACE_APART ||
+            rule->kind == BERTH_PLACE_SPREAD);
+}
+
 /* The end of the list by time of addition, or the link between two of it. */
 static void link_rules(Relations *relations, uint32_t older, uint32_t younger)
 {
@@ -401,6 +409,7 @@ static void unregister(Relations *relations, uint32_t number)
     }
     relations->rules[number].present = false;
     relations->n_near -= asks_for_company(rule);
+    relations->n_parting -= parts_areas(relations, rule);
 }
 
 /* Puts a rule where rules are looked for, all or nothing; the numbers have room already. */
@@ -408,6 +417,7 @@ static bool enlist(Relations *relations, uint32_t number, const BerthPlaceRule *
 {
     relations->rules[number] = (Rule){.rule = *rule, .present = true};
     relations->n_near += asks_for_company(rule);
+    relations->n_parting += parts_areas(relations, rule);
     link_rules(relations, relations->youngest, number);
     link_rules(relations, number, BERTH_PLACE_NONE);
     if (append(&relations->rules_of[rule->a], number) &&
