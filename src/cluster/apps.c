@@ -130,6 +130,11 @@ static bool look_for_victims(ClusterCore *core, const ClusterApp *app, const VmS
         g_autofree char *why = preempt_text(step);
         g_ptr_array_add(outlook->plan, planned_vm(names->pdata[i], step->host, why));
     }
+    if (outlook->steps != NULL && outlook->steps->len > 0) {
+        explanation_add_preemption(core, app->tenant, one, NULL, outlook->steps,
+                                   outlook->explanation);
+        explanation_fold(outlook->explanation);
+    }
     return outlook->steps != NULL;
 }
 

@@ -180,19 +180,21 @@ GPtrArray *preempt_plan(ClusterCore *core, const char *tenant, const VmSpec *spe
     return (int64_t)steps->len == count ? g_steal_pointer(&steps) : NULL;
 }
 
-char *preempt_text(const PreemptStep *step)
+char *preempt_victims(const PreemptStep *step)
 {
-    if (step->victims->len == 0) {
-        return NULL;
-    }
     g_autoptr(GPtrArray) victims = g_ptr_array_new_with_free_func(g_free);
     for (guint i = 0; i < step->victims->len; i++) {
         const ClusterVm *vm = step->victims->pdata[i];
         g_ptr_array_add(victims, g_strdup_printf("%s (priority %" G_GINT64_FORMAT ")",
                                                  vm->spec->name, vm->spec->priority));
     }
-    g_autofree char *all = berth_words_join(victims);
-    return g_strconcat("takes the place of ", all, NULL);
+    return berth_words_join(victims);
+}
+
+char *preempt_text(const PreemptStep *step)
+{
+    g_autofree char *victims = preempt_victims(step);
+    return step->victims->len > 0 ? g_strconcat("takes the place of ", victims, NULL) : NULL;
 }
 
 static void evict(ClusterCore *core, ClusterVm *vm, const VmSpec *by)

@@ -33,8 +33,10 @@ typedef struct {
  * nothing. Borrowed pointers: good until the next change. */
 GPtrArray *preempt_plan(ClusterCore *core, const char *tenant, const VmSpec *spec,
                         const ClusterHost *only, int64_t count);
-/* "takes the place of VMs a (priority 100) and b (priority 300)"; NULL: of nobody. */
+/* "takes the place of a (priority 100) and b (priority 300)"; NULL: of nobody. */
 char *preempt_text(const PreemptStep *step);
+/* "a (priority 100) and b (priority 300)" */
+char *preempt_victims(const PreemptStep *step);
 
 /* Carries out one step; as vm_place. */
 ClusterVm *preempt_place(ClusterCore *core, const char *tenant, const char *id, VmSpec *spec,

@@ -113,11 +113,26 @@ static void look_only(ClusterCore *core, const ClusterRequest *request, const ch
         return;
     }
     g_clear_error(&refusal);
+    if (steps != NULL) {
+        explanation_add_preemption(core, tenant, spec, only, steps, verdicts);
+    }
     const PreemptStep *step = steps != NULL ? steps->pdata[0] : NULL;
     g_autofree char *why = step != NULL ? preempt_text(step) : NULL;
     reply_plan(core, request->id, "vm.create", "nothing was done",
                plan_of_one(spec->name, step != NULL ? step->host : chosen, why), verdicts);
     vm_spec_free(spec);
+}
+
+/* In the place of others, with why theirs in `explanation` (may be NULL); NULL: that is not possible. */
+static ClusterVm *create_by_preemption(ClusterCore *core, const char *tenant, VmSpec *spec,
+                                       ClusterHost *only, Explanation *explanation)
+{
+    g_autoptr(GPtrArray) steps = preempt_plan(core, tenant, spec, only, 1);
+    if (steps == NULL) {
+        return NULL;
+    }
+    explanation_add_preemption(core, tenant, spec, only, steps, explanation);
+    return preempt_place(core, tenant, NULL, spec, steps->pdata[0], NULL);
 }
 
 static void create_resolved(ClusterCore *core, const ClusterRequest *request, const char *tenant,
@@ -128,7 +143,7 @@ static void create_resolved(ClusterCore *core, const ClusterRequest *request, co
     Explanation *explanation =
         query->explain ? fleet_explain(core, tenant, spec, only, NULL) : NULL;
     ClusterVm *vm = vm_place(core, tenant, NULL, spec, only, &refusal);
-    if (vm == NULL && (vm = preempt_for_vm(core, tenant, NULL, spec, only)) != NULL) {
+    if (vm == NULL && (vm = create_by_preemption(core, tenant, spec, only, explanation)) != NULL) {
         g_clear_error(&refusal);
     }
     if (vm == NULL) {

@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/timefmt.h"
 #include "world.h"
 
 static void created(World *w, const char *name, const char *size, const char *more)
@@ -80,6 +81,120 @@ static void test_a_dry_run_shows_whom_it_would_hit(void)
                  "{\"name\":\"high\",\"size\":\"m3\",\"image\":\"demo\",\"priority\":900}");
     g_assert_nonnull(strstr(reply, "takes the place of low (priority 100)"));
     g_assert_false(shows(w, "low", "\"preempted\":true"));
+    world_free(w);
+}
+
+static void on_host(World *w, const char *name, const char *size, const char *host, int priority)
+{
+    g_autofree char *more = g_strdup_printf(",\"host\":\"%s\",\"priority\":%d", host, priority);
+    created(w, name, size, more);
+    world_wait(w, 1000);
+}
+
+/* Five hosts of one CPU each: an old VM, a young one of the same priority, one of a higher, two small ones of the
+ * lowest, and one that nobody takes. */
+static World *world_of_choices(void)
+{
+    static const char *const hosts[] = {"a", "b", "c", "d", "e"};
+    World *w = world_new();
+    add_image_and_size(w);
+    ask(w, API_OP_CREATE_SIZE, NULL,
+        "{\"name\":\"half\",\"resources\":{\"cpu\":500,\"memory\":64}}");
+    for (guint i = 0; i < G_N_ELEMENTS(hosts); i++) {
+        g_free(add_host(w, hosts[i], 1000, 10000));
+    }
+    on_host(w, "old", "m1", "a", 100);
+    on_host(w, "young", "m1", "b", 100);
+    on_host(w, "dearer", "m1", "c", 200);
+    on_host(w, "small-1", "half", "d", 10);
+    on_host(w, "small-2", "half", "d", 20);
+    on_host(w, "equal", "m1", "e", 900);
+    return w;
+}
+
+static char *since(World *w, const char *vm)
+{
+    json_t *json = json_loads(strchr(ask(w, API_OP_GET_VM, vm, NULL), '{'), 0, NULL);
+    const json_t *placed = json_object_get(json_object_get(json, "placement"), "placed-ms");
+    char *text = berth_time_format(json_integer_value(placed));
+    json_decref(json);
+    return text;
+}
+
+/* The verdict on a host. */
+static char *verdict_on(const char *reply, const char *host)
+{
+    json_t *json = json_loads(strchr(reply, '{'), 0, NULL);
+    const json_t *rows = json_object_get(json_object_get(json, "explanation"), "hosts"), *row;
+    char *verdict = NULL;
+    size_t i;
+    json_array_foreach (rows, i, row) {
+        if (strcmp(json_string_value(json_object_get(row, "host")), host) == 0) {
+            verdict = g_strdup(json_string_value(json_object_get(row, "verdict")));
+            g_assert_true(i > 0 || json_is_true(json_object_get(row, "chosen")));
+        }
+    }
+    json_decref(json);
+    return verdict;
+}
+
+static void assert_verdict(const char *reply, const char *host, const char *expected)
+{
+    g_autofree char *is = verdict_on(reply, host);
+    g_assert_cmpstr(is, ==, expected);
+}
+
+/* Whose place and why theirs, and why not the others', as it is then done. */
+static void test_an_explanation_tells_who_and_why(void)
+{
+    for (int dry_run = 1; dry_run >= 0; dry_run--) {
+        World *w = world_of_choices();
+        g_autofree char *old = since(w, "old"), *young = since(w, "young");
+        CreateVmQuery *query = codec_new(api_routes[API_OP_CREATE_VM].query);
+        query->dry_run = dry_run;
+        query->explain = true;
+        const char *reply =
+            ask_with(w, API_OP_CREATE_VM, NULL, query,
+                     "{\"name\":\"high\",\"size\":\"m1\",\"image\":\"demo\",\"priority\":900}");
+        g_autofree char *on_a =
+            g_strdup_printf("lacks 1000 millicores of cpu; it could take the place of old "
+                            "(priority 100): there since %s, not %s",
+                            old, young);
+        g_autofree char *on_b =
+            g_strdup_printf("chosen: takes the place of young (priority 100): 1 VM, the fewest; "
+                            "priority 100, the lowest of those; there since %s, the youngest of "
+                            "those",
+                            young);
+        assert_verdict(reply, "a", on_a);
+        assert_verdict(reply, "b", on_b);
+        assert_verdict(reply, "c",
+                       "lacks 1000 millicores of cpu; it could take the place of dearer (priority "
+                       "200): priority 200, not 100");
+        assert_verdict(reply, "d",
+                       "lacks 1000 millicores of cpu; it could take the place of small-1 (priority "
+                       "10) and small-2 (priority 20): 2 VMs, not 1");
+        assert_verdict(reply, "e", "lacks 1000 millicores of cpu");
+        g_assert_true(shows(w, "young", "\"preempted\":true") == !dry_run);
+        g_assert_false(shows(w, "old", "\"preempted\":true"));
+        world_free(w);
+    }
+}
+
+static void test_an_explanation_of_an_app_tells_who(void)
+{
+    World *w = world_of_choices();
+    CreateAppQuery *query = codec_new(api_routes[API_OP_CREATE_APP].query);
+    query->dry_run = query->explain = true;
+    const char *reply = ask_with(
+        w, API_OP_CREATE_APP, NULL, query,
+        "{\"name\":\"web\",\"size\":\"half\",\"image\":\"demo\",\"count\":3,\"priority\":900}");
+    g_autofree char *d = verdict_on(reply, "d");
+    g_assert_cmpstr(
+        d, ==,
+        "chosen for 2 of 3 VMs: takes the place of small-1 (priority 10) and small-2 "
+        "(priority 20): for each the fewest, of those the lowest priority, of those the "
+        "youngest");
+    g_assert_nonnull(strstr(reply, "chosen for 1 of 3 VMs: takes the place of young"));
     world_free(w);
 }
 
@@ -224,6 +339,8 @@ static void test_changes_of_a_preempted_vm_keep_it_off(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/cluster/preempt/explain", test_an_explanation_tells_who_and_why);
+    g_test_add_func("/cluster/preempt/explain-app", test_an_explanation_of_an_app_tells_who);
     g_test_add_func("/cluster/preempt/least", test_the_least_is_taken_and_starts_again);
     g_test_add_func("/cluster/preempt/never",
                     test_nobody_of_the_same_or_a_higher_priority_is_taken);
