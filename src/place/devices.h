@@ -6,7 +6,8 @@
  * slices: 1 for a device that is only given out whole, 7 for one that can be cut into seven, 1000
  * for one that is shared by thousandths. A request asks for n devices of some models and the same
  * number of slices of each: n different devices, none of which is straddled; or for n whole devices,
- * which must be untouched.
+ * which must be untouched. Who needs several kinds at once makes several demands, each of models of
+ * its own.
  *
  *     berth_place_set_devices(place, host, (BerthPlaceDevice[]){{A100, 7, 7}, {A100, 7, 7}}, 2);
  *     request.devices = &(BerthPlaceDevices){.n = 1, .slices = 3, .models = UINT64_C(1) << A100};

@@ -326,9 +326,7 @@ bool filter_is_banned(const Filter *filter, uint32_t host)
 
 uint32_t filter_missing_devices(const Filter *filter, uint32_t host)
 {
-    const BerthPlaceDevices *asked = filter->request->devices;
-
-    return asked != NULL ? inventory_missing(filter->place, asked, host) : 0;
+    return inventory_missing(filter->place, filter->request, host);
 }
 
 uint32_t filter_missing_label(const Filter *filter, uint32_t host)

@@ -65,7 +65,7 @@ static BerthPlaceResult check_devices(const BerthPlace *place, const BerthPlaceR
         (place->inventory == NULL || place->inventory->workload == NULL)) {
         return BERTH_PLACE_ERROR_ARGUMENT;
     }
-    return request->devices != NULL ? inventory_check_asked(request->devices) : BERTH_PLACE_OK;
+    return inventory_check_demands(request);
 }
 
 static BerthPlaceResult check_request(const BerthPlace *place, const BerthPlaceRequest *request)
@@ -176,7 +176,7 @@ static uint64_t choose(const Filter *filter, uint32_t host)
         return chosen;
     }
     const Bay *bay = inventory_bay(place, host);
-    return inventory_tightest(inventory_devices(place, bay), bay->n, request->devices);
+    return inventory_tightest(inventory_devices(place, bay), bay->n, request);
 }
 
 BerthPlaceResult berth_place_choose_devices(const BerthPlace *place,

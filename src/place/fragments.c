@@ -272,6 +272,16 @@ static int64_t take_best(const Workload *workload, const int64_t *fitting,
     return fewest;
 }
 
+static uint64_t of_models(const BerthPlaceDevice *devices, uint32_t n, uint64_t models)
+{
+    uint64_t found = 0;
+
+    for (uint32_t i = 0; i < n; i++) {
+        found |= (models >> devices[i].model & 1) << i;
+    }
+    return found;
+}
+
 double fragments_increase(const BerthPlace *place, const BerthPlaceRequest *request, uint32_t host,
                           uint64_t *ret_chosen)
 {
@@ -290,12 +300,14 @@ double fragments_increase(const BerthPlace *place, const BerthPlaceRequest *requ
     }
     weigh(workload, available, fitting);
     memcpy(devices, inventory_devices(place, bay), bay->n * sizeof *devices);
-    if (request->devices != NULL && request->devices->n == 1) {
+    uint32_t demands = inventory_n_demands(request);
+    if (demands == 1 && request->devices->n == 1) {
         after = take_best(workload, fitting, devices, bay->n, request->devices, ret_chosen);
     } else {
-        if (request->devices != NULL) {
-            *ret_chosen = inventory_tightest(devices, bay->n, request->devices);
-            take(devices, request->devices->slices, *ret_chosen);
+        *ret_chosen = inventory_tightest(devices, bay->n, request);
+        for (uint32_t i = 0; i < demands; i++) {
+            take(devices, request->devices[i].slices,
+                 *ret_chosen & of_models(devices, bay->n, request->devices[i].models));
         }
         after = count_fragments(workload, fitting, devices, bay->n);
     }

@@ -231,7 +231,27 @@ BerthPlaceResult inventory_check_asked(const BerthPlaceDevices *asked)
     return BERTH_PLACE_OK;
 }
 
-uint32_t inventory_missing(const BerthPlace *place, const BerthPlaceDevices *asked, uint32_t host)
+BerthPlaceResult inventory_check_demands(const BerthPlaceRequest *request)
+{
+    uint64_t models = 0;
+
+    if (request->devices == NULL && request->n_devices > 0) {
+        return BERTH_PLACE_ERROR_ARGUMENT;
+    }
+    for (uint32_t i = 0; i < inventory_n_demands(request); i++) {
+        BerthPlaceResult result = inventory_check_asked(&request->devices[i]);
+        if (result != BERTH_PLACE_OK) {
+            return result;
+        }
+        if ((request->devices[i].models & models) != 0) {
+            return BERTH_PLACE_ERROR_ARGUMENT;
+        }
+        models |= request->devices[i].models;
+    }
+    return BERTH_PLACE_OK;
+}
+
+static uint32_t missing(const BerthPlace *place, const BerthPlaceDevices *asked, uint32_t host)
 {
     const Bay *bay = inventory_bay(place, host);
     const BerthPlaceDevice *devices = inventory_devices(place, bay);
@@ -248,8 +268,18 @@ uint32_t inventory_missing(const BerthPlace *place, const BerthPlaceDevices *ask
     return asked->n - usable;
 }
 
-uint64_t inventory_tightest(const BerthPlaceDevice *devices, uint32_t n,
-                            const BerthPlaceDevices *asked)
+uint32_t inventory_missing(const BerthPlace *place, const BerthPlaceRequest *request, uint32_t host)
+{
+    uint32_t sum = 0;
+
+    for (uint32_t i = 0; i < inventory_n_demands(request); i++) {
+        sum += missing(place, &request->devices[i], host);
+    }
+    return sum;
+}
+
+static uint64_t tightest(const BerthPlaceDevice *devices, uint32_t n,
+                         const BerthPlaceDevices *asked)
 {
     uint64_t chosen = 0;
 
@@ -265,6 +295,17 @@ uint64_t inventory_tightest(const BerthPlaceDevice *devices, uint32_t n,
             break;
         }
         chosen |= UINT64_C(1) << best;
+    }
+    return chosen;
+}
+
+uint64_t inventory_tightest(const BerthPlaceDevice *devices, uint32_t n,
+                            const BerthPlaceRequest *request)
+{
+    uint64_t chosen = 0;
+
+    for (uint32_t i = 0; i < inventory_n_demands(request); i++) {
+        chosen |= tightest(devices, n, &request->devices[i]);
     }
     return chosen;
 }

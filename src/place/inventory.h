@@ -38,15 +38,23 @@ static inline const BerthPlaceDevice *inventory_devices(const BerthPlace *place,
     return bay->n > 0 ? &place->inventory->bank[bay->first] : NULL;
 }
 
-/* Whether a request for devices makes sense at all. */
+/* How many demands for devices a request makes. */
+static inline uint32_t inventory_n_demands(const BerthPlaceRequest *request)
+{
+    return request->devices == NULL ? 0 : request->n_devices > 0 ? request->n_devices : 1;
+}
+
+/* Whether a demand, and whether all those of a request make sense at all. */
 BerthPlaceResult inventory_check_asked(const BerthPlaceDevices *asked);
+BerthPlaceResult inventory_check_demands(const BerthPlaceRequest *request);
 
-/* How many more devices a host would need, 0 when it has enough. */
-uint32_t inventory_missing(const BerthPlace *place, const BerthPlaceDevices *asked, uint32_t host);
+/* How many more devices a host would need for all demands, 0 when it has enough. */
+uint32_t inventory_missing(const BerthPlace *place, const BerthPlaceRequest *request,
+                           uint32_t host);
 
-/* The tightest that do, where enough of them are. */
+/* The tightest that do, for each demand, where enough of them are. */
 uint64_t inventory_tightest(const BerthPlaceDevice *devices, uint32_t n,
-                            const BerthPlaceDevices *asked);
+                            const BerthPlaceRequest *request);
 
 static inline bool inventory_is_usable(const BerthPlaceDevice *device,
                                        const BerthPlaceDevices *asked)

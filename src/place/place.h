@@ -211,8 +211,10 @@ typedef struct {
      * not negative, not all 0. Otherwise NULL. */
     const double *mix;
 
-    /* Devices that the VM needs besides; NULL: none. (place/devices.h) */
+    /* Devices that the VM needs besides; NULL: none. `n_devices` such demands, 0 counting as one, of
+     * which no two may name the same model. (place/devices.h) */
     const struct BerthPlaceDevices *devices;
+    uint32_t n_devices;
 } BerthPlaceRequest;
 
 typedef struct {

@@ -90,6 +90,33 @@ static void complete(const Search *search, Set *set)
     qsort(set->since, set->n, sizeof *set->since, by_age);
 }
 
+/* Of its holdings the first `n`. */
+static void take_back(BerthPlace *place, uint32_t host, const BerthPreemptVictim *victim,
+                      uint32_t n)
+{
+    while (n > 0) {
+        const BerthPreemptHolding *holding = &victim->holdings[--n];
+        berth_place_take_devices(place, host, holding->slices, holding->devices);
+    }
+}
+
+/* What a victim holds is given back: all of it or nothing. */
+static bool give_up(BerthPlace *place, uint32_t host, const BerthPreemptVictim *victim)
+{
+    if (berth_place_give(place, host, victim->vector) != BERTH_PLACE_OK) {
+        return false;
+    }
+    for (uint32_t i = 0; i < victim->n_holdings; i++) {
+        if (berth_place_give_devices(place, host, victim->holdings[i].slices,
+                                     victim->holdings[i].devices) != BERTH_PLACE_OK) {
+            take_back(place, host, victim, i);
+            berth_place_take(place, host, victim->vector);
+            return false;
+        }
+    }
+    return true;
+}
+
 /* The victims leave, the host is looked at, and they come back. */
 static BerthPlaceReason reason_without(Search *search, const Set *set)
 {
@@ -97,8 +124,7 @@ static BerthPlaceReason reason_without(Search *search, const Set *set)
     uint32_t host = search->host->host, given = 0, left = 0;
     bool ok = true;
     for (; ok && given < set->n; given += ok) {
-        const BerthPreemptVictim *victim = &search->host->victims[set->victims[given]];
-        ok = berth_place_give(search->place, host, victim->vector) == BERTH_PLACE_OK;
+        ok = give_up(search->place, host, &search->host->victims[set->victims[given]]);
     }
     for (; ok && left < set->n; left += ok) {
         const BerthPreemptVictim *victim = &search->host->victims[set->victims[left]];
@@ -115,7 +141,9 @@ static BerthPlaceReason reason_without(Search *search, const Set *set)
         }
     }
     while (given > 0) {
-        berth_place_take(search->place, host, search->host->victims[set->victims[--given]].vector);
+        const BerthPreemptVictim *victim = &search->host->victims[set->victims[--given]];
+        take_back(search->place, host, victim, victim->n_holdings);
+        berth_place_take(search->place, host, victim->vector);
     }
     return verdict.reason;
 }
@@ -142,7 +170,7 @@ static void try_set(Search *search)
     if (reason == BERTH_PLACE_CANDIDATE) {
         search->best = search->set;
         search->found = true;
-    } else if (!search->some_leave) {
+    } else if (reason == BERTH_PLACE_RULE && !search->some_leave) {
         search->hopeless = true;
     }
 }
@@ -202,7 +230,7 @@ static bool look_at(Search *search, const BerthPreemptHost *hosts, uint32_t inde
     if (berth_place_examine(search->place, search->request, search->host->host, &verdict) !=
             BERTH_PLACE_OK ||
         (verdict.reason != BERTH_PLACE_CANDIDATE && verdict.reason != BERTH_PLACE_SHORT &&
-         verdict.reason != BERTH_PLACE_RULE)) {
+         verdict.reason != BERTH_PLACE_RULE && verdict.reason != BERTH_PLACE_DEVICE)) {
         return false;
     }
     berth_place_get(search->place, search->host->host, NULL, available, NULL);

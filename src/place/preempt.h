@@ -25,6 +25,7 @@
  */
 #pragma once
 
+#include "place/devices.h"
 #include "place/rules.h"
 
 #ifdef __cplusplus
@@ -33,6 +34,12 @@ extern "C" {
 
 #define BERTH_PREEMPT_MAX_VICTIMS 32 /* of one answer */
 
+/* The same number of slices of some of its host's devices, bit by bit. */
+typedef struct {
+    uint32_t slices; /* BERTH_PLACE_WHOLE: all */
+    uint64_t devices;
+} BerthPreemptHolding;
+
 typedef struct {
     int32_t priority;
     int64_t since;         /* when it began to run; the larger, the younger */
@@ -40,6 +47,8 @@ typedef struct {
     bool stays;            /* it only gives back amounts, and rules count it as before */
     uint32_t n_groups;     /* with which it entered and leaves */
     const uint32_t *groups;
+    uint32_t n_holdings; /* devices that its leaving gives back */
+    const BerthPreemptHolding *holdings;
 } BerthPreemptVictim;
 
 typedef struct {

@@ -96,6 +96,41 @@ static void test_the_tightest_device_then_the_first(void)
     g_assert_cmpuint(decision.devices, ==, 6);
 }
 
+static void test_several_kinds_at_once(void)
+{
+    g_autoptr(BerthPlace) place = new_fleet(2);
+    BerthPlaceDevices asked[] = {{1, 4, 1 << OLD}, {1, BERTH_PLACE_WHOLE, 1 << NEW}};
+    BerthPlaceRequest request = {.struct_size = sizeof request,
+                                 .policy = BERTH_PLACE_FIRST_FIT,
+                                 .vector = VECTOR(1, 1),
+                                 .devices = asked,
+                                 .n_devices = 2};
+    BerthPlaceDecision decision = {.struct_size = sizeof decision};
+    BerthPlaceVerdict verdict;
+
+    set_devices(place, 0, 3, (BerthPlaceDevice[]){{OLD, 10, 10}, {OLD, 10, 3}, {NEW, 5, 4}});
+    g_assert_cmpint(berth_place_find(place, &request, &decision), ==, BERTH_PLACE_NO_HOST);
+    g_assert_cmpint(berth_place_examine(place, &request, 0, &verdict), ==, BERTH_PLACE_OK);
+    g_assert_cmpint(verdict.reason, ==, BERTH_PLACE_DEVICE);
+    g_assert_cmpint(verdict.missing, ==, 1);
+    g_assert_cmpint(berth_place_examine(place, &request, 1, &verdict), ==, BERTH_PLACE_OK);
+    g_assert_cmpint(verdict.missing, ==, 2);
+    set_devices(place, 1, 4,
+                (BerthPlaceDevice[]){{OLD, 10, 10}, {NEW, 5, 4}, {OLD, 10, 4}, {NEW, 5, 5}});
+    g_assert_cmpint(berth_place_find(place, &request, &decision), ==, BERTH_PLACE_OK);
+    g_assert_cmpuint(decision.host, ==, 1);
+    g_assert_cmpuint(decision.devices, ==, 1 << 2 | 1 << 3);
+    request.n_devices = 0; /* counts as one */
+    g_assert_cmpint(berth_place_find(place, &request, &decision), ==, BERTH_PLACE_OK);
+    g_assert_cmpuint(decision.host, ==, 0);
+    g_assert_cmpuint(decision.devices, ==, 1);
+    request.n_devices = 2;
+    asked[1].models = ANY; /* a model of both */
+    g_assert_cmpint(berth_place_find(place, &request, &decision), ==, BERTH_PLACE_ERROR_ARGUMENT);
+    request.devices = NULL;
+    g_assert_cmpint(berth_place_find(place, &request, &decision), ==, BERTH_PLACE_ERROR_ARGUMENT);
+}
+
 static void test_booking_is_all_or_nothing(void)
 {
     g_autoptr(BerthPlace) place = new_fleet(1);
@@ -483,6 +518,7 @@ int main(int argc, char **argv)
     g_test_add_func("/place/devices/never-straddled", test_a_request_never_straddles_devices);
     g_test_add_func("/place/devices/whole-is-untouched", test_whole_devices_are_untouched_ones);
     g_test_add_func("/place/devices/tightest-first", test_the_tightest_device_then_the_first);
+    g_test_add_func("/place/devices/several-kinds", test_several_kinds_at_once);
     g_test_add_func("/place/devices/all-or-nothing", test_booking_is_all_or_nothing);
     g_test_add_func("/place/devices/reason", test_the_reason_tells_how_many_are_missing);
     g_test_add_func("/place/devices/unsound", test_unsound_devices_are_refused);

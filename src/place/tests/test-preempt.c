@@ -258,6 +258,45 @@ static void test_fewer_then_lower_then_younger(void)
     berth_place_free(scene.place);
 }
 
+/* Amounts suffice at once, but each device is split between two. */
+static void test_devices_are_given_back_with_the_victims(void)
+{
+    Scene scene;
+    scene_init(&scene, 10);
+    static const BerthPlaceDevice devices[] = {{0, 4, 0}, {0, 4, 1}};
+    static const BerthPreemptHolding first[] = {{2, 1}}, second[] = {{2, 1}}, third[] = {{3, 2}};
+    berth_place_set_devices(scene.place, 1, devices, 2);
+    scene_add(&scene, 1, 1, 10, (int64_t[]){1, 0, 0}, -1, true);
+    scene_add(&scene, 1, 1, 20, (int64_t[]){1, 0, 0}, -1, true);
+    scene_add(&scene, 1, 2, 30, (int64_t[]){1, 0, 0}, -1, true);
+    const BerthPreemptHolding *const holdings[] = {first, second, third};
+    for (int v = 0; v < 3; v++) {
+        scene.victims[1][v].n_holdings = 1;
+        scene.victims[1][v].holdings = holdings[v];
+    }
+    const BerthPlaceDevices asked = {1, BERTH_PLACE_WHOLE, 1};
+    scene.request.devices = &asked;
+    scene.asked[0] = 1;
+    BerthPreemption answer = {.struct_size = sizeof answer};
+    g_assert_cmpint(
+        berth_place_preempt(scene.place, &scene.request, HOSTS, scene.hosts, 0, &answer), ==,
+        BERTH_PLACE_OK);
+    g_assert_cmpuint(answer.host, ==, 1);
+    g_assert_cmpuint(answer.n_victims, ==, 1); /* one of a higher priority, for two */
+    g_assert_cmpuint(answer.victims[0], ==, 2);
+    scene.victims[1][2].n_holdings = 0; /* it keeps its device */
+    g_assert_cmpint(
+        berth_place_preempt(scene.place, &scene.request, HOSTS, scene.hosts, 0, &answer), ==,
+        BERTH_PLACE_OK);
+    g_assert_cmpuint(answer.n_victims, ==, 2);
+    g_assert_cmpuint(answer.victims[0] + answer.victims[1], ==, 1);
+    BerthPlaceDevice after[BERTH_PLACE_MAX_DEVICES];
+    berth_place_get_devices(scene.place, 1, after, NULL);
+    g_assert_cmpmem(after, sizeof devices, devices, sizeof devices);
+    g_assert_null(berth_place_check(scene.place));
+    berth_place_free(scene.place);
+}
+
 static void test_what_is_wrong_is_refused(void)
 {
     Scene scene;
@@ -291,6 +330,7 @@ int main(int argc, char **argv)
     g_test_add_func("/place/preempt/limit",
                     test_a_limited_search_answers_with_what_makes_room_and_says_so);
     g_test_add_func("/place/preempt/preference", test_fewer_then_lower_then_younger);
+    g_test_add_func("/place/preempt/devices", test_devices_are_given_back_with_the_victims);
     g_test_add_func("/place/preempt/bad-input", test_what_is_wrong_is_refused);
     return g_test_run();
 }
