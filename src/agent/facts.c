@@ -162,6 +162,9 @@ HostFacts *facts_gather(Agent *agent, GError **error)
     facts->cgroup = cgroup_host_version(agent->cgroups);
     facts->version = g_strdup(BERTH_VERSION);
     facts->boot_id = g_strdup(found->boot_id);
+    for (guint i = 0; i < config->devices->len; i++) {
+        g_ptr_array_add(facts->devices, host_device_copy(config->devices->pdata[i]));
+    }
     string_map_free(facts->labels);
     facts->labels = string_map_copy(config->labels);
     return g_steal_pointer(&facts);

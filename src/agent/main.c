@@ -210,8 +210,54 @@ static int run(const char *state, const char *run_dir)
 
 typedef struct {
     char *state, *run, *manager, *token, *name, *address, *capacity, *reserve, *cgroup;
+    char **devices;
     int uid_first, grace_ms;
 } Options;
+
+/* ID=MODEL or ID=MODEL:SLICES. */
+static HostDevice *parse_device(const char *text, GError **error)
+{
+    const char *equals = strchr(text, '=');
+    const char *colon = equals != NULL ? strrchr(equals, ':') : NULL;
+    const char *end = colon != NULL ? colon : text + strlen(text);
+    gint64 slices = 1;
+    g_autoptr(HostDevice) device = NULL;
+    if (equals != NULL &&
+        (colon == NULL || g_ascii_string_to_signed(colon + 1, 10, 1, 1000000, &slices, NULL))) {
+        g_autofree char *id = g_strndup(text, (gsize)(equals - text));
+        g_autofree char *model = g_strndup(equals + 1, (gsize)(end - equals - 1));
+        json_t *json =
+            json_pack("{s:s, s:s, s:I}", "id", id, "model", model, "slices", (json_int_t)slices);
+        device = host_device_decode(json, CODEC_STRICT, NULL);
+        json_decref(json);
+    }
+    if (device == NULL) {
+        berth_error_set(error, BERTH_ERROR_INVALID, "--device", text,
+                        "write it as gpu0=gpu/a100, or gpu0=gpu/a100:7 where seven slices of it "
+                        "are given out",
+                        "not a device with its model");
+    }
+    return g_steal_pointer(&device);
+}
+
+static bool parse_devices(char **texts, GPtrArray *devices, GError **error)
+{
+    for (guint i = 0; texts != NULL && texts[i] != NULL; i++) {
+        HostDevice *device = parse_device(texts[i], error);
+        if (device == NULL) {
+            return false;
+        }
+        g_ptr_array_add(devices, device);
+        for (guint k = 0; k < i; k++) {
+            if (strcmp(((HostDevice *)devices->pdata[k])->id, device->id) == 0) {
+                return berth_error_set(error, BERTH_ERROR_INVALID, "--device", texts[i],
+                                       "name each device once", "there are two devices %s",
+                                       device->id);
+            }
+        }
+    }
+    return true;
+}
 
 static int join(const Options *options)
 {
@@ -230,6 +276,9 @@ static int join(const Options *options)
     }
     if (error == NULL && options->reserve != NULL) {
         config->reserve = resources_parse("reserve", options->reserve, &error);
+    }
+    if (error == NULL) {
+        parse_devices(options->devices, config->devices, &error);
     }
     if (options->uid_first > 0) {
         config->uid_first = options->uid_first;
@@ -268,6 +317,8 @@ int main(int argc, char **argv)
          "join: declared instead of discovered", "VECTOR"},
         {"reserve", 0, 0, G_OPTION_ARG_STRING, &options.reserve, "join: kept for the host itself",
          "VECTOR"},
+        {"device", 0, 0, G_OPTION_ARG_STRING_ARRAY, &options.devices,
+         "join: an accelerator and its model, once for each", "ID=MODEL[:SLICES]"},
         {"cgroup-parent", 0, 0, G_OPTION_ARG_STRING, &options.cgroup,
          "join: group above those of VMs [berth]", "NAME"},
         {"uid-first", 0, 0, G_OPTION_ARG_INT, &options.uid_first,

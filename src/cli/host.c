@@ -65,6 +65,27 @@ static void detail_labels(Table *details, const StringMap *labels)
     }
 }
 
+static void detail_devices(Table *details, const GPtrArray *rows)
+{
+    for (guint i = 0; i < rows->len; i++) {
+        const DeviceRow *row = rows->pdata[i];
+        g_autoptr(GString) text = g_string_new(NULL);
+        g_string_printf(text, "%s: %s, ", row->device, row->model);
+        if (row->slices > 1) {
+            g_string_append_printf(text, "%" G_GINT64_FORMAT " of %" G_GINT64_FORMAT " slices free",
+                                   row->free, row->slices);
+        } else {
+            g_string_append(text, row->free > 0 ? "free" : "taken");
+        }
+        for (guint k = 0; k < row->vms->len; k++) {
+            const DeviceUser *user = row->vms->pdata[k];
+            g_string_append_printf(text, "%s%s (%" G_GINT64_FORMAT ")", k == 0 ? "; " : ", ",
+                                   user->vm, user->slices);
+        }
+        cli_detail(details, "Device", text->str);
+    }
+}
+
 static void detail_quarantined(Table *details, const GPtrArray *vms)
 {
     for (guint i = 0; i < vms->len; i++) {
@@ -106,6 +127,7 @@ static bool host_details(Cli *cli, const json_t *json, GError **error)
     cli_detail_take(details, "VMs", g_strdup_printf("%" G_GINT64_FORMAT, status->vms));
     detail_facts(details, status->facts);
     detail_labels(details, host->spec->labels);
+    detail_devices(details, status->devices);
     detail_quarantined(details, status->quarantined);
     cli_detail_age(details, "Joined", host->created_ms);
     cli_print_table(cli, details);

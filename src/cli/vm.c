@@ -86,6 +86,16 @@ static void detail_spec(Cli *cli, Table *details, const Vm *vm)
     ends_details(details, spec->ends_ms, spec->at_end, spec->grace_seconds);
 }
 
+static void detail_devices(Table *details, const GPtrArray *devices)
+{
+    for (guint i = 0; i < devices->len; i++) {
+        const DeviceHeld *held = devices->pdata[i];
+        cli_detail_take(details, "Device",
+                        g_strdup_printf("%s: %s, %" G_GINT64_FORMAT " slice%s", held->device,
+                                        held->model, held->slices, held->slices == 1 ? "" : "s"));
+    }
+}
+
 static void detail_placement(Cli *cli, Table *details, const VmPlacement *placement)
 {
     if (placement == NULL) {
@@ -108,6 +118,7 @@ static void detail_placement(Cli *cli, Table *details, const VmPlacement *placem
                                         nic->ipv6 != NULL ? ", " : "",
                                         nic->ipv6 != NULL ? nic->ipv6 : "", nic->mac));
     }
+    detail_devices(details, placement->devices);
 }
 
 static void detail_status(Table *details, const VmStatus *status)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "cluster/devices.h"
 #include "cluster/fleet.h"
 #include "cluster/journal.h"
 #include "cluster/networks.h"
@@ -225,6 +226,7 @@ static void take_facts(ClusterCore *core, ClusterHost *host, const HostFacts *fa
     host_facts_free(host->facts);
     host->facts = host_facts_copy(facts);
     save_host_facts(core, host);
+    devices_take_facts(core, host);
     for (GTreeNode *n = moved ? g_tree_node_first(host->vms) : NULL; n != NULL;
          n = g_tree_node_next(n)) {
         ClusterVm *vm = g_tree_node_value(n);

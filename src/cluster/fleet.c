@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/words.h"
 #include "base/resources.h"
+#include "cluster/devices.h"
 #include "cluster/ends.h"
 #include "cluster/promises.h"
 #include "cluster/rescue.h"
@@ -67,7 +68,7 @@ int fleet_dimension(const ClusterCore *core, const char *name)
     return -1;
 }
 
-static bool accelerator_dimension(ClusterCore *core, const char *name, int *ret_dim, GError **error)
+bool fleet_accelerator(ClusterCore *core, const char *name, int *ret_dim, GError **error)
 {
     int dim = fleet_dimension(core, name);
     if (dim < 0) {
@@ -96,8 +97,7 @@ bool fleet_vector(ClusterCore *core, const Resources *resources, Vector *ret_vec
         vector.amount[DIM_NET_BW] = resources->net_bw;
         for (size_t i = 0; i < int_map_size(resources->accelerators); i++) {
             int dim = 0;
-            if (!accelerator_dimension(core, int_map_key(resources->accelerators, i), &dim,
-                                       error)) {
+            if (!fleet_accelerator(core, int_map_key(resources->accelerators, i), &dim, error)) {
                 return false;
             }
             vector.amount[dim] = int_map_value(resources->accelerators, i);
@@ -162,6 +162,7 @@ void fleet_add_host(ClusterCore *core, ClusterHost *host)
 void fleet_remove_host(ClusterCore *core, ClusterHost *host)
 {
     promises_leave_host(core, host);
+    devices_forget_host(core, host);
     berth_place_remove(core->place, host->place);
     core->by_handle->pdata[host->place] = NULL;
     g_array_append_val(core->free_handles, host->place);
@@ -176,7 +177,9 @@ static Vector host_reserve(ClusterCore *core, const ClusterHost *host)
 
 static Vector host_capacity(ClusterCore *core, const ClusterHost *host)
 {
-    return known_vector(core, host->facts != NULL ? host->facts->capacity : NULL);
+    Vector capacity = known_vector(core, host->facts != NULL ? host->facts->capacity : NULL);
+    devices_capacity(host, &capacity);
+    return capacity;
 }
 
 static void refresh_availability(ClusterCore *core, ClusterHost *host)
@@ -310,6 +313,9 @@ static void change_booking(ClusterCore *core, ClusterVm *vm, Vector booking)
     vm->booked = booking;
     reservations_vm_booked(core, vm);
     refresh_availability(core, vm->host);
+    if (vm->host->devices->len > 0) {
+        devices_refresh(core, vm->host);
+    }
 }
 
 /* What has become free on a host goes to those who wait for it there, before anybody else sees it. */
@@ -327,6 +333,7 @@ static void serve_claims(ClusterCore *core, const ClusterHost *host)
 void fleet_book(ClusterCore *core, ClusterVm *vm)
 {
     if (vm->host != NULL) {
+        vm->lifted = false;
         Vector wanted = known_vector(core, vm->spec->resources);
         if (is_parked(vm)) {
             vm->peak = disk_of(&wanted);
@@ -340,6 +347,7 @@ void fleet_book(ClusterCore *core, ClusterVm *vm)
             wants = vm->spec->removing ? vm->booked : within_room(core, vm, wants);
         }
         change_booking(core, vm, wants);
+        devices_settle(core, vm);
         serve_claims(core, vm->host);
     }
 }
@@ -356,6 +364,7 @@ void fleet_book_told(ClusterCore *core, ClusterVm *vm, const Resources *told)
 void fleet_unbook(ClusterCore *core, ClusterVm *vm)
 {
     if (vm->host != NULL) {
+        vm->lifted = true;
         change_booking(core, vm, (Vector){0});
         serve_claims(core, vm->host);
     }
@@ -364,6 +373,7 @@ void fleet_unbook(ClusterCore *core, ClusterVm *vm)
 void fleet_rebook(ClusterCore *core, ClusterVm *vm, Vector booked)
 {
     if (vm->host != NULL) {
+        vm->lifted = false;
         change_booking(core, vm, booked);
     }
 }
@@ -397,7 +407,7 @@ bool fleet_has_all(const ClusterCore *core, const ClusterVm *vm)
             return false;
         }
     }
-    return true;
+    return devices_are_clear(vm);
 }
 
 bool fleet_leaves_gap(const ClusterCore *core, const ClusterVm *vm)
@@ -442,6 +452,27 @@ bool fleet_can_reserve(ClusterCore *core, const ClusterHost *host, const Resourc
     return true;
 }
 
+/* Of a VM that holds none now. */
+static bool can_have_devices(ClusterCore *core, const ClusterVm *vm, const Vector *needs,
+                             GError **error)
+{
+    BerthPlaceDevices demands[MAX_DIMENSIONS - N_FIXED];
+    BerthPlaceRequest request = {
+        .struct_size = sizeof request, .policy = BERTH_PLACE_FIRST_FIT, .vector = needs->amount};
+    if (!devices_demands(core, needs, demands, &request.n_devices, error)) {
+        return false;
+    }
+    request.devices = request.n_devices > 0 ? demands : NULL;
+    g_autoptr(GPtrArray) devices = devices_choose(core, vm->host, &request);
+    if (devices == NULL) {
+        g_autofree char *wanted = devices_demands_text(core, &request);
+        return berth_error_set(error, BERTH_ERROR_NO_CAPACITY, "accelerators", wanted,
+                               "make room on the host", "host %s lacks devices for it: %s",
+                               vm->host->spec->name, wanted);
+    }
+    return true;
+}
+
 static bool can_have(ClusterCore *core, const ClusterVm *vm, const Resources *resources,
                      GError **error)
 {
@@ -464,7 +495,7 @@ static bool can_have(ClusterCore *core, const ClusterVm *vm, const Resources *re
                                    "host %s lacks %s for it", vm->host->spec->name, missing);
         }
     }
-    return true;
+    return vm->placement->devices->len > 0 || can_have_devices(core, vm, &needs, error);
 }
 
 bool fleet_can_grow(ClusterCore *core, const ClusterVm *vm, const Resources *resources,
@@ -515,6 +546,7 @@ bool fleet_request(ClusterCore *core, const char *tenant, const VmSpec *spec,
     EngineRequest r = {
         .request = {.struct_size = sizeof r.request, .policy = engine_policy(spec->policy)}};
     if (!fleet_vector(core, spec->resources, &r.vector, error) ||
+        !devices_demands(core, &r.vector, r.devices, &r.request.n_devices, error) ||
         !rules_groups(core, tenant, spec, r.groups, &r.request.n_groups, error)) {
         return false;
     }
@@ -532,6 +564,7 @@ bool fleet_request(ClusterCore *core, const char *tenant, const VmSpec *spec,
     ret_request->request.vector = ret_request->vector.amount;
     ret_request->request.groups = ret_request->groups;
     ret_request->request.labels = ret_request->labels;
+    ret_request->request.devices = r.request.n_devices > 0 ? ret_request->devices : NULL;
     return true;
 }
 
@@ -540,7 +573,8 @@ void fleet_request_clear(EngineRequest *request)
     g_clear_pointer(&request->allowed, g_free);
 }
 
-static char *verdict_text(ClusterCore *core, const ClusterHost *host, const BerthPlaceVerdict *v)
+static char *verdict_text(ClusterCore *core, const BerthPlaceRequest *request,
+                          const ClusterHost *host, const BerthPlaceVerdict *v)
 {
     switch (v->reason) {
     case BERTH_PLACE_CHOSEN:
@@ -568,8 +602,11 @@ static char *verdict_text(ClusterCore *core, const ClusterHost *host, const Bert
         g_autofree char *missing = amount_text(core, (int)v->dim, v->missing);
         return g_strdup_printf("lacks %s", missing);
     }
-    case BERTH_PLACE_DEVICE:
-        return g_strdup_printf("lacks %" G_GINT64_FORMAT " devices", v->missing);
+    case BERTH_PLACE_DEVICE: {
+        g_autofree char *wanted = devices_demands_text(core, request);
+        return g_strdup_printf("lacks %" G_GINT64_FORMAT " device%s for %s", v->missing,
+                               v->missing == 1 ? "" : "s", wanted);
+    }
     }
     return g_strdup("unknown");
 }
@@ -577,7 +614,7 @@ static char *verdict_text(ClusterCore *core, const ClusterHost *host, const Bert
 /* Sums up why no host took a request: the largest host of the reason that most hosts have. */
 typedef struct {
     ClusterCore *core;
-    int hosts, disabled, lacking;
+    int hosts, disabled, lacking, without_devices;
     uint32_t dim;
     int64_t least_missing;
 } Refusal;
@@ -588,6 +625,8 @@ static bool count_refusal(const BerthPlaceVerdict *verdict, void *user_data)
     refusal->hosts++;
     if (verdict->reason == BERTH_PLACE_DISABLED) {
         refusal->disabled++;
+    } else if (verdict->reason == BERTH_PLACE_DEVICE) {
+        refusal->without_devices++;
     } else if ((verdict->reason == BERTH_PLACE_LACKS || verdict->reason == BERTH_PLACE_SHORT) &&
                (refusal->lacking++ == 0 || verdict->missing < refusal->least_missing)) {
         refusal->dim = verdict->dim;
@@ -610,6 +649,8 @@ static char *cause_text(ClusterCore *core, const BerthPlaceCause *cause)
         return g_strdup_printf("the host label %s", rules_label(core, cause->label));
     case BERTH_PLACE_RULE:
         return rules_text(rules_rule(core, cause->rule));
+    case BERTH_PLACE_DEVICE:
+        return g_strdup("the devices that are free");
     default:
         return g_strdup("hosts that are ruled out");
     }
@@ -652,6 +693,12 @@ void fleet_refuse(ClusterCore *core, const EngineRequest *request, const Cluster
     if (refusal.hosts == 0) {
         berth_error_set(error, BERTH_ERROR_NO_CAPACITY, NULL, NULL, "add one: 'berth host token'",
                         "the cluster has no hosts");
+    } else if (refusal.without_devices > 0) {
+        g_autofree char *wanted = devices_demands_text(core, &request->request);
+        berth_error_set(error, BERTH_ERROR_NO_CAPACITY, "accelerators", wanted,
+                        "take a smaller size or make room; --explain tells of each host",
+                        "no host has devices for %s free, though what is free on several would do",
+                        wanted);
     } else if (refusal.lacking > 0) {
         g_autofree char *missing = amount_text(core, (int)refusal.dim, refusal.least_missing);
         g_autofree char *asked =
@@ -708,6 +755,7 @@ typedef struct {
     ClusterCore *core;
     Explanation *explanation;
     const ClusterHost *chosen;
+    const BerthPlaceRequest *request;
 } Explaining;
 
 static bool add_verdict(const BerthPlaceVerdict *verdict, void *user_data)
@@ -720,9 +768,10 @@ static bool add_verdict(const BerthPlaceVerdict *verdict, void *user_data)
     row->fits = verdict->reason == BERTH_PLACE_CHOSEN || verdict->reason == BERTH_PLACE_CANDIDATE;
     row->has_score = row->fits;
     row->score = row->fits ? verdict->score : 0;
-    row->verdict = row->chosen                             ? g_strdup("chosen")
-                   : verdict->reason == BERTH_PLACE_CHOSEN ? g_strdup("would be chosen now")
-                                                           : verdict_text(e->core, host, verdict);
+    row->verdict = row->chosen ? g_strdup("chosen")
+                   : verdict->reason == BERTH_PLACE_CHOSEN
+                       ? g_strdup("would be chosen now")
+                       : verdict_text(e->core, e->request, host, verdict);
     g_ptr_array_add(e->explanation->hosts, row);
     return true;
 }
@@ -745,6 +794,7 @@ static Explanation *explain(ClusterCore *core, const char *tenant, const VmSpec 
     explaining.explanation->request = resources_copy(spec->resources);
     EngineRequest request;
     if (fleet_request(core, tenant, spec, only, &request, NULL)) {
+        explaining.request = &request.request;
         berth_place_explain(core->place, &request.request, add_verdict, &explaining);
         fleet_request_clear(&request);
     }
@@ -790,9 +840,12 @@ GPtrArray *fleet_try(ClusterCore *core, const char *tenant, const VmSpec *spec, 
             }
             break;
         }
+        ClusterHost *host = core->by_handle->pdata[decision.host];
+        Holdings holdings = devices_of_decision(host, &request.request, decision.devices);
         berth_place_take(core->place, decision.host, request.vector.amount);
         berth_place_enter(core->place, decision.host, request.groups, request.request.n_groups);
-        g_ptr_array_add(hosts, core->by_handle->pdata[decision.host]);
+        devices_take(core, host, &holdings);
+        g_ptr_array_add(hosts, host);
         reservations_hold_slot(core, spec, core->by_handle->pdata[decision.host]);
         allow(core, spec, only, &request);
     }
@@ -820,7 +873,9 @@ static bool could_hold(ClusterCore *core, const EngineRequest *request, const Cl
     BerthPlaceVerdict verdict;
     if (berth_place_examine(core->place, &request->request, host->place, &verdict) !=
             BERTH_PLACE_OK ||
-        (verdict.reason != BERTH_PLACE_CANDIDATE && verdict.reason != BERTH_PLACE_SHORT)) {
+        (verdict.reason != BERTH_PLACE_CANDIDATE && verdict.reason != BERTH_PLACE_SHORT &&
+         verdict.reason != BERTH_PLACE_DEVICE) ||
+        !devices_could_hold(host, &request->request)) {
         return false;
     }
     Vector capacity = host_capacity(core, host), reserve = host_reserve(core, host);
@@ -914,7 +969,7 @@ static bool check_host(ClusterCore *core, const ClusterHost *host, GError **erro
                                    NULL, "the ledger is overdrawn");
         }
     }
-    return true;
+    return devices_check(core, host, error);
 }
 
 bool fleet_check(ClusterCore *core, GError **error)

@@ -8,6 +8,7 @@
 
 #include "cluster/model.h"
 #include "cluster/rules.h"
+#include "place/devices.h"
 #include "place/rules.h"
 
 void fleet_init(ClusterCore *core);
@@ -15,6 +16,10 @@ void fleet_clear(ClusterCore *core);
 
 /* The named dimension's index; -1: the fleet has no such accelerator yet. */
 int fleet_dimension(const ClusterCore *core, const char *name);
+
+/* The dimension of an accelerator, which it gets when it is new; false with NO_CAPACITY when the fleet has
+ * MAX_DIMENSIONS already. */
+bool fleet_accelerator(ClusterCore *core, const char *name, int *ret_dim, GError **error);
 
 /* A resource vector as amounts. An accelerator that is new gets a dimension; false with NO_CAPACITY
  * when the fleet has MAX_DIMENSIONS already. */
@@ -69,6 +74,7 @@ typedef struct {
     Vector vector;
     uint64_t *allowed;
     uint32_t groups[RULES_MAX_GROUPS], labels[BERTH_PLACE_MAX_LABELS];
+    BerthPlaceDevices devices[MAX_DIMENSIONS - N_FIXED];
 } EngineRequest;
 
 /* What the engine is asked for a spec; it is cleared, also after a failure. It must not be copied: it

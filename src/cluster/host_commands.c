@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "cluster/commands.h"
 #include "cluster/drain.h"
+#include "cluster/devices.h"
 #include "cluster/fleet.h"
 #include "cluster/journal.h"
 #include "cluster/keys.h"
@@ -34,6 +35,8 @@ json_t *render_host(ClusterCore *core, const ClusterHost *host)
     status->vms_left = host->spec->draining ? drain_left(host) : 0;
     g_ptr_array_unref(status->ledger);
     status->ledger = fleet_ledger(core, host);
+    g_ptr_array_unref(status->devices);
+    status->devices = devices_rows(core, host);
     for (GTreeNode *n = g_tree_node_first(host->quarantined); n != NULL; n = g_tree_node_next(n)) {
         const ReportedVm *reported = g_tree_node_value(n);
         QuarantinedVm *vm = quarantined_vm_new();

@@ -3,6 +3,7 @@
 #include "base/codec.h"
 #include "base/error.h"
 #include "cluster/accounts.h"
+#include "cluster/devices.h"
 #include "cluster/fleet.h"
 #include "cluster/journal.h"
 #include "cluster/load.h"
@@ -381,6 +382,7 @@ void load_finish(ClusterCore *core)
     for (GTreeNode *n = g_tree_node_first(core->hosts); n != NULL; n = g_tree_node_next(n)) {
         ClusterHost *host = g_tree_node_value(n);
         name_index(core, "host", DEFAULT_TENANT, host->spec->name, host);
+        devices_take_facts(core, host);
         fleet_update_host(core, host);
     }
     for (GTreeNode *n = g_tree_node_first(core->images); n != NULL; n = g_tree_node_next(n)) {

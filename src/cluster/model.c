@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/nearest.h"
+#include "cluster/devices.h"
 #include "cluster/fleet.h"
 #include "cluster/keys.h"
 #include "cluster/promises.h"
@@ -27,6 +28,7 @@ static void cluster_host_free(void *data)
     host_spec_free(host->spec);
     host_facts_free(host->facts);
     g_tree_unref(host->vms);
+    g_array_unref(host->devices);
     host_measure_free(host->measure);
     g_tree_unref(host->quarantined);
     g_hash_table_unref(host->sent_networks);
@@ -423,6 +425,7 @@ ClusterHost *model_add_host(ClusterCore *core, char *id, HostSpec *spec)
     host->id = id;
     host->spec = spec;
     host->vms = model_tree_new(NULL);
+    host->devices = devices_new();
     host->quarantined =
         g_tree_new_full(compare_ids, NULL, g_free, (GDestroyNotify)reported_vm_free);
     host->sent_networks = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);

@@ -54,9 +54,11 @@ struct ClusterHost {
     GTree *vms;       /* id → ClusterVm, placed here */
     uint32_t place;   /* handle in the engine */
     Vector booked;
-    char *drain;         /* id of its newest drain's operation; NULL: none runs */
-    Vector timed;        /* as much of it as ends by itself, and stands in the calendar */
-    StringMap *labelled; /* the labels that the engine knows; NULL: none told yet */
+    GArray *devices;      /* of ClusterDevice (devices.h), in the engine's order */
+    bool devices_refused; /* some of its devices are cut otherwise than those of others */
+    char *drain;          /* id of its newest drain's operation; NULL: none runs */
+    Vector timed;         /* as much of it as ends by itself, and stands in the calendar */
+    StringMap *labelled;  /* the labels that the engine knows; NULL: none told yet */
 
     /* Of the connection; none of it is stored. */
     uint64_t session; /* 0: not connected */
@@ -109,6 +111,7 @@ struct ClusterVm {
     GSequenceIter *end;                    /* in core->ends; NULL: nothing is due */
     bool counted_settled, counted_running; /* in app */
     GPtrArray *operations;                 /* running ones, borrowed */
+    bool lifted;                           /* for a question: it holds no devices */
     bool entered;                          /* its host in the engine, with these groups */
     uint32_t groups[16], n_groups;
 
@@ -211,8 +214,11 @@ struct ClusterCore {
     /* The placement engine and the names of its dimensions. */
     BerthPlace *place;
     GPtrArray *dimensions; /* of char *, MAX_DIMENSIONS at most */
-    GPtrArray *by_handle;  /* engine's handle → ClusterHost; NULL: free */
-    GArray *free_handles;  /* of uint32_t */
+    int64_t
+        device_slices[MAX_DIMENSIONS]; /* of each device of an accelerator; 0: no host has one */
+    uint32_t device_count[MAX_DIMENSIONS];
+    GPtrArray *by_handle; /* engine's handle → ClusterHost; NULL: free */
+    GArray *free_handles; /* of uint32_t */
 
     /* What is promised for a time (reservations.h, ends.h). */
     BerthCalendar *calendar;

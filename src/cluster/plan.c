@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/words.h"
+#include "cluster/devices.h"
 #include "cluster/fleet.h"
 #include "cluster/tenants.h"
 #include "place/rules.h"
@@ -29,10 +30,17 @@ typedef struct {
     uint32_t host;
     Vector booked;
     uint32_t groups[16], n_groups;
+    Holdings holdings;
 } Piece;
+
+static const ClusterHost *host_of(const ClusterCore *core, const Piece *piece)
+{
+    return core->by_handle->pdata[piece->host];
+}
 
 static void put(ClusterCore *core, const Piece *piece)
 {
+    devices_take(core, host_of(core, piece), &piece->holdings);
     berth_place_take(core->place, piece->host, piece->booked.amount);
     berth_place_enter(core->place, piece->host, piece->groups, piece->n_groups);
 }
@@ -41,6 +49,7 @@ static void lift(ClusterCore *core, const Piece *piece)
 {
     berth_place_leave(core->place, piece->host, piece->groups, piece->n_groups);
     berth_place_give(core->place, piece->host, piece->booked.amount);
+    devices_give(core, host_of(core, piece), &piece->holdings);
 }
 
 static Piece piece_of_vm(const ClusterVm *vm)
@@ -48,13 +57,18 @@ static Piece piece_of_vm(const ClusterVm *vm)
     Piece piece = {
         .vm = vm, .host = vm->host->place, .booked = vm->booked, .n_groups = vm->n_groups};
     memcpy(piece.groups, vm->groups, sizeof piece.groups);
+    piece.holdings = devices_of_vm(vm);
     return piece;
 }
 
-static Piece piece_of_request(const EngineRequest *request, uint32_t host)
+static Piece piece_of_request(const ClusterCore *core, const EngineRequest *request,
+                              const BerthPlaceDecision *decision)
 {
-    Piece piece = {.host = host, .booked = request->vector, .n_groups = request->request.n_groups};
+    Piece piece = {
+        .host = decision->host, .booked = request->vector, .n_groups = request->request.n_groups};
     memcpy(piece.groups, request->groups, sizeof piece.groups);
+    piece.holdings =
+        devices_of_decision(host_of(core, &piece), &request->request, decision->devices);
     return piece;
 }
 
@@ -65,7 +79,7 @@ static bool settle(ClusterCore *core, const EngineRequest *request, Piece *ret_p
     if (berth_place_find(core->place, &request->request, &decision) != BERTH_PLACE_OK) {
         return false;
     }
-    *ret_piece = piece_of_request(request, decision.host);
+    *ret_piece = piece_of_request(core, request, &decision);
     put(core, ret_piece);
     return true;
 }

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/words.h"
 #include "cluster/agents.h"
+#include "cluster/devices.h"
 #include "cluster/fleet.h"
 #include "cluster/journal.h"
 #include "cluster/promises.h"
@@ -18,6 +19,7 @@ static void step_free(void *data)
 {
     PreemptStep *step = data;
     g_ptr_array_unref(step->victims);
+    g_ptr_array_unref(step->devices);
     g_free(step);
 }
 
@@ -51,6 +53,7 @@ typedef struct {
     GArray *hosts;     /* of BerthPreemptHost */
     GArray *victims;   /* of BerthPreemptVictim, those of a host together */
     GArray *gains;     /* of Vector, likewise */
+    GArray *holdings;  /* of Holdings, likewise */
     GPtrArray *vms;    /* of ClusterVm, likewise */
 } Hunt;
 
@@ -60,6 +63,7 @@ static void hunt_clear(Hunt *hunt)
     g_array_unref(hunt->hosts);
     g_array_unref(hunt->victims);
     g_array_unref(hunt->gains);
+    g_array_unref(hunt->holdings);
     g_ptr_array_unref(hunt->vms);
 }
 
@@ -72,10 +76,12 @@ static void add_host(ClusterCore *core, Hunt *hunt, const ClusterHost *host, int
         ClusterVm *vm = g_tree_node_value(n);
         if (may_be_taken(vm, priority) && !g_hash_table_contains(hunt->taken, vm)) {
             Vector gain = fleet_gain(core, vm);
+            Holdings holdings = devices_of_vm(vm);
             BerthPreemptVictim victim = {.priority = (int32_t)vm->spec->priority,
                                          .since = vm->placement->placed_ms,
                                          .stays = true};
             g_array_append_val(hunt->gains, gain);
+            g_array_append_val(hunt->holdings, holdings);
             g_array_append_val(hunt->victims, victim);
             g_ptr_array_add(hunt->vms, vm);
             row.n_victims++;
@@ -92,6 +98,7 @@ static void look_around(ClusterCore *core, Hunt *hunt, const ClusterHost *only, 
     g_array_set_size(hunt->hosts, 0);
     g_array_set_size(hunt->victims, 0);
     g_array_set_size(hunt->gains, 0);
+    g_array_set_size(hunt->holdings, 0);
     g_ptr_array_set_size(hunt->vms, 0);
     for (GTreeNode *n = g_tree_node_first(core->hosts); n != NULL; n = g_tree_node_next(n)) {
         const ClusterHost *host = g_tree_node_value(n);
@@ -101,8 +108,11 @@ static void look_around(ClusterCore *core, Hunt *hunt, const ClusterHost *only, 
     }
     guint at = 0;
     for (guint i = 0; i < hunt->victims->len; i++) {
-        g_array_index(hunt->victims, BerthPreemptVictim, i).vector =
-            g_array_index(hunt->gains, Vector, i).amount;
+        BerthPreemptVictim *victim = &g_array_index(hunt->victims, BerthPreemptVictim, i);
+        const Holdings *holdings = &g_array_index(hunt->holdings, Holdings, i);
+        victim->vector = g_array_index(hunt->gains, Vector, i).amount;
+        victim->n_holdings = holdings->n;
+        victim->holdings = holdings->held;
     }
     for (guint i = 0; i < hunt->hosts->len; i++) {
         BerthPreemptHost *row = &g_array_index(hunt->hosts, BerthPreemptHost, i);
@@ -111,7 +121,8 @@ static void look_around(ClusterCore *core, Hunt *hunt, const ClusterHost *only, 
     }
 }
 
-static void take_victims(Hunt *hunt, const BerthPreemption *answer, PreemptStep *step)
+static void take_victims(ClusterCore *core, Hunt *hunt, const BerthPreemption *answer,
+                         PreemptStep *step)
 {
     guint first = 0;
     for (guint i = 0; g_array_index(hunt->hosts, BerthPreemptHost, i).host != answer->host; i++) {
@@ -123,6 +134,8 @@ static void take_victims(Hunt *hunt, const BerthPreemption *answer, PreemptStep 
         g_hash_table_add(hunt->taken, vm);
         berth_place_give(hunt->place, answer->host,
                          g_array_index(hunt->gains, Vector, first + answer->victims[i]).amount);
+        devices_give(core, step->host,
+                     &g_array_index(hunt->holdings, Holdings, first + answer->victims[i]));
     }
 }
 
@@ -146,8 +159,15 @@ static PreemptStep *next_step(ClusterCore *core, Hunt *hunt, const EngineRequest
     step->host = core->by_handle->pdata[decision.host];
     step->victims = g_ptr_array_new();
     if (!fits) {
-        take_victims(hunt, &answer, step);
+        take_victims(core, hunt, &answer, step);
     }
+    uint64_t devices = 0;
+    if (request->request.n_devices > 0) {
+        berth_place_choose_devices(hunt->place, &request->request, decision.host, &devices);
+    }
+    Holdings holdings = devices_of_decision(step->host, &request->request, devices);
+    step->devices = devices_name(core, step->host, &holdings);
+    devices_take(core, step->host, &holdings);
     berth_place_take(hunt->place, decision.host, request->vector.amount);
     berth_place_enter(hunt->place, decision.host, request->groups, request->request.n_groups);
     return step;
@@ -168,6 +188,7 @@ GPtrArray *preempt_plan(ClusterCore *core, const char *tenant, const VmSpec *spe
                              g_array_new(FALSE, FALSE, sizeof(BerthPreemptHost)),
                              g_array_new(FALSE, TRUE, sizeof(BerthPreemptVictim)),
                              g_array_new(FALSE, FALSE, sizeof(Vector)),
+                             g_array_new(FALSE, FALSE, sizeof(Holdings)),
                              g_ptr_array_new()};
         PreemptStep *step = NULL;
         while ((int64_t)steps->len < count &&
@@ -214,7 +235,7 @@ ClusterVm *preempt_place(ClusterCore *core, const char *tenant, const char *id, 
                          const PreemptStep *step, GError **error)
 {
     char *text = preempt_text(step);
-    ClusterVm *vm = vm_claim(core, tenant, id, spec, step->host,
+    ClusterVm *vm = vm_claim(core, tenant, id, spec, step->host, step->devices,
                              text != NULL ? text : g_strdup("beside VMs that make room"), error);
     for (guint i = 0; vm != NULL && i < step->victims->len; i++) {
         evict(core, step->victims->pdata[i], spec);
@@ -287,6 +308,10 @@ bool preempt_request(ClusterCore *core, const ClusterVm *vm, EngineRequest *ret_
                                                .vector = ret_request->vector.amount,
                                                .allowed = ret_request->allowed,
                                                .allowed_words = words};
+    uint32_t *n = &ret_request->request.n_devices;
+    if (devices_demands(core, &ret_request->vector, ret_request->devices, n, NULL) && *n > 0) {
+        ret_request->request.devices = ret_request->devices;
+    }
     return true;
 }
 

@@ -27,6 +27,7 @@
 typedef struct {
     ClusterHost *host;
     GPtrArray *victims; /* of ClusterVm, borrowed; empty: there is room */
+    GPtrArray *devices; /* of DeviceHeld: those that it will have */
 } PreemptStep;
 
 /* For `count` VMs of this spec, one after another; NULL when there is none for all of them. Changes

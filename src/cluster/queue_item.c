@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/timefmt.h"
 #include "cluster/apps.h"
+#include "cluster/devices.h"
 #include "cluster/ends.h"
 #include "cluster/preempt.h"
 #include "cluster/promises.h"
@@ -120,6 +121,11 @@ static bool ask_for(ClusterCore *core, const QueueItem *item, const VmSpec *spec
                                !fleet_request(core, tenant, spec, only, engine, NULL)) {
         return false;
     }
+    if (devices_are_cut(core, &engine->vector, NULL)) {
+        return false; /* the calendar adds up: it does not see on which devices slices will be free */
+    }
+    engine->request.devices = NULL; /* of whole ones the sum says enough */
+    engine->request.n_devices = 0;
     *ret_asked = (PromiseAsked){
         .id = queue_item_id(item),
         .name = queue_item_name(item),

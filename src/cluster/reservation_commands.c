@@ -6,6 +6,7 @@
 #include "base/timefmt.h"
 #include "base/units.h"
 #include "cluster/commands.h"
+#include "cluster/devices.h"
 #include "cluster/ends.h"
 #include "cluster/journal.h"
 #include "cluster/keys.h"
@@ -107,9 +108,20 @@ static bool read_resources(ClusterCore *core, const ReservationCreate *body, Res
     }
     object->size = g_strdup(body->size);
     object->resources = resources_copy(size != NULL ? size->resources : body->resources);
-    return is_something(object->resources) ||
-           berth_error_set(error, BERTH_ERROR_INVALID, "resources", "0", "ask for something",
-                           "a reservation of nothing");
+    if (!is_something(object->resources)) {
+        return berth_error_set(error, BERTH_ERROR_INVALID, "resources", "0", "ask for something",
+                               "a reservation of nothing");
+    }
+    Vector vector;
+    const char *model = NULL;
+    if (!fleet_vector(core, object->resources, &vector, error)) {
+        return false;
+    }
+    return !devices_are_cut(core, &vector, &model) ||
+           berth_error_set(error, BERTH_ERROR_INVALID, "resources.accelerators", model,
+                           "reserve without it",
+                           "devices of which slices are given out cannot be reserved: what is free "
+                           "then may lie on several of them");
 }
 
 static void set_labels(StringMap **to, const StringMap *from)

@@ -393,6 +393,9 @@ static VmPlacement *placement_of_assignment(ClusterCore *core, const ClusterHost
     for (guint i = 0; i < assignment->nics->len; i++) {
         g_ptr_array_add(placement->nics, nic_copy(assignment->nics->pdata[i]));
     }
+    for (guint i = 0; i < assignment->devices->len; i++) {
+        g_ptr_array_add(placement->devices, device_held_copy(assignment->devices->pdata[i]));
+    }
     return placement;
 }
 

@@ -7,6 +7,7 @@
 #include "cluster/apps.h"
 #include "cluster/drain.h"
 #include "cluster/ends.h"
+#include "cluster/devices.h"
 #include "cluster/fleet.h"
 #include "cluster/hardware.h"
 #include "cluster/journal.h"
@@ -71,9 +72,22 @@ static VmPlacement *make_placement(ClusterCore *core, const ClusterVm *vm, const
     return g_steal_pointer(&placement);
 }
 
-/* Enters it on its host. Takes `why` over. */
+/* The devices that it gets, as the host was found for it; not NULL. */
+static GPtrArray *devices_for(ClusterCore *core, const ClusterVm *vm, ClusterHost *host)
+{
+    EngineRequest request;
+    GPtrArray *devices = NULL;
+    if (fleet_request(core, vm->tenant, vm->spec, host, &request, NULL)) {
+        devices = devices_choose(core, host, &request.request);
+    }
+    fleet_request_clear(&request);
+    return devices != NULL ? devices : g_ptr_array_new();
+}
+
+/* Enters it on its host, with the devices that it claims (NULL: chosen here). Takes `why` over. */
 static ClusterVm *enter(ClusterCore *core, const char *tenant, const char *id, VmSpec *spec,
-                        ClusterHost *host, char *why, bool claiming, GError **error)
+                        ClusterHost *host, const GPtrArray *devices, char *why, bool claiming,
+                        GError **error)
 {
     ClusterVm *vm =
         model_add_vm(core, id != NULL ? g_strdup(id) : model_new_id(core), tenant, spec);
@@ -84,6 +98,13 @@ static ClusterVm *enter(ClusterCore *core, const char *tenant, const char *id, V
         return NULL;
     }
     vm->placement->claiming = claiming;
+    g_autoptr(GPtrArray) chosen = NULL;
+    if (devices == NULL && int_map_size(spec->resources->accelerators) > 0) {
+        devices = chosen = devices_for(core, vm, host);
+    }
+    for (guint i = 0; devices != NULL && i < devices->len; i++) {
+        g_ptr_array_add(vm->placement->devices, device_held_copy(devices->pdata[i]));
+    }
     model_link_vm(core, vm);
     name_take(core, "vm", tenant, spec->name, vm->id, vm);
     save_vm_spec(core, vm);
@@ -93,9 +114,9 @@ static ClusterVm *enter(ClusterCore *core, const char *tenant, const char *id, V
 }
 
 ClusterVm *vm_claim(ClusterCore *core, const char *tenant, const char *id, VmSpec *spec,
-                    ClusterHost *host, char *why, GError **error)
+                    ClusterHost *host, const GPtrArray *devices, char *why, GError **error)
 {
-    return enter(core, tenant, id, spec, host, why, true, error);
+    return enter(core, tenant, id, spec, host, devices, why, true, error);
 }
 
 ClusterVm *vm_place(ClusterCore *core, const char *tenant, const char *id, VmSpec *spec,
@@ -108,7 +129,7 @@ ClusterVm *vm_place(ClusterCore *core, const char *tenant, const char *id, VmSpe
     if (host == NULL) {
         return NULL;
     }
-    return enter(core, tenant, id, spec, host, why, false, error);
+    return enter(core, tenant, id, spec, host, NULL, why, false, error);
 }
 
 void model_link_vm(ClusterCore *core, ClusterVm *vm)
@@ -374,6 +395,9 @@ json_t *vm_assignment(ClusterCore *core, const ClusterVm *vm)
     a->restart = vm->spec->restart;
     for (guint i = 0; i < vm->placement->nics->len; i++) {
         g_ptr_array_add(a->nics, nic_copy(vm->placement->nics->pdata[i]));
+    }
+    for (guint i = 0; i < vm->placement->devices->len; i++) {
+        g_ptr_array_add(a->devices, device_held_copy(vm->placement->devices->pdata[i]));
     }
     const ClusterImage *image =
         vm->spec->image != NULL ? g_tree_lookup(core->images, vm->spec->image) : NULL;

@@ -10,10 +10,10 @@
  * and `spec` still belongs to the caller. */
 ClusterVm *vm_place(ClusterCore *core, const char *tenant, const char *id, VmSpec *spec,
                     ClusterHost *only, GError **error);
-/* The same on a host that lacks room still: it books what there is and claims the rest (preempt.h).
- * Takes `why` over. */
+/* The same on a host that lacks room still: it books what there is and claims the rest (preempt.h), and
+ * the devices, of DeviceHeld, that it will have. Takes `why` over. */
 ClusterVm *vm_claim(ClusterCore *core, const char *tenant, const char *id, VmSpec *spec,
-                    ClusterHost *host, char *why, GError **error);
+                    ClusterHost *host, const GPtrArray *devices, char *why, GError **error);
 /* Begins a VM's removal; it is gone when its host says so. */
 void vm_begin_removal(ClusterCore *core, ClusterVm *vm);
 /* The host holds nothing of it any more. */

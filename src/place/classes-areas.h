@@ -16,10 +16,11 @@
 
 typedef struct {
     const Kernels *kernels;
-    uint32_t most;     /* classes that there is room for, a multiple of 16 */
-    uint32_t *areas;   /* of each class */
-    uint32_t *fits;    /* sizes that fit each class, bit by bit */
-    uint8_t *departed; /* of each 16 classes, how often one lost areas since their row was made anew */
+    uint32_t most;   /* classes that there is room for, a multiple of 16 */
+    uint32_t *areas; /* of each class */
+    uint32_t *fits;  /* sizes that fit each class, bit by bit */
+    uint8_t
+        *departed; /* of each 16 classes, how often one lost areas since their row was made anew */
     uint32_t n_levels;
     uint32_t (*rows[BANK_LEVELS])[ROW]; /* by level, from that above the classes on */
     uint32_t entered;                   /* hosts below are in */
@@ -36,8 +37,8 @@ static inline uint32_t class_areas_word(uint64_t areas)
 {
     const uint32_t low = UINT32_MAX >> 1;
 
-    return ((uint32_t)areas & low) | ((uint32_t)(areas >> 31) & low) |
-           (uint32_t)(areas >> 62 & 1) | (uint32_t)(areas >> AREA_NONE) << 31;
+    return ((uint32_t)areas & low) | ((uint32_t)(areas >> 31) & low) | (uint32_t)(areas >> 62 & 1) |
+           (uint32_t)(areas >> AREA_NONE) << 31;
 }
 
 /* Whether all is in, and for a size. */

@@ -57,6 +57,9 @@ static HostFacts *facts_of(const SimMachine *machine)
     HostFacts *facts = host_facts_new();
     facts->capacity = resources_copy(machine->capacity);
     facts->reserve = resources_copy(machine->reserve);
+    for (guint i = 0; i < machine->devices->len; i++) {
+        g_ptr_array_add(facts->devices, host_device_copy(machine->devices->pdata[i]));
+    }
     facts->address = g_strdup_printf("192.0.2.%u", g_str_hash(machine->name) % 250 + 1);
     facts->accelerator = accel_new();
     facts->accelerator->kind = ACCELERATOR_TCG;

@@ -84,6 +84,10 @@ bool sim_client_prepare(SimClient *client, GError **error)
         "{'name':'small','resources':{'cpu':500,'memory':512,'net-bw':50},'max-vcpus':4}",
         "{'name':'medium','resources':{'cpu':1000,'memory':1024,'disk':4},'max-vcpus':4}",
         "{'name':'large','resources':{'cpu':4000,'memory':4096,'disk':20,'disk-bw':100}}",
+        "{'name':'slices','resources':{'cpu':500,'memory':512,'accelerators':{'gpu/cut':3}}}",
+        "{'name':'cut','resources':{'cpu':500,'memory':512,'accelerators':{'gpu/cut':4}}}",
+        "{'name':'slice','resources':{'cpu':500,'memory':256,'accelerators':{'gpu/cut':1}}}",
+        "{'name':'whole','resources':{'cpu':500,'memory':512,'accelerators':{'gpu/whole':2}}}",
     };
     Sim *sim = client->sim;
     if (!sim_add_image(sim, "demo", error)) {
@@ -215,7 +219,8 @@ static char *pick_vm(SimClient *client)
 
 static json_t *new_body(SimClient *client, const char *name)
 {
-    static const char *const sizes[] = {"small", "small", "medium", "large", NULL};
+    static const char *const sizes[] = {"small",  "small", "medium", "large", "small", "medium",
+                                        "slices", "cut",   "slice",  "whole", NULL};
     static const char *const restarts[] = {"always", "always", "on-failure", "never", NULL};
     static const char *const policies[] = {"most-free", "least-free", "first-fit", NULL};
     static const char *const powers[] = {"on", "on", "on", "off", NULL};
@@ -258,7 +263,7 @@ static void give_end(SimClient *client, json_t *body)
 
 static void reserve(SimClient *client)
 {
-    static const char *const sizes[] = {"small", "medium", "large", NULL};
+    static const char *const sizes[] = {"small", "medium", "large", "whole", NULL};
     static const char *const at_ends[] = {"stop", "stop", "warn", NULL};
     g_autofree char *name = g_strdup_printf("r%" G_GUINT64_FORMAT, ++client->named);
     json_t *body = json_pack(

@@ -70,11 +70,26 @@ static Resources *host_reserve(void)
     return r;
 }
 
+/* Some hosts have devices that are cut into slices, others have whole ones. */
+static GPtrArray *host_devices(int index)
+{
+    GPtrArray *devices = g_ptr_array_new_with_free_func((GDestroyNotify)host_device_free);
+    for (int i = 0; i < 2 + index % 2; i++) {
+        HostDevice *device = host_device_new();
+        device->id = g_strdup_printf("%s%d", index % 2 == 0 ? "cut" : "whole", i);
+        device->model = g_strdup(index % 2 == 0 ? "gpu/cut" : "gpu/whole");
+        device->slices = index % 2 == 0 ? 4 : 1;
+        g_ptr_array_add(devices, device);
+    }
+    return devices;
+}
+
 static bool set_up(Run *run, GError **error)
 {
     for (int i = 0; i < run->options->hosts; i++) {
         g_autofree char *name = g_strdup_printf("h%d", i + 1);
-        if (sim_add_host(run->sim, name, host_capacity(i), host_reserve(), error) == NULL) {
+        if (sim_add_host(run->sim, name, host_capacity(i), host_reserve(), host_devices(i),
+                         error) == NULL) {
             return false;
         }
     }

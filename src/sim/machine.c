@@ -30,6 +30,7 @@ static void qemu_free(void *data)
     SimQemu *qemu = data;
     keeper_exit_free(qemu->exit);
     resources_free(qemu->limits);
+    g_ptr_array_unref(qemu->devices);
     g_free(qemu->vm);
     g_free(qemu);
 }
@@ -47,7 +48,7 @@ static void new_boot_id(SimMachine *machine)
 }
 
 SimMachine *sim_machine_new(SimWorld *world, SimFleet *fleet, const char *name, const char *id,
-                            Resources *capacity, Resources *reserve)
+                            Resources *capacity, Resources *reserve, GPtrArray *devices)
 {
     SimMachine *machine = g_new0(SimMachine, 1);
     machine->world = world;
@@ -56,6 +57,9 @@ SimMachine *sim_machine_new(SimWorld *world, SimFleet *fleet, const char *name, 
     machine->id = g_strdup(id);
     machine->capacity = capacity;
     machine->reserve = reserve;
+    machine->devices = devices != NULL
+                           ? devices
+                           : g_ptr_array_new_with_free_func((GDestroyNotify)host_device_free);
     machine->overhead = OVERHEAD_MIB;
     machine->guest_obeys_percent = GUEST_OBEYS_PERCENT;
     machine->kept = g_tree_new_full(compare_ids, NULL, g_free, (GDestroyNotify)kept_vm_free);
@@ -84,6 +88,7 @@ void sim_machine_free(SimMachine *machine)
     g_free(machine->forgotten_vm);
     resources_free(machine->capacity);
     resources_free(machine->reserve);
+    g_ptr_array_unref(machine->devices);
     g_free(machine->boot_id);
     g_free(machine->name);
     g_free(machine->id);
@@ -273,6 +278,64 @@ static void check_not_removed(const SimMachine *machine, const Assignment *assig
     }
 }
 
+/* A plain amount is devices of one slice. */
+static int64_t slices_of(const SimMachine *machine, const char *device)
+{
+    for (guint i = 0; i < machine->devices->len; i++) {
+        const HostDevice *own = machine->devices->pdata[i];
+        if (strcmp(own->id, device) == 0) {
+            return own->slices;
+        }
+    }
+    return 1;
+}
+
+static int64_t slices_used(const SimMachine *machine, const char *device)
+{
+    int64_t used = 0;
+    for (GTreeNode *n = g_tree_node_first(machine->qemus); n != NULL; n = g_tree_node_next(n)) {
+        const SimQemu *qemu = g_tree_node_value(n);
+        for (guint i = 0; qemu->exit == NULL && i < qemu->devices->len; i++) {
+            const DeviceHeld *held = qemu->devices->pdata[i];
+            used += strcmp(held->device, device) == 0 ? held->slices : 0;
+        }
+    }
+    return used;
+}
+
+/* It has the accelerators that it may use, and nobody else has them. */
+static void check_devices(const SimMachine *machine, const Assignment *assignment)
+{
+    const IntMap *wanted = assignment->resources->accelerators;
+    int64_t sum = 0, needs = 0;
+    for (guint i = 0; i < assignment->devices->len; i++) {
+        const DeviceHeld *held = assignment->devices->pdata[i];
+        sum += held->slices;
+        if (slices_used(machine, held->device) > slices_of(machine, held->device)) {
+            sim_broken(machine->world, "device %s of %s is given to VM %s and to others",
+                       held->device, machine->name, assignment->id);
+        }
+    }
+    for (size_t i = 0; i < int_map_size(wanted); i++) {
+        needs += int_map_value(wanted, i);
+    }
+    if (sum != needs) {
+        sim_broken(machine->world,
+                   "VM %s is started on %s with %" G_GINT64_FORMAT " slices of devices in place of "
+                   "%" G_GINT64_FORMAT,
+                   assignment->id, machine->name, sum, needs);
+    }
+}
+
+static GPtrArray *copy_devices(const GPtrArray *devices)
+{
+    GPtrArray *copy = g_ptr_array_new_with_free_func((GDestroyNotify)device_held_free);
+    for (guint i = 0; i < devices->len; i++) {
+        g_ptr_array_add(copy, device_held_copy(devices->pdata[i]));
+    }
+    return copy;
+}
+
 bool sim_machine_launch(SimMachine *machine, const Assignment *assignment, GError **error)
 {
     check_not_removed(machine, assignment);
@@ -294,11 +357,13 @@ bool sim_machine_launch(SimMachine *machine, const Assignment *assignment, GErro
     qemu->epoch = assignment->epoch;
     qemu->instance = ++machine->fleet->last_instance;
     qemu->limits = resources_copy(assignment->resources);
+    qemu->devices = copy_devices(assignment->devices);
     qemu->vcpus_online = assignment->hardware->vcpus;
     machine->fleet->launches++;
     g_tree_replace(machine->qemus, qemu->vm, qemu);
     g_hash_table_insert(machine->fleet->running, g_strdup(qemu->vm), machine);
     check_floors(machine);
+    check_devices(machine, assignment);
     return true;
 }
 

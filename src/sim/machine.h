@@ -34,7 +34,8 @@ typedef struct {
     KeeperExit *exit;  /* NULL: lives */
     SimGuest guest;
     bool guest_agent;
-    Resources *limits; /* what its groups, balloon and shapers let it have */
+    Resources *limits;  /* what its groups, balloon and shapers let it have */
+    GPtrArray *devices; /* of DeviceHeld, as it was launched with */
     int64_t vcpus_online;
     bool tuned;         /* since it was launched */
     bool asked_off;     /* a power down was asked of it: its poweroff is not of its own accord */
@@ -69,7 +70,8 @@ struct SimMachine {
     char *name;
     char *id; /* of the host */
     Resources *capacity, *reserve;
-    int64_t overhead; /* memory of a QEMU besides its guest's, MiB */
+    GPtrArray *devices; /* of HostDevice */
+    int64_t overhead;   /* memory of a QEMU besides its guest's, MiB */
     int64_t guest_obeys_percent;
 
     bool up;
@@ -96,9 +98,9 @@ struct SimMachine {
 SimFleet *sim_fleet_new(void);
 void sim_fleet_free(SimFleet *fleet);
 
-/* Takes over `capacity` and `reserve`. */
+/* Takes over `capacity`, `reserve` and `devices`; the last two may be NULL. */
 SimMachine *sim_machine_new(SimWorld *world, SimFleet *fleet, const char *name, const char *id,
-                            Resources *capacity, Resources *reserve);
+                            Resources *capacity, Resources *reserve, GPtrArray *devices);
 void sim_machine_free(SimMachine *machine);
 
 int64_t sim_machine_clock(const SimMachine *machine);

@@ -163,21 +163,23 @@ static char *join(Sim *sim, const char *name, GError **error)
 }
 
 SimAgent *sim_add_host(Sim *sim, const char *name, Resources *capacity, Resources *reserve,
-                       GError **error)
+                       GPtrArray *devices, GError **error)
 {
     g_autofree char *id = join(sim, name, error);
     if (id == NULL) {
         resources_free(capacity);
         resources_free(reserve);
+        g_clear_pointer(&devices, g_ptr_array_unref);
         return NULL;
     }
-    return sim_place_host(sim, name, id, capacity, reserve);
+    return sim_place_host(sim, name, id, capacity, reserve, devices);
 }
 
 SimAgent *sim_place_host(Sim *sim, const char *name, const char *id, Resources *capacity,
-                         Resources *reserve)
+                         Resources *reserve, GPtrArray *devices)
 {
-    SimMachine *machine = sim_machine_new(sim->world, sim->fleet, name, id, capacity, reserve);
+    SimMachine *machine =
+        sim_machine_new(sim->world, sim->fleet, name, id, capacity, reserve, devices);
     SimAgent *agent = sim_agent_new(sim->world, machine, &sim->trouble);
     SimEnds ends;
     sim_agent_ends(&ends);

@@ -25,13 +25,13 @@ void sim_free(Sim *sim);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Sim, sim_free)
 
 /* A host joins by a token of its own, as a new machine does, and its agent starts. Takes over
- * `capacity` and `reserve` (which may be NULL). Time passes until it has joined. NULL, with the
+ * `capacity`, `reserve` and `devices` (which may be NULL). Time passes until it has joined. NULL, with the
  * reason, when the manager refuses it. */
 SimAgent *sim_add_host(Sim *sim, const char *name, Resources *capacity, Resources *reserve,
-                       GError **error);
+                       GPtrArray *devices, GError **error);
 /* A host that the store knows already, by this id. */
 SimAgent *sim_place_host(Sim *sim, const char *name, const char *id, Resources *capacity,
-                         Resources *reserve);
+                         Resources *reserve, GPtrArray *devices);
 SimAgent *sim_find_host(const Sim *sim, const char *name); /* NULL: none */
 SimAgent *sim_find_host_by_id(const Sim *sim, const char *id);
 

@@ -190,6 +190,24 @@ static Resources *resources_of(const json_t *host, const char *member, GError **
     return resources;
 }
 
+/* NULL with an error; empty of a host without any. */
+static GPtrArray *devices_of(const json_t *host, GError **error)
+{
+    g_autoptr(GPtrArray) devices = g_ptr_array_new_with_free_func((GDestroyNotify)host_device_free);
+    size_t i;
+    json_t *json;
+    json_array_foreach (json_object_get(host, "devices"), i, json) {
+        HostDevice *device = host_device_decode(json, CODEC_STRICT, error);
+        if (device == NULL) {
+            g_autofree char *field = g_strdup_printf("devices.%zu", i);
+            berth_error_prefix_field(error, field);
+            return NULL;
+        }
+        g_ptr_array_add(devices, device);
+    }
+    return g_steal_pointer(&devices);
+}
+
 static bool label_host(Sim *sim, const json_t *host, GError **error)
 {
     json_t *labels = json_object_get(host, "labels");
@@ -215,15 +233,17 @@ static bool add_host(Sim *sim, const json_t *host, GError **error)
     }
     Resources *capacity = resources_of(from, "capacity", error);
     Resources *reserve = capacity != NULL ? resources_of(from, "reserve", error) : NULL;
-    if (reserve == NULL) {
+    GPtrArray *devices = reserve != NULL ? devices_of(from, error) : NULL;
+    if (devices == NULL) {
         resources_free(capacity);
+        resources_free(reserve);
         return false;
     }
     if (text(host, "id") != NULL) {
-        sim_place_host(sim, text(host, "name"), text(host, "id"), capacity, reserve);
+        sim_place_host(sim, text(host, "name"), text(host, "id"), capacity, reserve, devices);
         return true;
     }
-    return sim_add_host(sim, text(host, "name"), capacity, reserve, error) != NULL &&
+    return sim_add_host(sim, text(host, "name"), capacity, reserve, devices, error) != NULL &&
            label_host(sim, host, error);
 }
 

@@ -104,7 +104,10 @@ static void test_vm_show(Run *run, gconstpointer data)
     "\"accelerator\": {\"kind\": \"tcg\", \"reason\": \"no /dev/kvm\"}}, \"ledger\": "             \
     "[{\"dimension\": \"cpu\", \"capacity\": 4000, \"reserve\": 500, \"guaranteed\": 1000, "       \
     "\"committed\": 1500, \"effective\": 1500, \"used\": 200}, {\"dimension\": \"memory\", "       \
-    "\"capacity\": 8192, \"committed\": 2048}], \"quarantined\": [{\"id\": \"01Q\", \"name\": "    \
+    "\"capacity\": 8192, \"committed\": 2048}], \"devices\": [{\"device\": \"a\", \"model\": "     \
+    "\"gpu/a100\", \"slices\": 7, \"free\": 3, \"vms\": [{\"vm\": \"one\", \"slices\": 4}]}, "     \
+    "{\"device\": \"b\", \"model\": \"fpga/u250\", \"slices\": 1, \"free\": 1}], "                 \
+    "\"quarantined\": [{\"id\": \"01Q\", \"name\": "                                               \
     "\"lost\", \"power\": \"running\"}]}}"
 
 static void test_host(Run *run, gconstpointer data)
@@ -118,6 +121,8 @@ static void test_host(Run *run, gconstpointer data)
     run_berth(run, "host show h1");
     assert_has(run->out, "Accelerator  tcg: no /dev/kvm\n");
     assert_has(run->out, "Label        rack=7\n");
+    assert_has(run->out, "Device       a: gpu/a100, 3 of 7 slices free; one (4)\n");
+    assert_has(run->out, "Device       b: fpga/u250, free\n");
     assert_has(run->out, "01Q (lost, running): 'berth vm adopt' or 'berth vm purge'");
     assert_has(run->out,
                "RESOURCE  CAPACITY  RESERVE  GUARANTEED  COMMITTED  EFFECTIVE  USED   FREE\n"

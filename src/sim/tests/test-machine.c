@@ -20,8 +20,8 @@ static Resources *amount(int64_t cpu, int64_t memory)
 static Place place_new(void)
 {
     Place p = {sim_world_new(1, 1000000), sim_fleet_new()};
-    p.a = sim_machine_new(p.world, p.fleet, "a", "A", amount(4000, 4096), amount(500, 512));
-    p.b = sim_machine_new(p.world, p.fleet, "b", "B", amount(4000, 4096), NULL);
+    p.a = sim_machine_new(p.world, p.fleet, "a", "A", amount(4000, 4096), amount(500, 512), NULL);
+    p.b = sim_machine_new(p.world, p.fleet, "b", "B", amount(4000, 4096), NULL, NULL);
     return p;
 }
 

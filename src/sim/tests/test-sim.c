@@ -21,8 +21,8 @@ static Sim *sim_with_hosts(uint64_t seed)
 {
     Sim *sim = sim_new(seed, &(ClusterConfig){0});
     g_autoptr(GError) error = NULL;
-    sim_add_host(sim, "h1", amount(8000, 8192), NULL, &error);
-    sim_add_host(sim, "h2", amount(8000, 8192), NULL, &error);
+    sim_add_host(sim, "h1", amount(8000, 8192), NULL, NULL, &error);
+    sim_add_host(sim, "h2", amount(8000, 8192), NULL, NULL, &error);
     g_assert_no_error(error);
     return sim;
 }

@@ -29,7 +29,7 @@ static Sim *sim_with_a_queue(void)
     Resources *capacity = resources_new();
     capacity->cpu = 4000;
     capacity->memory = 8192;
-    sim_add_host(sim, "h1", capacity, NULL, &error);
+    sim_add_host(sim, "h1", capacity, NULL, NULL, &error);
     g_assert_true(sim_add_image(sim, "demo", &error));
     ask(sim, "POST", "/v1/tenants", "{'name':'blue','weight':3}");
     ask(sim, "POST", "/v1/sizes", "{'name':'s','resources':{'cpu':1000,'memory':256}}");

@@ -1,0 +1,523 @@
+#include "cluster/devices.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "base/words.h"
+#include "cluster/journal.h"
+
+/* The engine numbers models as accelerators are numbered among the dimensions. */
+static uint32_t model_of(int dim)
+{
+    return (uint32_t)(dim - N_FIXED);
+}
+
+static const char *model_name(const ClusterCore *core, uint32_t model)
+{
+    return core->dimensions->pdata[model + N_FIXED];
+}
+
+static void device_clear(void *data)
+{
+    g_free(((ClusterDevice *)data)->id);
+}
+
+GArray *devices_new(void)
+{
+    GArray *devices = g_array_new(FALSE, FALSE, sizeof(ClusterDevice));
+    g_array_set_clear_func(devices, device_clear);
+    return devices;
+}
+
+static const ClusterDevice *device_at(const ClusterHost *host, guint i)
+{
+    return &g_array_index(host->devices, ClusterDevice, i);
+}
+
+static int find_device(const ClusterHost *host, const char *id)
+{
+    for (guint i = 0; i < host->devices->len; i++) {
+        if (strcmp(device_at(host, i)->id, id) == 0) {
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
+/* Adds a device; what is wrong with it is told in `refused`. */
+static void offer(ClusterCore *core, ClusterHost *host, const char *id, const char *model,
+                  int64_t slices, GPtrArray *refused)
+{
+    int dim = 0;
+    if (host->devices->len == BERTH_PLACE_MAX_DEVICES) {
+        g_ptr_array_add(refused, g_strdup_printf("%s (a host has %d devices at most)", id,
+                                                 BERTH_PLACE_MAX_DEVICES));
+    } else if (find_device(host, id) >= 0) {
+        g_ptr_array_add(refused, g_strdup_printf("a second %s", id));
+    } else if (!fleet_accelerator(core, model, &dim, NULL)) {
+        g_ptr_array_add(refused, g_strdup_printf("%s (there are too many models already)", id));
+    } else if (core->device_slices[dim] != 0 && core->device_slices[dim] != slices) {
+        g_ptr_array_add(refused, g_strdup_printf("%s (a %s has %" G_GINT64_FORMAT
+                                                 " slices elsewhere and %" G_GINT64_FORMAT
+                                                 " here; give it another model's name)",
+                                                 id, model, core->device_slices[dim], slices));
+        host->devices_refused = true;
+    } else {
+        ClusterDevice device = {g_strdup(id), dim, slices};
+        g_array_append_val(host->devices, device);
+        core->device_slices[dim] = slices;
+        core->device_count[dim]++;
+    }
+}
+
+static bool lists_model(const HostFacts *facts, const char *model)
+{
+    for (guint i = 0; i < facts->devices->len; i++) {
+        if (strcmp(((const HostDevice *)facts->devices->pdata[i])->model, model) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void offer_plain(ClusterCore *core, ClusterHost *host, const char *model, int64_t amount,
+                        GPtrArray *refused)
+{
+    for (int64_t i = 1; i <= amount; i++) {
+        if (host->devices->len == BERTH_PLACE_MAX_DEVICES) {
+            g_ptr_array_add(
+                refused, g_strdup_printf("%" G_GINT64_FORMAT " %s (a host has %d devices at most)",
+                                         amount - i + 1, model, BERTH_PLACE_MAX_DEVICES));
+            return;
+        }
+        g_autofree char *id = g_strdup_printf("%s#%" G_GINT64_FORMAT, model, i);
+        offer(core, host, id, model, 1, refused);
+    }
+}
+
+static void offer_all(ClusterCore *core, ClusterHost *host, GPtrArray *refused)
+{
+    const HostFacts *facts = host->facts;
+    const IntMap *plain = facts->capacity->accelerators;
+    for (guint i = 0; i < facts->devices->len; i++) {
+        const HostDevice *device = facts->devices->pdata[i];
+        offer(core, host, device->id, device->model, device->slices, refused);
+    }
+    for (size_t i = 0; i < int_map_size(plain); i++) {
+        if (!lists_model(facts, int_map_key(plain, i))) {
+            offer_plain(core, host, int_map_key(plain, i), int_map_value(plain, i), refused);
+        }
+    }
+}
+
+static void tell_refused(ClusterCore *core, const ClusterHost *host, const GPtrArray *refused)
+{
+    if (refused->len == 0 || !core->started) {
+        return;
+    }
+    g_autofree char *text = berth_words_join(refused);
+    Subject subject = subject_of_host(host);
+    event_add(core, "host.devices", &subject, host->spec->name, NULL, "host %s does not offer %s",
+              host->spec->name, text);
+}
+
+/* True: some model may now be cut in another way. */
+static bool withdraw(ClusterCore *core, ClusterHost *host)
+{
+    bool freed = false;
+    for (guint i = 0; i < host->devices->len; i++) {
+        const ClusterDevice *device = device_at(host, i);
+        if (--core->device_count[device->dim] == 0) {
+            core->device_slices[device->dim] = 0;
+            freed = true;
+        }
+    }
+    g_array_set_size(host->devices, 0);
+    return freed;
+}
+
+static void take_facts(ClusterCore *core, ClusterHost *host)
+{
+    g_autoptr(GPtrArray) refused = g_ptr_array_new_with_free_func(g_free);
+    host->devices_refused = false;
+    if (host->facts != NULL) {
+        offer_all(core, host, refused);
+    }
+    tell_refused(core, host, refused);
+    devices_refresh(core, host);
+}
+
+/* Hosts whose devices were refused for their slices offer them again. */
+static void offer_refused(ClusterCore *core, const ClusterHost *except)
+{
+    for (GTreeNode *n = g_tree_node_first(core->hosts); n != NULL; n = g_tree_node_next(n)) {
+        ClusterHost *host = g_tree_node_value(n);
+        if (host != except && host->devices_refused) {
+            withdraw(core, host);
+            take_facts(core, host);
+            fleet_update_host(core, host);
+        }
+    }
+}
+
+void devices_take_facts(ClusterCore *core, ClusterHost *host)
+{
+    bool freed = withdraw(core, host);
+    take_facts(core, host);
+    if (freed) {
+        offer_refused(core, host);
+    }
+}
+
+void devices_forget_host(ClusterCore *core, ClusterHost *host)
+{
+    if (withdraw(core, host)) {
+        offer_refused(core, host);
+    }
+}
+
+void devices_capacity(const ClusterHost *host, Vector *capacity)
+{
+    for (int d = N_FIXED; d < MAX_DIMENSIONS; d++) {
+        capacity->amount[d] = 0;
+    }
+    for (guint i = 0; i < host->devices->len; i++) {
+        capacity->amount[device_at(host, i)->dim] += device_at(host, i)->slices;
+    }
+}
+
+bool devices_demands(const ClusterCore *core, const Vector *vector, BerthPlaceDevices *ret_demands,
+                     uint32_t *ret_n, GError **error)
+{
+    uint32_t n = 0;
+    for (int d = N_FIXED; d < MAX_DIMENSIONS; d++) {
+        int64_t amount = vector->amount[d], slices = core->device_slices[d];
+        if (amount == 0 || slices == 0) {
+            continue; /* nobody has such a device: the amount alone refuses every host */
+        }
+        if (amount > slices && amount % slices != 0) {
+            g_autofree char *value = g_strdup_printf("%" G_GINT64_FORMAT, amount);
+            g_autofree char *remedy = g_strdup_printf(
+                "1 to %" G_GINT64_FORMAT " slices of one device, or a multiple of %" G_GINT64_FORMAT
+                " for whole ones",
+                slices, slices);
+            return berth_error_set(
+                error, BERTH_ERROR_INVALID, core->dimensions->pdata[d], value, remedy,
+                "a device has %" G_GINT64_FORMAT " slices, and slices of several are not given",
+                slices);
+        }
+        int64_t whole = MAX(amount / slices, 1);
+        ret_demands[n++] = (BerthPlaceDevices){.n = (uint32_t)MIN(whole, BERTH_PLACE_MAX_DEVICES),
+                                               .slices = (uint32_t)MIN(amount, slices),
+                                               .models = UINT64_C(1) << model_of(d)};
+    }
+    *ret_n = n;
+    return true;
+}
+
+bool devices_are_cut(const ClusterCore *core, const Vector *vector, const char **ret_model)
+{
+    for (int d = N_FIXED; d < MAX_DIMENSIONS; d++) {
+        if (vector->amount[d] > 0 && core->device_slices[d] > 1) {
+            if (ret_model != NULL) {
+                *ret_model = core->dimensions->pdata[d];
+            }
+            return true;
+        }
+    }
+    return false;
+}
+
+static char *demand_text(const ClusterCore *core, const BerthPlaceDevices *demand)
+{
+    uint32_t model = (uint32_t)__builtin_ctzll(demand->models);
+    int64_t slices = core->device_slices[model + N_FIXED];
+    const char *name = model_name(core, model);
+    return demand->slices == slices
+               ? g_strdup_printf("%u whole %s", demand->n, name)
+               : g_strdup_printf("%u of the %" G_GINT64_FORMAT " slices of one %s", demand->slices,
+                                 slices, name);
+}
+
+char *devices_demands_text(const ClusterCore *core, const BerthPlaceRequest *request)
+{
+    g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
+    for (uint32_t i = 0; i < request->n_devices; i++) {
+        g_ptr_array_add(texts, demand_text(core, &request->devices[i]));
+    }
+    return berth_words_join(texts);
+}
+
+static guint count_model(const ClusterHost *host, uint64_t models)
+{
+    guint n = 0;
+    for (guint i = 0; i < host->devices->len; i++) {
+        n += models >> model_of(device_at(host, i)->dim) & 1;
+    }
+    return n;
+}
+
+bool devices_could_hold(const ClusterHost *host, const BerthPlaceRequest *request)
+{
+    for (uint32_t i = 0; i < request->n_devices; i++) {
+        if (count_model(host, request->devices[i].models) < request->devices[i].n) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Devices of a model are held with equal numbers of slices, so a model is one entry. */
+static void hold(Holdings *holdings, uint32_t slices, guint device, const ClusterHost *host)
+{
+    uint64_t bit = UINT64_C(1) << device;
+    for (uint32_t i = 0; i < holdings->n; i++) {
+        guint first = (guint)__builtin_ctzll(holdings->held[i].devices);
+        if (device_at(host, first)->dim == device_at(host, device)->dim) {
+            holdings->held[i].devices |= bit;
+            return;
+        }
+    }
+    holdings->held[holdings->n++] = (BerthPreemptHolding){slices, bit};
+}
+
+Holdings devices_of_vm(const ClusterVm *vm)
+{
+    Holdings holdings = {0};
+    for (guint i = 0; vm->host != NULL && i < vm->placement->devices->len; i++) {
+        const DeviceHeld *held = vm->placement->devices->pdata[i];
+        int device = find_device(vm->host, held->device);
+        if (device >= 0 && held->slices <= device_at(vm->host, (guint)device)->slices) {
+            hold(&holdings, (uint32_t)held->slices, (guint)device, vm->host);
+        }
+    }
+    return holdings;
+}
+
+Holdings devices_of_decision(const ClusterHost *host, const BerthPlaceRequest *request,
+                             uint64_t devices)
+{
+    Holdings holdings = {0};
+    for (uint64_t left = devices; left != 0; left &= left - 1) {
+        guint device = (guint)__builtin_ctzll(left);
+        for (uint32_t i = 0; i < request->n_devices; i++) {
+            if (request->devices[i].models >> model_of(device_at(host, device)->dim) & 1) {
+                hold(&holdings, request->devices[i].slices, device, host);
+            }
+        }
+    }
+    return holdings;
+}
+
+void devices_take(ClusterCore *core, const ClusterHost *host, const Holdings *holdings)
+{
+    for (uint32_t i = 0; i < holdings->n; i++) {
+        berth_place_take_devices(core->place, host->place, holdings->held[i].slices,
+                                 holdings->held[i].devices);
+    }
+}
+
+void devices_give(ClusterCore *core, const ClusterHost *host, const Holdings *holdings)
+{
+    for (uint32_t i = 0; i < holdings->n; i++) {
+        berth_place_give_devices(core->place, host->place, holdings->held[i].slices,
+                                 holdings->held[i].devices);
+    }
+}
+
+GPtrArray *devices_name(const ClusterCore *core, const ClusterHost *host, const Holdings *holdings)
+{
+    GPtrArray *names = g_ptr_array_new_with_free_func((GDestroyNotify)device_held_free);
+    for (uint32_t i = 0; i < holdings->n; i++) {
+        for (uint64_t left = holdings->held[i].devices; left != 0; left &= left - 1) {
+            const ClusterDevice *device = device_at(host, (guint)__builtin_ctzll(left));
+            DeviceHeld *held = device_held_new();
+            held->device = g_strdup(device->id);
+            held->model = g_strdup(core->dimensions->pdata[device->dim]);
+            held->slices = holdings->held[i].slices;
+            g_ptr_array_add(names, held);
+        }
+    }
+    return names;
+}
+
+GPtrArray *devices_choose(const ClusterCore *core, const ClusterHost *host,
+                          const BerthPlaceRequest *request)
+{
+    Holdings holdings = {0};
+    uint64_t chosen = 0;
+    if (request->n_devices > 0) {
+        if (berth_place_choose_devices(core->place, request, host->place, &chosen) !=
+            BERTH_PLACE_OK) {
+            return NULL;
+        }
+        holdings = devices_of_decision(host, request, chosen);
+    }
+    return devices_name(core, host, &holdings);
+}
+
+static void replace(ClusterCore *core, ClusterVm *vm, GPtrArray *devices)
+{
+    g_ptr_array_unref(vm->placement->devices);
+    vm->placement->devices = devices;
+    save_vm_placement(core, vm);
+    devices_refresh(core, vm->host);
+}
+
+/* False when something is in the way; fleet_can_grow has asked before. */
+static bool take_again(ClusterCore *core, ClusterVm *vm)
+{
+    BerthPlaceDevices demands[MAX_DIMENSIONS - N_FIXED];
+    BerthPlaceRequest request = {.struct_size = sizeof request,
+                                 .policy = BERTH_PLACE_FIRST_FIT,
+                                 .vector = vm->booked.amount,
+                                 .devices = demands};
+    if (!devices_demands(core, &vm->booked, demands, &request.n_devices, NULL) ||
+        request.n_devices == 0) {
+        return false;
+    }
+    GPtrArray *devices = devices_choose(core, vm->host, &request);
+    if (devices != NULL) {
+        replace(core, vm, devices);
+    }
+    return devices != NULL;
+}
+
+void devices_settle(ClusterCore *core, ClusterVm *vm)
+{
+    bool needs_none = vm->released || vm->placement->released;
+    if (needs_none && vm->placement->devices->len > 0) {
+        replace(core, vm, g_ptr_array_new_with_free_func((GDestroyNotify)device_held_free));
+    } else if (!needs_none && core->started && vm->placement->devices->len == 0 &&
+               !vm->placement->claiming && int_map_size(vm->spec->resources->accelerators) > 0) {
+        take_again(core, vm);
+    }
+}
+
+/* Slices of each device that VMs hold, and of those that claim. */
+static void count_held(const ClusterHost *host, bool claims, int64_t *ret_held)
+{
+    memset(ret_held, 0, BERTH_PLACE_MAX_DEVICES * sizeof *ret_held);
+    for (GTreeNode *n = g_tree_node_first(host->vms); n != NULL; n = g_tree_node_next(n)) {
+        const ClusterVm *vm = g_tree_node_value(n);
+        for (guint i = 0;
+             !vm->lifted && (claims || !vm->placement->claiming) && i < vm->placement->devices->len;
+             i++) {
+            const DeviceHeld *held = vm->placement->devices->pdata[i];
+            int device = find_device(host, held->device);
+            if (device >= 0) {
+                ret_held[device] += held->slices;
+            }
+        }
+    }
+}
+
+void devices_refresh(ClusterCore *core, const ClusterHost *host)
+{
+    BerthPlaceDevice devices[BERTH_PLACE_MAX_DEVICES];
+    int64_t held[BERTH_PLACE_MAX_DEVICES];
+    if (host->devices->len > 0) {
+        count_held(host, true, held);
+    }
+    for (guint i = 0; i < host->devices->len; i++) {
+        const ClusterDevice *device = device_at(host, i);
+        devices[i] = (BerthPlaceDevice){.model = model_of(device->dim),
+                                        .capacity = (uint32_t)device->slices,
+                                        .free = (uint32_t)MAX(device->slices - held[i], 0)};
+    }
+    BerthPlaceResult result =
+        berth_place_set_devices(core->place, host->place, devices, host->devices->len);
+    g_assert(result == BERTH_PLACE_OK);
+}
+
+bool devices_are_clear(const ClusterVm *vm)
+{
+    int64_t held[BERTH_PLACE_MAX_DEVICES];
+    if (vm->placement->devices->len == 0) {
+        return true;
+    }
+    count_held(vm->host, false, held);
+    for (guint i = 0; i < vm->placement->devices->len; i++) {
+        const DeviceHeld *mine = vm->placement->devices->pdata[i];
+        int device = find_device(vm->host, mine->device);
+        int64_t others = vm->placement->claiming || device < 0 ? 0 : mine->slices;
+        if (device < 0 ||
+            held[device] - others + mine->slices > device_at(vm->host, (guint)device)->slices) {
+            return false;
+        }
+    }
+    return true;
+}
+
+GPtrArray *devices_rows(const ClusterCore *core, const ClusterHost *host)
+{
+    GPtrArray *rows = g_ptr_array_new_with_free_func((GDestroyNotify)device_row_free);
+    for (guint i = 0; i < host->devices->len; i++) {
+        const ClusterDevice *device = device_at(host, i);
+        DeviceRow *row = device_row_new();
+        row->device = g_strdup(device->id);
+        row->model = g_strdup(core->dimensions->pdata[device->dim]);
+        row->slices = row->free = device->slices;
+        g_ptr_array_add(rows, row);
+    }
+    for (GTreeNode *n = g_tree_node_first(host->vms); n != NULL; n = g_tree_node_next(n)) {
+        const ClusterVm *vm = g_tree_node_value(n);
+        for (guint i = 0; i < vm->placement->devices->len; i++) {
+            const DeviceHeld *held = vm->placement->devices->pdata[i];
+            int device = find_device(host, held->device);
+            if (device >= 0) {
+                DeviceRow *row = rows->pdata[device];
+                DeviceUser *user = device_user_new();
+                user->vm = g_strdup(vm->spec->name);
+                user->tenant = g_strdup(vm->tenant);
+                user->slices = held->slices;
+                row->free = MAX(row->free - held->slices, 0);
+                g_ptr_array_add(row->vms, user);
+            }
+        }
+    }
+    return rows;
+}
+
+/* A VM whose devices the host no longer has, or that came before devices were counted, holds fewer. */
+static bool holds_what_it_needs(const ClusterCore *core, const ClusterVm *vm)
+{
+    int64_t held[MAX_DIMENSIONS] = {0};
+    for (guint i = 0; i < vm->placement->devices->len; i++) {
+        const DeviceHeld *mine = vm->placement->devices->pdata[i];
+        int dim = fleet_dimension(core, mine->model);
+        if (dim >= 0) {
+            held[dim] += mine->slices;
+        }
+    }
+    for (int d = N_FIXED; d < MAX_DIMENSIONS; d++) {
+        if (held[d] > 0 && vm->booked.amount[d] > 0 && !vm->placement->claiming &&
+            held[d] != vm->booked.amount[d]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool devices_check(const ClusterCore *core, const ClusterHost *host, GError **error)
+{
+    int64_t held[BERTH_PLACE_MAX_DEVICES];
+    if (host->devices->len == 0) {
+        return true;
+    }
+    count_held(host, false, held);
+    for (guint i = 0; i < host->devices->len; i++) {
+        if (held[i] > device_at(host, i)->slices) {
+            return berth_error_set(error, BERTH_ERROR_INTERNAL, device_at(host, i)->id, host->id,
+                                   NULL, "a device is given out twice");
+        }
+    }
+    for (GTreeNode *n = g_tree_node_first(host->vms); n != NULL; n = g_tree_node_next(n)) {
+        if (!holds_what_it_needs(core, g_tree_node_value(n))) {
+            return berth_error_set(error, BERTH_ERROR_INTERNAL, "devices",
+                                   ((const ClusterVm *)g_tree_node_value(n))->id, NULL,
+                                   "a VM holds other amounts of devices than are booked for it");
+        }
+    }
+    return true;
+}
