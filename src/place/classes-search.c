@@ -78,7 +78,9 @@ static void descend(const Classes *classes, const Bank *bank, uint32_t level, ui
 
 void classes_search(const Classes *classes, Search *search)
 {
-    uint32_t size = sizes_find(classes->sizes, search->filter->request->vector);
+    const BerthPlaceRequest *request = search->filter->request;
+    uint32_t size = classes->kinds != NULL ? kinds_find(classes->kinds, request)
+                                           : sizes_find(classes->sizes, request->vector);
 
     if (size != SIZES_NONE && (classes->ready[search->policy] >> size & 1) != 0) {
         const Bank *bank = classes->banks[search->policy];

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "place/heap.h"
+#include "place/inventory.h"
 
 #define NO_BLOCK UINT32_MAX
 #define MOST_LOOKED_AT 65536 /* hosts of a class, for one that is in the same area */
@@ -19,7 +20,19 @@ static uint32_t power_of_two(uint32_t at_least)
     return power;
 }
 
-Classes *classes_new(const BerthPlace *place, const Sizes *sizes, uint32_t most)
+static bool add_bank(Classes *classes, BerthPlacePolicy policy)
+{
+    Bank *bank = malloc(sizeof *bank);
+
+    if (bank == NULL || !bank_init(bank, classes->most)) {
+        free(bank);
+        return false;
+    }
+    classes->banks[policy] = bank;
+    return true;
+}
+
+Classes *classes_new(const BerthPlace *place, const Sizes *sizes, uint32_t most, const Kinds *kinds)
 {
     Classes *classes = calloc(1, sizeof *classes);
     if (classes == NULL) {
@@ -29,6 +42,7 @@ Classes *classes_new(const BerthPlace *place, const Sizes *sizes, uint32_t most)
     uint32_t table_size = power_of_two(2 * most);
     classes->place = place;
     classes->sizes = sizes;
+    classes->kinds = kinds;
     classes->most = most;
     classes->spare = CLASSES_NONE;
     classes->table_mask = table_size - 1;
@@ -49,6 +63,11 @@ Classes *classes_new(const BerthPlace *place, const Sizes *sizes, uint32_t most)
         return NULL;
     }
     memset(classes->of_host, 0xff, place->slots * sizeof *classes->of_host);
+    if (kinds != NULL && !add_bank(classes, BERTH_PLACE_FRAGMENTATION)) {
+        classes_free(classes);
+        return NULL;
+    }
+    classes->ready[BERTH_PLACE_FRAGMENTATION] = UINT32_MAX;
     return classes;
 }
 
@@ -168,16 +187,41 @@ static void pull(Classes *classes, Class *class, uint32_t host)
     }
 }
 
-/* The numbers in the table are one higher, so that 0 is a free place. */
-static uint32_t lookup(const Classes *classes, uint32_t hash, uint32_t shape,
-                       const int64_t *available)
+/* What tells a host's class, besides its devices. */
+typedef struct {
+    uint32_t hash; /* of all, the devices included */
+    uint32_t shape;
+    int64_t available[BERTH_PLACE_MAX_DIMS];
+} Key;
+
+static void make_key(const Classes *classes, uint32_t host, Key *ret_key)
 {
-    uint32_t at = hash & classes->table_mask;
+    const BerthPlace *place = classes->place;
+
+    fleet_available(place, host, ret_key->available);
+    ret_key->shape = classes->kinds != NULL ? 0 : fleet_shape(place, host);
+    uint64_t seed = classes->kinds != NULL ? inventory_hash(place, host) : ret_key->shape;
+    ret_key->hash = (uint32_t)(shapes_hash(ret_key->available, place->n_dims, seed) >> 32);
+}
+
+static bool is_alike(const Classes *classes, uint32_t number, uint32_t host, const Key *key)
+{
+    Class *class = &classes->classes[number];
+
+    return class->shape == key->shape &&
+           amounts_equal(&classes->available, number, classes->place->n_dims, key->available) &&
+           (classes->kinds == NULL ||
+            inventory_equal(classes->place, heap_host(heap_of(classes, class)[0]), host));
+}
+
+/* The numbers in the table are one higher, so that 0 is a free place. */
+static uint32_t lookup(const Classes *classes, uint32_t host, const Key *key)
+{
+    uint32_t at = key->hash & classes->table_mask;
 
     for (; classes->table[at].class != 0; at = (at + 1) & classes->table_mask) {
         uint32_t number = classes->table[at].class - 1;
-        if (classes->table[at].hash == hash && classes->classes[number].shape == shape &&
-            amounts_equal(&classes->available, number, classes->place->n_dims, available)) {
+        if (classes->table[at].hash == key->hash && is_alike(classes, number, host, key)) {
             return number;
         }
     }
@@ -209,6 +253,11 @@ static void table_remove(Classes *classes, uint32_t number)
         }
     }
     classes->table[hole].class = 0;
+}
+
+static uint32_t width_of(const Classes *classes)
+{
+    return classes->kinds != NULL ? kinds_width(classes->kinds) : sizes_width(classes->sizes);
 }
 
 /* What a row of keys is made from; false for a class in debt, whose scores know no bounds. */
@@ -267,7 +316,16 @@ static void set_keys(Classes *classes, BerthPlacePolicy policy, uint32_t number)
     bank_set(classes->banks[policy], number, row, input.width);
 }
 
-static uint32_t new_class(Classes *classes, uint32_t hash, uint32_t shape, const int64_t *available)
+/* The keys of a class that a host has just begun. */
+static void set_keys_by_devices(Classes *classes, uint32_t number, uint32_t host)
+{
+    float row[ROW];
+
+    kinds_row(classes->kinds, classes->place, host, row);
+    bank_set(classes->banks[BERTH_PLACE_FRAGMENTATION], number, row, width_of(classes));
+}
+
+static uint32_t new_class(Classes *classes, uint32_t host, const Key *key)
 {
     uint32_t number = classes->spare;
 
@@ -278,10 +336,14 @@ static uint32_t new_class(Classes *classes, uint32_t hash, uint32_t shape, const
     } else {
         return CLASSES_NONE;
     }
-    classes->classes[number] = (Class){.hash = hash, .shape = shape, .room = 1};
-    amounts_write(&classes->available, number, classes->place->n_dims, available);
+    classes->classes[number] = (Class){.hash = key->hash, .shape = key->shape, .room = 1};
+    amounts_write(&classes->available, number, classes->place->n_dims, key->available);
     table_add(classes, number);
     classes->n_used++;
+    if (classes->kinds != NULL) {
+        set_keys_by_devices(classes, number, host);
+        return number;
+    }
     for (uint32_t i = 0; i < BERTH_PLACE_N_POLICIES; i++) {
         if (classes->banks[i] != NULL) {
             set_keys(classes, (BerthPlacePolicy)i, number);
@@ -300,7 +362,7 @@ static void drop_class(Classes *classes, uint32_t number)
     table_remove(classes, number);
     for (uint32_t i = 0; i < BERTH_PLACE_N_POLICIES; i++) {
         if (classes->banks[i] != NULL) {
-            bank_unset(classes->banks[i], number, sizes_width(classes->sizes));
+            bank_unset(classes->banks[i], number, width_of(classes));
         }
     }
     if (classes->areas != NULL) {
@@ -320,15 +382,12 @@ static void add_area(Classes *classes, uint32_t host)
 
 bool classes_enter(Classes *classes, uint32_t host)
 {
-    const BerthPlace *place = classes->place;
-    uint32_t shape = fleet_shape(place, host);
-    int64_t available[BERTH_PLACE_MAX_DIMS];
+    Key key;
 
-    fleet_available(place, host, available);
-    uint32_t hash = (uint32_t)(shapes_hash(available, place->n_dims, shape) >> 32);
-    uint32_t number = lookup(classes, hash, shape, available);
+    make_key(classes, host, &key);
+    uint32_t number = lookup(classes, host, &key);
     if (number == CLASSES_NONE) {
-        number = new_class(classes, hash, shape, available);
+        number = new_class(classes, host, &key);
     }
     if (number == CLASSES_NONE || !push(classes, &classes->classes[number], host)) {
         return false;
@@ -402,13 +461,8 @@ void classes_sweep(Classes *classes, BerthPlacePolicy policy, uint32_t steps)
 {
     uint32_t *swept = &classes->swept[policy];
 
-    if (classes->banks[policy] == NULL) {
-        Bank *bank = malloc(sizeof *bank);
-        if (bank == NULL || !bank_init(bank, classes->most)) {
-            free(bank);
-            return;
-        }
-        classes->banks[policy] = bank;
+    if (classes->banks[policy] == NULL && !add_bank(classes, policy)) {
+        return;
     }
     for (; *swept < classes->n && steps > 0; ++*swept, steps--) {
         if (classes->classes[*swept].count > 0) {
@@ -494,7 +548,7 @@ const char *classes_check(const Classes *classes)
 {
     const BerthPlace *place = classes->place;
     uint64_t hosts = 0, members = 0;
-    int64_t available[BERTH_PLACE_MAX_DIMS];
+    Key key;
 
     for (uint32_t host = 0; host < place->slots; host++) {
         uint32_t number = classes->of_host[host];
@@ -511,18 +565,16 @@ const char *classes_check(const Classes *classes)
         if (at > 0 && fleet_before(place, host, heap_host(heap[(at - 1) / 4]))) {
             return "the first host of a class is at the top of its heap";
         }
-        fleet_available(place, host, available);
-        if (class->shape != fleet_shape(place, host) ||
-            !amounts_equal(&classes->available, number, place->n_dims, available)) {
-            return "the hosts of a class have its shape and availability";
+        make_key(classes, host, &key);
+        if (class->hash != key.hash || !is_alike(classes, number, host, &key)) {
+            return "the hosts of a class have its shape, availability and devices";
         }
     }
     for (uint32_t i = 0; i < classes->n; i++) {
         members += classes->classes[i].count;
     }
     for (uint32_t i = 0; i < BERTH_PLACE_N_POLICIES; i++) {
-        if (classes->banks[i] != NULL &&
-            !bank_check(classes->banks[i], sizes_width(classes->sizes))) {
+        if (classes->banks[i] != NULL && !bank_check(classes->banks[i], width_of(classes))) {
             return "each row of a bank is the maximum of those below it";
         }
     }

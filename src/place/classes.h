@@ -3,12 +3,16 @@
  * alike, and only the first of them (that the filter admits) matters. A fleet that sells a few sizes
  * has far fewer classes than hosts. A policy in use has a bank (bank.h) over the classes.
  *
+ * For the policy that looks at devices a class is of hosts with the same availability and the same
+ * devices, one by one, whatever their shape, and the lanes of its one bank are kinds of requests.
+ *
  * A host finds its class through a hash of shape and availability; a class keeps its hosts in a heap
  * by their order. All is sized when it is made, so nothing ever stops to grow except the heaps.
  */
 #pragma once
 
 #include "place/classes-areas.h"
+#include "place/kinds.h"
 #include "place/search.h"
 #include "place/sizes.h"
 
@@ -23,12 +27,13 @@ typedef struct {
 typedef struct {
     const BerthPlace *place;
     const Sizes *sizes;
-    uint32_t most;     /* classes that there is room for */
-    uint32_t n;        /* numbers given out so far */
-    uint32_t n_used;   /* those that have hosts */
-    uint32_t spare;    /* a free number */
-    uint32_t *of_host; /* the class of a host, or CLASSES_NONE */
-    uint32_t *at;      /* where a host is in its class's heap */
+    const Kinds *kinds; /* NULL: classes are by shape, and lanes are sizes */
+    uint32_t most;      /* classes that there is room for */
+    uint32_t n;         /* numbers given out so far */
+    uint32_t n_used;    /* those that have hosts */
+    uint32_t spare;     /* a free number */
+    uint32_t *of_host;  /* the class of a host, or CLASSES_NONE */
+    uint32_t *at;       /* where a host is in its class's heap */
     Class *classes;
     Amounts available; /* of each class */
     struct {
@@ -46,8 +51,9 @@ typedef struct {
 
 #define CLASSES_NONE UINT32_MAX
 
-/* For up to `most` classes of a fleet's hosts, of which none is in yet. */
-Classes *classes_new(const BerthPlace *place, const Sizes *sizes, uint32_t most);
+/* For up to `most` classes of a fleet's hosts, of which none is in yet. `kinds`: by devices. */
+Classes *classes_new(const BerthPlace *place, const Sizes *sizes, uint32_t most,
+                     const Kinds *kinds);
 void classes_free(Classes *classes);
 
 /* False when there is no room or memory for a class or heap more: the classes are then of no use. */

@@ -322,8 +322,8 @@ uint32_t berth_place_n_hosts(const BerthPlace *place)
 /* Tells those who keep something about a host's state and amounts. */
 static void host_changed(BerthPlace *place, uint32_t host)
 {
+    inventory_host_changed(place, host); /* the index reads it */
     index_refresh(place, host);
-    inventory_host_changed(place, host);
 }
 
 static bool are_amounts_sound(const BerthPlace *place, const int64_t *capacity,

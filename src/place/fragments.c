@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "place/index.h"
 #include "place/journal.h"
 
 void workload_free(Workload *workload)
@@ -143,6 +144,7 @@ BerthPlaceResult berth_place_set_workload(BerthPlace *place, const BerthPlaceTyp
     }
     workload_free(place->inventory->workload);
     place->inventory->workload = workload;
+    index_workload_changed(place);
     for (uint32_t host = 0; host < place->slots; host++) {
         if (fleet_has(place, host)) {
             place->inventory->bays[host].fragments = 0;

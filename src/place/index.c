@@ -5,12 +5,14 @@
 #include "place/classes.h"
 #include "place/firstfit.h"
 #include "place/forest.h"
+#include "place/inventory.h"
 
 /* With fewer hosts than this, looking at each is as quick: nothing is begun. */
 #define FEW_HOSTS 128
 
 /* Work that a change does for what is wanted and not there yet: far below a millisecond. */
 #define HOSTS_A_STEP 512
+#define EQUIPPED_A_STEP 16
 #define CLASSES_A_STEP 1024
 #define POSITIONS_A_STEP 4096
 #define PLANTED_A_STEP 256
@@ -18,6 +20,14 @@
 
 /* Wanted besides the policies: first fit for vectors that are no sizes. */
 #define WANTED_STAIRS (1U << 31)
+#define WANTED_EQUIPPED (1U << BERTH_PLACE_FRAGMENTATION)
+
+/* Hosts by classes, or that they are too unlike for that. */
+typedef struct {
+    Classes *classes;
+    uint32_t entered; /* hosts below are in the classes; UINT32_MAX: all */
+    bool is_crowded;
+} Herd;
 
 struct Index {
     /* Policies asked for, bit by bit. The only thing that a search writes; searches may run at the
@@ -25,9 +35,9 @@ struct Index {
     _Atomic uint32_t wanted;
     Sizes sizes;
     FirstFit *first;
-    Classes *classes;
-    uint32_t entered; /* hosts below are in the classes; UINT32_MAX: all */
-    bool is_crowded;  /* hosts are too unlike for classes: forests serve */
+    Herd plain;    /* where it is crowded, forests serve */
+    Herd equipped; /* by devices, for the policy that looks at them */
+    Kinds kinds;   /* what is asked of these */
     Forest *forests[N_FAMILIES];
     uint32_t planted[N_FAMILIES]; /* hosts below are in; UINT32_MAX: all */
 };
@@ -49,17 +59,21 @@ static void drop_forest(Index *index, uint32_t family)
     index->planted[family] = 0;
 }
 
+static void drop_herd(Herd *herd)
+{
+    classes_free(herd->classes);
+    *herd = (Herd){.classes = NULL};
+}
+
 static void drop_parts(Index *index)
 {
     firstfit_free(index->first);
-    classes_free(index->classes);
+    drop_herd(&index->plain);
+    drop_herd(&index->equipped);
     for (uint32_t i = 0; i < N_FAMILIES; i++) {
         drop_forest(index, i);
     }
     index->first = NULL;
-    index->classes = NULL;
-    index->entered = 0;
-    index->is_crowded = false;
 }
 
 void index_free(Index *index)
@@ -80,8 +94,8 @@ static void forget_size(Index *index, uint32_t size)
     if (size == SIZES_NONE) {
         return;
     }
-    if (index->classes != NULL) {
-        classes_forget_size(index->classes, size);
+    if (index->plain.classes != NULL) {
+        classes_forget_size(index->plain.classes, size);
     }
     if (index->first != NULL) {
         firstfit_forget_size(index->first, size);
@@ -99,35 +113,71 @@ static uint32_t most_classes(const BerthPlace *place)
     return place->slots / 3 + 64;
 }
 
-static void give_up_classes(Index *index)
+static void give_up_classes(Herd *herd)
 {
-    classes_free(index->classes);
-    index->classes = NULL;
-    index->entered = 0;
-    index->is_crowded = true;
+    drop_herd(herd);
+    herd->is_crowded = true;
 }
 
-static void enter_hosts(BerthPlace *place, uint32_t steps)
+static void begin_herd(const BerthPlace *place, Herd *herd)
 {
     Index *index = place->index;
+    bool by_devices = herd == &index->equipped;
 
-    if (index->classes == NULL) {
-        index->classes = classes_new(place, &index->sizes, most_classes(place));
-        index->entered = 0;
-        if (index->classes == NULL) {
-            index->is_crowded = true;
+    if (by_devices) {
+        kinds_init(&index->kinds, place->inventory->workload);
+    }
+    herd->classes = by_devices ? classes_new(place, &index->sizes, place->slots, &index->kinds)
+                               : classes_new(place, &index->sizes, most_classes(place), NULL);
+    herd->entered = 0;
+    herd->is_crowded = herd->classes == NULL;
+}
+
+static void enter_hosts(BerthPlace *place, Herd *herd, uint32_t steps)
+{
+    if (herd->classes == NULL) {
+        begin_herd(place, herd);
+    }
+    if (herd->is_crowded) {
+        return;
+    }
+    for (; herd->entered < place->slots && steps > 0; herd->entered++, steps--) {
+        if (place->states[herd->entered] == FLEET_ENABLED &&
+            !classes_enter(herd->classes, herd->entered)) {
+            give_up_classes(herd);
             return;
         }
     }
-    for (; index->entered < place->slots && steps > 0; index->entered++, steps--) {
-        if (place->states[index->entered] == FLEET_ENABLED &&
-            !classes_enter(index->classes, index->entered)) {
-            give_up_classes(index);
-            return;
-        }
+    if (herd->entered >= place->slots) {
+        herd->entered = UINT32_MAX;
     }
-    if (index->entered >= place->slots) {
-        index->entered = UINT32_MAX;
+}
+
+static bool is_complete(const Herd *herd)
+{
+    return herd->classes != NULL && herd->entered == UINT32_MAX;
+}
+
+/* Whether classes by devices are of use and not complete. */
+static bool needs_equipped(const BerthPlace *place)
+{
+    const Herd *herd = &place->index->equipped;
+
+    return place->inventory != NULL && place->inventory->workload != NULL && !herd->is_crowded &&
+           !is_complete(herd);
+}
+
+static void refresh_herd(const BerthPlace *place, Herd *herd, uint32_t host)
+{
+    if (herd->classes == NULL) {
+        return;
+    }
+    if (classes_has(herd->classes, host)) {
+        classes_leave(herd->classes, host);
+    }
+    if (host < herd->entered && place->states[host] == FLEET_ENABLED &&
+        !classes_enter(herd->classes, host)) {
+        give_up_classes(herd);
     }
 }
 
@@ -180,7 +230,7 @@ static void work_in_forests(BerthPlace *place, uint32_t wanted)
             for (uint32_t i = 0; i < N_FAMILIES; i++) {
                 drop_forest(index, i);
             }
-            index->is_crowded = false;
+            index->plain.is_crowded = false;
             return;
         }
     }
@@ -229,27 +279,30 @@ static void work(BerthPlace *place, uint32_t wanted)
             firstfit_sweep_stairs(index->first, BLOCKS_A_STEP);
         }
     }
-    wanted &= ~(1U << BERTH_PLACE_FIRST_FIT | WANTED_STAIRS);
-    if (index->is_crowded) {
+    if ((wanted & WANTED_EQUIPPED) != 0 && needs_equipped(place)) {
+        enter_hosts(place, &index->equipped, EQUIPPED_A_STEP);
+    }
+    wanted &= ~(1U << BERTH_PLACE_FIRST_FIT | WANTED_STAIRS | WANTED_EQUIPPED);
+    if (index->plain.is_crowded) {
         work_in_forests(place, wanted);
         return;
     }
     if (wanted == 0) {
         return;
     }
-    if (index->entered != UINT32_MAX) {
-        enter_hosts(place, HOSTS_A_STEP);
+    if (!is_complete(&index->plain)) {
+        enter_hosts(place, &index->plain, HOSTS_A_STEP);
         return;
     }
     for (; wanted != 0; wanted &= wanted - 1) {
         BerthPlacePolicy policy = (BerthPlacePolicy)__builtin_ctz(wanted);
-        if (policy != BERTH_PLACE_MIX && !classes_is_swept(index->classes, policy)) {
-            classes_sweep(index->classes, policy, CLASSES_A_STEP);
+        if (policy != BERTH_PLACE_MIX && !classes_is_swept(index->plain.classes, policy)) {
+            classes_sweep(index->plain.classes, policy, CLASSES_A_STEP);
             return;
         }
     }
-    if (wants_areas(place) && !classes_have_areas(index->classes)) {
-        classes_sweep_areas(index->classes, CLASSES_A_STEP);
+    if (wants_areas(place) && !classes_have_areas(index->plain.classes)) {
+        classes_sweep_areas(index->plain.classes, CLASSES_A_STEP);
     }
 }
 
@@ -258,8 +311,8 @@ void index_host_moved(BerthPlace *place, uint32_t host)
     if (place->index->first != NULL) {
         firstfit_host_moved(place->index->first, host);
     }
-    if (place->index->classes != NULL) {
-        classes_host_moved(place->index->classes, host);
+    if (place->index->plain.classes != NULL) {
+        classes_host_moved(place->index->plain.classes, host);
     }
 }
 
@@ -272,15 +325,8 @@ void index_refresh(BerthPlace *place, uint32_t host)
         firstfit_free(index->first);
         index->first = NULL;
     }
-    if (index->classes != NULL) {
-        if (classes_has(index->classes, host)) {
-            classes_leave(index->classes, host);
-        }
-        if (host < index->entered && place->states[host] == FLEET_ENABLED &&
-            !classes_enter(index->classes, host)) {
-            give_up_classes(index);
-        }
-    }
+    refresh_herd(place, &index->plain, host);
+    refresh_herd(place, &index->equipped, host);
     for (uint32_t i = 0; i < N_FAMILIES; i++) {
         if (index->forests[i] != NULL) {
             refresh_forest(place, i, host);
@@ -289,6 +335,21 @@ void index_refresh(BerthPlace *place, uint32_t host)
     if (wanted != 0) {
         work(place, wanted);
     }
+}
+
+void index_devices_changed(BerthPlace *place, uint32_t host)
+{
+    Index *index = place->index;
+
+    refresh_herd(place, &index->equipped, host);
+    if ((index->wanted & WANTED_EQUIPPED) != 0) {
+        work(place, WANTED_EQUIPPED);
+    }
+}
+
+void index_workload_changed(BerthPlace *place)
+{
+    drop_herd(&place->index->equipped);
 }
 
 static bool is_planted(const Index *index, const Filter *filter)
@@ -303,8 +364,7 @@ bool index_find(Filter *filter, BerthPlaceVerdict *ret_best)
     uint32_t bit = 1U << filter->request->policy;
     Search search;
 
-    if (filter->request->policy == BERTH_PLACE_FRAGMENTATION ||
-        (place->n_hosts < FEW_HOSTS && index->wanted == 0)) {
+    if (place->n_hosts < FEW_HOSTS && index->wanted == 0) {
         return false;
     }
     if ((index->wanted & bit) == 0) {
@@ -318,8 +378,13 @@ bool index_find(Filter *filter, BerthPlaceVerdict *ret_best)
     filter_fetch(filter);
     if (filter->request->policy == BERTH_PLACE_FIRST_FIT && index->first != NULL) {
         firstfit_search(index->first, &search);
-    } else if (index->classes != NULL && index->entered == UINT32_MAX) {
-        classes_search(index->classes, &search);
+    } else if (filter->request->policy == BERTH_PLACE_FRAGMENTATION) {
+        if (!is_complete(&index->equipped)) {
+            return false;
+        }
+        classes_search(index->equipped.classes, &search);
+    } else if (is_complete(&index->plain)) {
+        classes_search(index->plain.classes, &search);
     } else if (filter->request->policy != BERTH_PLACE_MIX && is_planted(index, filter)) {
         forest_search(index->forests[forest_family(filter->request->policy)], &search);
     } else {
@@ -347,12 +412,15 @@ static bool is_prepared(const BerthPlace *place, BerthPlacePolicy policy)
                ((index->wanted & WANTED_STAIRS) == 0 ||
                 (index->first->stairs != NULL && stairs_are_swept(index->first->stairs)));
     }
-    if (index->is_crowded) {
+    if (policy == BERTH_PLACE_FRAGMENTATION) {
+        return !needs_equipped(place);
+    }
+    if (index->plain.is_crowded) {
         return policy == BERTH_PLACE_MIX || index->planted[forest_family(policy)] == UINT32_MAX;
     }
-    return index->entered == UINT32_MAX &&
-           (policy == BERTH_PLACE_MIX || classes_is_swept(index->classes, policy)) &&
-           (!wants_areas(place) || classes_have_areas(index->classes));
+    return is_complete(&index->plain) &&
+           (policy == BERTH_PLACE_MIX || classes_is_swept(index->plain.classes, policy)) &&
+           (!wants_areas(place) || classes_have_areas(index->plain.classes));
 }
 
 void index_prepare(BerthPlace *place, BerthPlacePolicy policy, const int64_t *vector)
@@ -360,9 +428,6 @@ void index_prepare(BerthPlace *place, BerthPlacePolicy policy, const int64_t *ve
     Index *index = place->index;
     uint32_t bit = 1U << policy;
 
-    if (policy == BERTH_PLACE_FRAGMENTATION) {
-        return; /* always scanned */
-    }
     if (vector != NULL) {
         forget_size(index, sizes_admit(&index->sizes, vector));
     } else if (policy == BERTH_PLACE_FIRST_FIT) {
@@ -382,8 +447,11 @@ const char *index_check(const BerthPlace *place)
     if (index->first != NULL) {
         broken = firstfit_check(index->first);
     }
-    if (broken == NULL && index->classes != NULL) {
-        broken = classes_check(index->classes);
+    if (broken == NULL && index->plain.classes != NULL) {
+        broken = classes_check(index->plain.classes);
+    }
+    if (broken == NULL && index->equipped.classes != NULL) {
+        broken = classes_check(index->equipped.classes);
     }
     for (uint32_t i = 0; i < N_FAMILIES && broken == NULL; i++) {
         if (index->forests[i] != NULL) {

@@ -21,6 +21,12 @@ void index_refresh(BerthPlace *place, uint32_t host);
 /* A host has come, or has other domains. */
 void index_host_moved(BerthPlace *place, uint32_t host);
 
+/* A host has other devices, or others of them are free. */
+void index_devices_changed(BerthPlace *place, uint32_t host);
+
+/* Other requests are typical. */
+void index_workload_changed(BerthPlace *place);
+
 /* A vector was booked: what is asked for often is worth preparing for. */
 void index_taken(BerthPlace *place, const int64_t *vector);
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "place/fragments.h"
+#include "place/index.h"
 #include "place/journal.h"
 
 #define MIN_BANK 64
@@ -81,6 +82,28 @@ BerthPlaceResult inventory_copy(const BerthPlace *from, BerthPlace *to)
         return BERTH_PLACE_ERROR_NO_MEMORY; /* what is there is freed with the copy */
     }
     return BERTH_PLACE_OK;
+}
+
+bool inventory_equal(const BerthPlace *place, uint32_t one, uint32_t other)
+{
+    const Bay *a = inventory_bay(place, one), *b = inventory_bay(place, other);
+
+    return a->n == b->n &&
+           (a->n == 0 || memcmp(inventory_devices(place, a), inventory_devices(place, b),
+                                a->n * sizeof(BerthPlaceDevice)) == 0);
+}
+
+uint64_t inventory_hash(const BerthPlace *place, uint32_t host)
+{
+    const Bay *bay = inventory_bay(place, host);
+    const BerthPlaceDevice *devices = inventory_devices(place, bay);
+    uint64_t hash = bay->n;
+
+    for (uint32_t i = 0; i < bay->n; i++) {
+        hash = shapes_hash((int64_t[]){devices[i].model, devices[i].capacity, devices[i].free}, 3,
+                           hash);
+    }
+    return hash;
 }
 
 /* Moves the devices of all hosts together at the front of a new bank with room for `more`. */
@@ -200,6 +223,7 @@ BerthPlaceResult berth_place_set_devices(BerthPlace *place, uint32_t host,
     bay->n = (uint8_t)n;
     sum_up(inventory, bay);
     inventory_host_changed(place, host);
+    index_devices_changed(place, host);
     return BERTH_PLACE_OK;
 }
 
@@ -339,6 +363,7 @@ void inventory_shift(BerthPlace *place, uint32_t host, uint32_t slices, uint64_t
     }
     sum_up(place->inventory, bay);
     inventory_host_changed(place, host);
+    index_devices_changed(place, host);
 }
 
 /* Takes so many slices of each chosen device, or gives them back: all or nothing. */

@@ -38,6 +38,11 @@ static inline const BerthPlaceDevice *inventory_devices(const BerthPlace *place,
     return bay->n > 0 ? &place->inventory->bank[bay->first] : NULL;
 }
 
+/* Whether two hosts have the same devices in the same order and state, and a number that is then the
+ * same. */
+bool inventory_equal(const BerthPlace *place, uint32_t one, uint32_t other);
+uint64_t inventory_hash(const BerthPlace *place, uint32_t host);
+
 /* How many demands for devices a request makes. */
 static inline uint32_t inventory_n_demands(const BerthPlaceRequest *request)
 {

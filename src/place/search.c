@@ -2,6 +2,7 @@
 
 #include <math.h>
 
+#include "place/fragments.h"
 #include "place/kernels.h"
 #include "place/score.h"
 
@@ -15,6 +16,25 @@ void search_begin(Search *search, Filter *filter)
         .best.host = BERTH_PLACE_NONE,
         .threshold = -INFINITY,
     };
+}
+
+/* Under the policy that looks at devices hosts are only compared with those that have the same. */
+static bool score_host(const Search *search, uint32_t host, const int64_t *available,
+                       double *ret_score)
+{
+    const BerthPlace *place = search->filter->place;
+    const BerthPlaceRequest *request = search->filter->request;
+    uint64_t chosen;
+
+    if (request->policy != BERTH_PLACE_FRAGMENTATION) {
+        *ret_score = score_request(request, place->n_dims, available, fleet_capacity(place, host));
+        return true;
+    }
+    if (filter_missing_devices(search->filter, host) > 0) {
+        return false;
+    }
+    *ret_score = fragments_increase(place, request, host, &chosen);
+    return true;
 }
 
 bool search_score(const Search *search, uint32_t host, double *ret_score)
@@ -32,7 +52,10 @@ bool search_score(const Search *search, uint32_t host, double *ret_score)
             return false;
         }
     }
-    double score = score_request(request, place->n_dims, available, fleet_capacity(place, host));
+    double score;
+    if (!score_host(search, host, available, &score)) {
+        return false;
+    }
     if (search->best.host != BERTH_PLACE_NONE && score != search->best.score &&
         search->prefers_high != (score > search->best.score)) {
         return false;

@@ -9,6 +9,10 @@
  * churned. After the measurement both searches answer the same requests, and a difference is an
  * error.
  *
+ * The policy fragmentation is measured in mode S, with a device for each 16 cores, requests of which most
+ * want a part of one, one or two, the twenty as what is typical, a hundredth of the pairs and, without
+ * --hosts, a tenth of the hosts; its exhaustive search is the library's own.
+ *
  * "rules us" is the mean of a placement when each VM that comes is of one of 5,000 groups whose VMs keep to
  * hosts of their own and are spread over zones of 16,000 hosts with a skew of 5, "times" that by
  * the mean in the same fleet without rules. "what if" is ten changes, each after a question, and

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "place/devices.h"
 #include "place/rules.h"
 
 #define BENCH_DIMS 5
@@ -24,16 +25,24 @@ typedef struct {
     int32_t vector[BENCH_DIMS];
 } BenchVm;
 
+/* What a VM has of a host's devices. */
+typedef struct {
+    uint64_t chosen; /* bit by bit; 0: none */
+    uint32_t slices;
+} BenchTaken;
+
 typedef struct {
     BerthPlacePolicy policy;
     bool is_continuous; /* every request has amounts of its own; otherwise twenty sizes */
     bool has_groups;    /* each VM that comes is of a group that rules speak of */
+    bool has_devices;   /* a device for 16 cores, and most VMs want some or part of one */
     uint32_t n_hosts;
     GRand *random;
     BerthPlace *place;
     int64_t sizes[BENCH_SIZES][BENCH_DIMS];
     double shares[BENCH_SIZES]; /* cumulative */
     BenchVm *vms;
+    BenchTaken *taken; /* beside them; NULL without devices */
     size_t n_vms, most_vms, vms_room;
     double cpu, cpu_taken;
     uint64_t refused;
@@ -61,8 +70,12 @@ uint64_t bench_now_ns(void);
 /* What comes next. */
 void bench_fleet_request(BenchFleet *fleet, int64_t *ret_vector);
 
-/* The host for it; BERTH_PLACE_NONE. */
-uint32_t bench_fleet_find(BenchFleet *fleet, const int64_t *vector, uint32_t group);
+/* The host for it; BERTH_PLACE_NONE. `ret_chosen`: its devices; may be NULL. */
+uint32_t bench_fleet_find(BenchFleet *fleet, const int64_t *vector, uint32_t group,
+                          uint64_t *ret_chosen);
+
+/* The same by looking at all hosts, and how long that took. */
+uint32_t bench_fleet_scan(BenchFleet *fleet, const int64_t *vector, uint64_t *ret_ns);
 
 /* A VM goes and another comes: how long that took. */
 void bench_fleet_pair(BenchFleet *fleet, uint64_t *ret_placing_ns, uint64_t *ret_leaving_ns);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "place/devices.h"
 #include "place/find.h"
 #include "place/rules.h"
 #include "place/scan.h"
@@ -20,10 +21,15 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(BerthPlace, berth_place_free)
 #define N_SIZES 10
 #define LABEL 3
 
+/* The last one looks at devices. */
+#define N_POLICIES(world) (BERTH_PLACE_N_POLICIES - ((world)->has_devices ? 0 : 1))
+
 typedef struct {
     uint32_t host;
     int64_t vector[BERTH_PLACE_MAX_DIMS];
     uint32_t n_groups, groups[2];
+    uint32_t slices;
+    uint64_t devices; /* 0: none */
 } Vm;
 
 typedef struct {
@@ -38,6 +44,8 @@ typedef struct {
     bool is_one_shape;
     bool has_rules; /* levels, labels, groups and rules */
     uint32_t rack;  /* hosts */
+    bool has_devices;
+    BerthPlaceDevices asked[N_SIZES]; /* of the typical request with a size; n = 0: none */
     uint32_t found, missed;
     uint64_t allowed[MAX_HOSTS / 64 + 1];
     uint32_t banned[MAX_HOSTS];
@@ -114,6 +122,65 @@ static void pick_available(World *world, const int64_t *capacity, int64_t *ret_a
     }
 }
 
+static void set_devices(World *world, uint32_t host)
+{
+    static const uint32_t slices[] = {1, 4, 1000};
+    BerthPlaceDevice devices[4];
+    uint32_t n = world->has_devices ? below(world, G_N_ELEMENTS(devices) + 1) : 0;
+    uint32_t model = below(world, 2);
+
+    for (uint32_t i = 0; i < n; i++) {
+        devices[i] = (BerthPlaceDevice){.model = one_in(world, 8) ? 2 : model,
+                                        .capacity = slices[model + one_in(world, 8)]};
+        devices[i].free =
+            one_in(world, 4) ? below(world, devices[i].capacity + 1) : devices[i].capacity;
+    }
+    g_assert_cmpint(berth_place_set_devices(world->place, host, devices, n), ==, BERTH_PLACE_OK);
+}
+
+static void ask_for_devices(World *world, BerthPlaceDevices *ret_devices)
+{
+    static const uint32_t slices[] = {1, 2, 500, BERTH_PLACE_WHOLE};
+
+    *ret_devices = (BerthPlaceDevices){.n = 1 + (one_in(world, 3) ? below(world, 3) : 0),
+                                       .slices = slices[below(world, G_N_ELEMENTS(slices))],
+                                       .models = one_in(world, 2) ? BERTH_PLACE_ANY_MODEL
+                                                                  : 1 + below(world, 7)};
+}
+
+/* Often what is typical of a size; NULL: none. */
+static const BerthPlaceDevices *pick_devices(World *world, const int64_t *vector,
+                                             BerthPlaceDevices *scratch)
+{
+    for (uint32_t i = 0; i < world->n_sizes && !one_in(world, 3); i++) {
+        if (vector == world->sizes[i]) {
+            return world->asked[i].n > 0 ? &world->asked[i] : NULL;
+        }
+    }
+    if (one_in(world, 4)) {
+        return NULL;
+    }
+    ask_for_devices(world, scratch);
+    return scratch;
+}
+
+static void set_workload(World *world)
+{
+    BerthPlaceTypical typical[N_SIZES] = {0};
+
+    for (uint32_t i = 0; i < world->n_sizes; i++) {
+        typical[i].vector = world->sizes[i];
+        typical[i].weight = 1 + below(world, 9);
+        world->asked[i].n = 0;
+        if (!one_in(world, 4)) {
+            ask_for_devices(world, &world->asked[i]);
+        }
+        typical[i].devices = world->asked[i];
+    }
+    g_assert_cmpint(berth_place_set_workload(world->place, typical, world->n_sizes), ==,
+                    BERTH_PLACE_OK);
+}
+
 static void add_host(World *world, uint32_t host)
 {
     int64_t capacity[BERTH_PLACE_MAX_DIMS], available[BERTH_PLACE_MAX_DIMS];
@@ -124,6 +191,9 @@ static void add_host(World *world, uint32_t host)
     BerthPlaceResult result =
         berth_place_add(world->place, host, order, capacity,
                         one_in(world, 2) && !world->is_diverse ? NULL : available);
+    if (result == BERTH_PLACE_OK && world->has_devices) {
+        set_devices(world, host);
+    }
     if (result == BERTH_PLACE_OK && world->has_rules) {
         berth_place_set_domains(world->place, host, (uint32_t[]){host / world->rack});
         berth_place_set_label(world->place, host, LABEL, one_in(world, 2));
@@ -152,7 +222,13 @@ static void change_host(World *world, uint32_t host)
 {
     int64_t capacity[BERTH_PLACE_MAX_DIMS], available[BERTH_PLACE_MAX_DIMS];
 
-    switch (below(world, 5)) {
+    switch (below(world, world->has_devices ? 6 : 5)) {
+    case 5:
+        drop_vms_of(world, host);
+        if (berth_place_get(world->place, host, NULL, NULL, NULL) == BERTH_PLACE_OK) {
+            set_devices(world, host);
+        }
+        break;
     case 0:
         drop_vms_of(world, host);
         berth_place_remove(world->place, host);
@@ -185,12 +261,18 @@ static void give_back(World *world)
         g_assert_cmpint(berth_place_give(world->place, world->vms[i].host, world->vms[i].vector),
                         ==, BERTH_PLACE_OK);
         leave(world, &world->vms[i]);
+        if (world->vms[i].devices != 0) {
+            g_assert_cmpint(berth_place_give_devices(world->place, world->vms[i].host,
+                                                     world->vms[i].slices, world->vms[i].devices),
+                            ==, BERTH_PLACE_OK);
+        }
         world->vms[i] = world->vms[--world->n_vms];
     }
 }
 
-static void take(World *world, uint32_t host, const BerthPlaceRequest *request)
+static void take(World *world, const BerthPlaceDecision *decision, const BerthPlaceRequest *request)
 {
+    uint32_t host = decision->host;
     const int64_t *vector = request->vector;
 
     if (world->n_vms < MAX_VMS) {
@@ -201,7 +283,13 @@ static void take(World *world, uint32_t host, const BerthPlaceRequest *request)
         for (uint32_t i = 0; i < request->n_groups; i++) {
             vm->groups[i] = request->groups[i];
         }
+        vm->devices = request->n_devices > 1 ? 0 : decision->devices;
+        vm->slices = request->devices != NULL ? request->devices->slices : 0;
         g_assert_cmpint(berth_place_take(world->place, host, vector), ==, BERTH_PLACE_OK);
+        if (vm->devices != 0) {
+            g_assert_cmpint(berth_place_take_devices(world->place, host, vm->slices, vm->devices),
+                            ==, BERTH_PLACE_OK);
+        }
         if (world->has_rules) {
             g_assert_cmpint(berth_place_enter(world->place, host, vm->groups, vm->n_groups), ==,
                             BERTH_PLACE_OK);
@@ -251,15 +339,24 @@ static void ask(World *world)
     int64_t scratch[BERTH_PLACE_MAX_DIMS];
     BerthPlaceRequest request = {
         .struct_size = sizeof request,
-        .policy = (BerthPlacePolicy)below(world, BERTH_PLACE_MIX + 1),
+        .policy = (BerthPlacePolicy)below(world, N_POLICIES(world)),
         .vector = pick_size(world, scratch),
     };
     BerthPlaceDecision decision = {.struct_size = sizeof decision, .host = BERTH_PLACE_NONE};
+    BerthPlaceDevices scratch_devices[2];
     Filter filter;
 
     request.mix = request.policy == BERTH_PLACE_MIX ? mix : NULL;
     restrict_request(world, &request);
     join_groups(world, &request);
+    if (world->has_devices) {
+        request.devices = pick_devices(world, request.vector, scratch_devices);
+        if (request.devices == scratch_devices && one_in(world, 3)) {
+            scratch_devices[0].models = 1 + below(world, 3);
+            scratch_devices[1] = (BerthPlaceDevices){.n = 1, .slices = 1, .models = 4};
+            request.n_devices = 2;
+        }
+    }
     g_assert_cmpint(find_begin(&filter, world->place, &request), ==, BERTH_PLACE_OK);
     BerthPlaceVerdict expected = scan_find(&filter);
     BerthPlaceResult result = berth_place_find(world->place, &request, &decision);
@@ -276,7 +373,7 @@ static void ask(World *world)
     if (result == BERTH_PLACE_OK) {
         g_assert_cmpint(memcmp(&decision.score, &expected.score, sizeof decision.score), ==, 0);
         if (!one_in(world, 4)) {
-            take(world, decision.host, &request);
+            take(world, &decision, &request);
         }
     }
 }
@@ -315,6 +412,7 @@ static void make_world(World *world)
     world->is_one_shape = one_in(world, 3);
     world->has_rules = one_in(world, 3);
     world->rack = one_in(world, 2) ? 8 : 100;
+    world->has_devices = one_in(world, 3);
     world->n_vms = 0;
     g_assert_cmpint(berth_place_new(&options, &world->place), ==, BERTH_PLACE_OK);
     if (world->has_rules) {
@@ -331,13 +429,16 @@ static void make_world(World *world)
             add_host(world, host);
         }
     }
+    if (world->has_devices) {
+        set_workload(world);
+    }
 }
 
 static void prepare(World *world)
 {
     uint32_t policies = g_rand_int(world->random);
 
-    for (uint32_t i = 0; i <= BERTH_PLACE_MIX; i++) {
+    for (uint32_t i = 0; i < N_POLICIES(world); i++) {
         for (uint32_t k = 0; (policies >> i & 1) != 0 && k < world->n_sizes; k++) {
             index_prepare(world->place, (BerthPlacePolicy)i,
                           world->is_diverse ? NULL : world->sizes[k]);
