@@ -156,6 +156,7 @@ static void resume(ClusterCore *core)
     }
     tenants_resume(core);
     accounts_tick(core);
+    reservations_tick(core);
     for (GTreeNode *n = g_tree_node_first(core->apps); n != NULL;) {
         ClusterApp *app = g_tree_node_value(n);
         n = g_tree_node_next(n);
@@ -180,6 +181,8 @@ static void take_health(ClusterCore *core, bool writable, const char *reason)
     core->unwritable_reason = g_strdup(reason);
     if (writable && core->started && !core->resumed) {
         resume(core);
+    } else if (writable) {
+        reservations_tick(core); /* before anybody has the room of what is over */
     }
 }
 

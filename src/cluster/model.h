@@ -272,6 +272,7 @@ struct ClusterCore {
     bool promises_moved;       /* since some were put aside */
     int64_t promises_delay_ms; /* the most by which one moved, of those that came back */
     int starts_sought;         /* in the round under way */
+    int rooms_sought;          /* for those that came back in it */
     GTree *preempted;          /* by id → ClusterVm, borrowed: wait to start again */
     GTree *claims;    /* by id → ClusterVm, borrowed: wait for those that make room for them */
     bool claims_rest; /* while a question is asked with a VM lifted off its host */

@@ -8,6 +8,10 @@
 #include "cluster/reservations.h"
 #include "place/backfill.h"
 
+/* A guest takes a while to power off, so that what stands on its end begins late. Room is held so much longer
+ * than it is needed: what cannot move, such as a reservation, is not put right behind it. */
+#define MARGIN_MS 60000
+
 /* Starts are sought for so many in one round, since each is a question at every end to come. */
 #define MOST_SOUGHT 100
 
@@ -44,6 +48,11 @@ const Promise *promise_of(const ClusterCore *core, const char *id)
 static int64_t end_of(int64_t start, int64_t lasts)
 {
     return start > BERTH_CALENDAR_NEVER - lasts ? BERTH_CALENDAR_NEVER : start + lasts;
+}
+
+static int64_t with_margin(int64_t lasts)
+{
+    return end_of(lasts, MARGIN_MS);
 }
 
 static void drop_first(ClusterCore *core, Promise *promise, guint n)
@@ -92,6 +101,8 @@ static bool is_waited_for(const ClusterCore *core, const Promise *promise, guint
 static bool hold(ClusterCore *core, Promise *promise)
 {
     int64_t start = MAX(promise->start_ms, core->now_ms);
+    int64_t end = MAX(end_of(promise->start_ms, with_margin(promise->lasts_ms)),
+                      end_of(start, promise->lasts_ms));
     guint n = 0;
     bool held = !promise->held;
     while (held && n < promise->count) {
@@ -99,7 +110,7 @@ static bool hold(ClusterCore *core, Promise *promise)
                                       .host = promise->hosts[n],
                                       .vector = promise->vector.amount,
                                       .start = start,
-                                      .end = end_of(start, promise->lasts_ms),
+                                      .end = end,
                                       .lasting = promise->lasting};
         promise->numbers[n] = reservations_new_number(core);
         BerthPlaceResult result =
@@ -152,10 +163,10 @@ static int64_t room_on(ClusterCore *core, const Promise *promise, uint32_t host,
                                     .count = count,
                                     .request = &one,
                                     .from = from,
-                                    .duration = promise->lasts_ms,
+                                    .duration = with_margin(promise->lasts_ms),
                                     .deadline = BERTH_CALENDAR_NEVER,
                                     .lasting = promise->lasting};
-    core->starts_sought++;
+    core->rooms_sought++;
     BerthPlaceResult result = berth_calendar_earliest(core->calendar, &request, &start, hosts);
     return result == BERTH_PLACE_OK ? start : INT64_MAX;
 }
@@ -171,7 +182,7 @@ static int64_t next_room(ClusterCore *core, const Promise *promise)
             continue;
         }
         int64_t from = start;
-        bool asked = core->starts_sought < MOST_SOUGHT;
+        bool asked = core->rooms_sought < MOST_SOUGHT;
         start = asked ? room_on(core, promise, promise->hosts[i], from) : INT64_MAX;
         agreed = start == from ? agreed + 1 : 1;
     }
@@ -292,6 +303,30 @@ static Promise *remember(ClusterCore *core, const PromiseAsked *asked)
     return promise;
 }
 
+static void rename_to(ClusterCore *core, Promise *promise, const char *id, const char *name)
+{
+    g_free(promise->id);
+    g_free(promise->name);
+    promise->id = g_strdup(id);
+    promise->name = g_strdup(name);
+    g_tree_insert(core->promises, promise->id, promise);
+}
+
+void promise_exchange(ClusterCore *core, const char *from, const char *to, const char *to_name)
+{
+    Promise *given = lookup(core, from), *own = lookup(core, to);
+    if (given == NULL) {
+        return;
+    }
+    g_autofree char *name = g_strdup(given->name);
+    g_tree_steal(core->promises, from);
+    g_tree_steal(core->promises, to);
+    rename_to(core, given, to, to_name);
+    if (own != NULL) {
+        rename_to(core, own, from, name);
+    }
+}
+
 static bool has_host_away(const ClusterCore *core, const Promise *promise)
 {
     for (guint i = 0; i < promise->count; i++) {
@@ -309,7 +344,7 @@ static BerthPlaceResult seek(ClusterCore *core, const PromiseAsked *asked, const
     BerthJob job = {.struct_size = sizeof job,
                     .count = asked->count,
                     .request = &asked->engine->request,
-                    .duration = asked->lasts_ms,
+                    .duration = with_margin(asked->lasts_ms),
                     .deadline = BERTH_CALENDAR_NEVER,
                     .lasting = asked->lasting};
     plan->state = BERTH_JOB_WAITS;
@@ -356,7 +391,8 @@ bool promise_plan(ClusterCore *core, const PromiseAsked *asked, int64_t *ret_sta
     BerthPlaceResult result = seek(core, asked, old, !late && !away, &plan);
     bool found = result == BERTH_PLACE_OK && is_start(&plan);
     /* What it stands on is not what the calendar says: a host is away, or something overstays. */
-    if (old != NULL && !late && (!found || plan.start > old->start_ms) && hold(core, old)) {
+    bool better = found && old != NULL && plan.start < old->start_ms + (away ? 1 : 0);
+    if (old != NULL && !late && !better && hold(core, old)) {
         return true;
     }
     if (ret_start != NULL) {
@@ -437,6 +473,7 @@ static void put_back(ClusterCore *core, Promise *promise, const Promise *before)
 static void keep_deadlines(ClusterCore *core)
 {
     core->promises_delay_ms = 0;
+    core->rooms_sought = 0;
     g_tree_foreach(core->promises, drop_one, core);
     g_autoptr(GPtrArray) both = those_aside(core, is_firm_or_due, by_start);
     g_autofree Promise *before = g_new(Promise, both->len);
@@ -543,7 +580,6 @@ void promises_restore(ClusterCore *core)
         return;
     }
     core->promises_aside = core->promises_moved = false;
-    core->starts_sought = 0;
     keep_deadlines(core);
     g_autoptr(GPtrArray) aside = those_aside(core, NULL, by_turn);
     bring_back(core, aside);

@@ -74,6 +74,8 @@ void promise_take_up(ClusterCore *core, const PromiseAsked *asked, int64_t start
 void promise_lift(ClusterCore *core, const char *id);
 /* Back, if there is still room for it; else forgotten. */
 void promise_return(ClusterCore *core, const char *id);
+/* The start of `from` is that of `to` from now on, who wants the same; and the other way round, if that has one. */
+void promise_exchange(ClusterCore *core, const char *from, const char *to, const char *to_name);
 /* It has started, or waits no more. Takes an id that has none. */
 void promise_forget(ClusterCore *core, const char *id);
 

@@ -247,9 +247,7 @@ static void enter(ClusterCore *core, const ClusterRequest *request, QueuedReques
     queue_item_keep(core, queued);
     save_queued(core, queued);
     core->room_made = true; /* it may be given a start */
-    if (object->until_ms > 0) {
-        core->queue_due_ms = MIN(core->queue_due_ms, object->until_ms);
-    }
+    core->queue_due_ms = MIN(core->queue_due_ms, queue_item_due_ms(core, queued));
     event_add(core, "queue.entered", &subject, NULL, queued->operation->object,
               "%s %s waits in the queue: %s", is_vm ? "VM" : "app", name_of(queued), why->message);
     operation_reply(core, request->id, queued->operation, wait);
@@ -389,6 +387,29 @@ static bool is_starving(ClusterCore *core, ClusterQueued *queued)
                             one->host != NULL ? find_host(core, one->host, NULL) : NULL);
 }
 
+/* Its start, as far as it is of use to one with that patience. */
+static int64_t start_for(const Promise *promise, const ClusterQueued *queued)
+{
+    int64_t until = queued->object->until_ms;
+    return promise != NULL && (until == 0 || promise->start_ms <= until) ? promise->start_ms
+                                                                         : INT64_MAX;
+}
+
+/* One that has found a better start, in room that another has left in this round, passes it on to the oldest
+ * that asks for the same and can use it, and has its start, until all are in order. */
+static void pass_to_older(ClusterCore *core, ClusterQueued *queued)
+{
+    for (GTreeNode *n = g_tree_node_first(core->queue); n != NULL; n = g_tree_node_next(n)) {
+        ClusterQueued *other = g_tree_node_value(n);
+        const Promise *own = promise_of(core, queued->id), *its = promise_of(core, other->id);
+        bool older = other->object->since_ms < queued->object->since_ms;
+        if (older && own != NULL && its != NULL && start_for(own, other) < its->start_ms &&
+            start_for(its, queued) != INT64_MAX && queue_item_wants_same(queued, other)) {
+            promise_exchange(core, queued->id, other->id, name_of(other));
+        }
+    }
+}
+
 /* It found no room. False: its deadline cannot be met any more, and it is out of the queue. */
 static bool wait_on(ClusterCore *core, const QueueItem *item)
 {
@@ -400,6 +421,9 @@ static bool wait_on(ClusterCore *core, const QueueItem *item)
         return true;
     }
     bool promised = queue_item_plan(core, item, &start);
+    if (queued != NULL) {
+        pass_to_older(core, queued);
+    }
     if (firm && !promised && (start != INT64_MAX || queue_item_is_late(core, item))) {
         GError *error = NULL;
         queue_item_refuse_deadline(core, item, start, &error);
@@ -409,11 +433,48 @@ static bool wait_on(ClusterCore *core, const QueueItem *item)
     return true;
 }
 
+/* The oldest that asks for the same; NULL: none is older. */
+static ClusterQueued *oldest_of_same(ClusterCore *core, ClusterQueued *queued)
+{
+    for (GTreeNode *n = g_tree_node_first(core->queue); n != NULL; n = g_tree_node_next(n)) {
+        ClusterQueued *other = g_tree_node_value(n);
+        bool patient = other->object->until_ms == 0 || promise_of(core, other->id) != NULL;
+        if (other->object->since_ms < queued->object->since_ms && patient &&
+            queue_item_wants_same(queued, other)) {
+            return other;
+        }
+    }
+    return NULL;
+}
+
+/* What holds room now for one that is promised a later start there would do as well for an older one that asks
+ * for the same, and starts first: they exchange their promises. */
+static void serve_older(ClusterCore *core, Round *round, uint32_t number, ClusterQueued *queued)
+{
+    ClusterQueued *older =
+        promise_of(core, queued->id) != NULL ? oldest_of_same(core, queued) : NULL;
+    Vector got = {0};
+    if (older == NULL) {
+        return;
+    }
+    promise_exchange(core, queued->id, older->id, name_of(older));
+    promise_lift(core, older->id);
+    if (place_queued(core, older, &got, NULL)) {
+        berth_fair_grant(round->fair, number, got.amount);
+        leave(core, older);
+    } else {
+        promise_return(core, older->id);
+        promise_exchange(core, older->id, queued->id, name_of(queued));
+    }
+}
+
 static void serve_queued(ClusterCore *core, Round *round, uint32_t number, ClusterQueued *queued)
 {
     GError *error = NULL;
     Vector got = {0};
     QueueItem item = {.queued = queued};
+    serve_older(core, round, number, queued);
+    promise_lift(core, queued->id);
     if (place_queued(core, queued, &got, &error)) {
         berth_fair_grant(round->fair, number, got.amount);
         leave(core, queued);
@@ -433,6 +494,7 @@ static void serve_app(ClusterCore *core, Round *round, uint32_t number, ClusterA
     ClusterTenant *tenant = model_tenant(core, app->tenant);
     Vector got = tenant->usage;
     QueueItem item = {.app = app};
+    promise_lift(core, app->id);
     app_resume(core, app);
     if (app->is_short) {
         wait_on(core, &item);
@@ -447,6 +509,7 @@ static void serve_app(ClusterCore *core, Round *round, uint32_t number, ClusterA
 static void serve_preempted(ClusterCore *core, Round *round, uint32_t number, ClusterVm *vm)
 {
     Vector got = vm->counted;
+    promise_lift(core, vm->id);
     if (preempt_resume(core, vm, NULL)) {
         for (int d = 0; d < MAX_DIMENSIONS; d++) {
             got.amount[d] = vm->counted.amount[d] - got.amount[d];
@@ -478,9 +541,11 @@ static void serve_round(ClusterCore *core)
         promises_reach(core, queue_item_priority(&item));
         const Promise *promise = promise_of(core, queue_item_id(&item));
         if (round.held_up && promise == NULL) {
+            if (item.queued != NULL && item.queued->object->deadline_ms > 0) {
+                wait_on(core, &item); /* it has lost its start, and needs another or an end */
+            }
             continue;
         }
-        promise_lift(core, queue_item_id(&item));
         if (item.queued != NULL) {
             serve_queued(core, &round, number, item.queued);
         } else if (item.app != NULL) {
@@ -505,9 +570,24 @@ static void find_due(ClusterCore *core)
 {
     core->queue_due_ms = INT64_MAX;
     for (GTreeNode *n = g_tree_node_first(core->queue); n != NULL; n = g_tree_node_next(n)) {
-        int64_t until = ((ClusterQueued *)g_tree_node_value(n))->object->until_ms;
-        core->queue_due_ms = until > 0 ? MIN(core->queue_due_ms, until) : core->queue_due_ms;
+        core->queue_due_ms = MIN(core->queue_due_ms, queue_item_due_ms(core, g_tree_node_value(n)));
     }
+}
+
+static void refuse_one(ClusterCore *core, ClusterQueued *queued)
+{
+    const QueuedRequest *object = queued->object;
+    QueueItem item = {.queued = queued};
+    GError *error = NULL;
+    if (object->until_ms > 0 && object->until_ms <= core->now_ms) {
+        g_autofree char *reason = queue_reason(core, &item);
+        berth_error_set(&error, BERTH_ERROR_NO_CAPACITY, "queue-seconds", NULL,
+                        "ask for less, or wait longer",
+                        "there was no room in the time that it could wait: %s", reason);
+    } else {
+        queue_item_refuse_deadline(core, &item, INT64_MAX, &error);
+    }
+    queue_drop(core, queued, error);
 }
 
 static void refuse_late(ClusterCore *core)
@@ -515,16 +595,9 @@ static void refuse_late(ClusterCore *core)
     for (GTreeNode *n = g_tree_node_first(core->queue); n != NULL;) {
         ClusterQueued *queued = g_tree_node_value(n);
         n = g_tree_node_next(n);
-        if (queued->object->until_ms == 0 || queued->object->until_ms > core->now_ms) {
-            continue;
+        if (queue_item_due_ms(core, queued) <= core->now_ms) {
+            refuse_one(core, queued);
         }
-        QueueItem item = {.queued = queued};
-        g_autofree char *reason = queue_reason(core, &item);
-        GError *error = NULL;
-        berth_error_set(&error, BERTH_ERROR_NO_CAPACITY, "queue-seconds", NULL,
-                        "ask for less, or wait longer",
-                        "there was no room in the time that it could wait: %s", reason);
-        queue_drop(core, queued, error);
         txn_seal_if_large(core);
     }
 }

@@ -80,6 +80,60 @@ VmSpec *queue_item_spec(ClusterCore *core, const QueueItem *item, GError **error
     return spec;
 }
 
+static bool same_map(const StringMap *a, const StringMap *b)
+{
+    size_t n = a != NULL ? string_map_size(a) : 0;
+    bool same = n == (b != NULL ? string_map_size(b) : 0);
+    for (size_t i = 0; same && i < n; i++) {
+        same = g_str_equal(string_map_key(a, i), string_map_key(b, i)) &&
+               g_str_equal(string_map_value(a, i), string_map_value(b, i));
+    }
+    return same;
+}
+
+static bool same_list(const GPtrArray *a, const GPtrArray *b)
+{
+    bool same = a->len == b->len;
+    for (guint i = 0; same && i < a->len; i++) {
+        same = g_str_equal(a->pdata[i], b->pdata[i]);
+    }
+    return same;
+}
+
+static int64_t lasts(const QueuedRequest *object, int64_t ends_ms)
+{
+    return ends_ms > 0 ? ends_ms - object->since_ms : 0;
+}
+
+static bool same_vm(const QueuedRequest *x, const QueuedRequest *y)
+{
+    const VmSpec *a = x->vm, *b = y->vm;
+    return lasts(x, a->ends_ms) == lasts(y, b->ends_ms) && a->at_end == b->at_end &&
+           a->grace_seconds == b->grace_seconds && a->priority == b->priority &&
+           g_strcmp0(a->host, b->host) == 0 && g_strcmp0(a->reservation, b->reservation) == 0 &&
+           resources_equal(a->resources, b->resources) && same_map(a->labels, b->labels) &&
+           same_map(a->host_labels, b->host_labels) && same_list(a->networks, b->networks);
+}
+
+static bool same_app(const QueuedRequest *x, const QueuedRequest *y)
+{
+    const AppSpec *a = x->app, *b = y->app;
+    return lasts(x, a->ends_ms) == lasts(y, b->ends_ms) && a->at_end == b->at_end &&
+           a->grace_seconds == b->grace_seconds && a->priority == b->priority &&
+           a->count == b->count && a->partial == b->partial && g_strcmp0(a->size, b->size) == 0 &&
+           g_strcmp0(a->reservation, b->reservation) == 0 && same_map(a->labels, b->labels) &&
+           same_map(a->host_labels, b->host_labels) && same_list(a->networks, b->networks);
+}
+
+/* Rules that name the VM or the app are no matter here: they are held again when it is placed. */
+bool queue_item_wants_same(const ClusterQueued *a, const ClusterQueued *b)
+{
+    const QueuedRequest *x = a->object, *y = b->object;
+    return x->deadline_ms == 0 && y->deadline_ms == 0 && g_str_equal(x->tenant, y->tenant) &&
+           ((x->vm != NULL && y->vm != NULL && same_vm(x, y)) ||
+            (x->app != NULL && y->app != NULL && same_app(x, y)));
+}
+
 int64_t queue_item_needed(const QueueItem *item)
 {
     const AppSpec *app = item->queued != NULL ? item->queued->object->app : NULL;
@@ -137,6 +191,17 @@ static bool ask_for(ClusterCore *core, const QueueItem *item, const VmSpec *spec
         .latest_ms = latest_ms(core, item, spec),
         .firm = item->queued != NULL && item->queued->object->deadline_ms > 0};
     return true;
+}
+
+/* A start that was promised may come late by what it waits for, and by what one before it waits for. */
+int64_t queue_item_due_ms(const ClusterCore *core, const ClusterQueued *queued)
+{
+    const QueuedRequest *object = queued->object;
+    int64_t ends = object->vm != NULL ? object->vm->ends_ms : object->app->ends_ms;
+    int64_t until = object->until_ms > 0 ? object->until_ms : INT64_MAX;
+    return object->deadline_ms > 0 ? MIN(until, object->deadline_ms - lasts(object, ends) +
+                                                    2 * core->config.patience_ms)
+                                   : until;
 }
 
 void queue_item_keep(ClusterCore *core, ClusterQueued *queued)

@@ -25,6 +25,8 @@ int64_t queue_item_since_ms(const QueueItem *item);
 VmSpec *queue_item_spec(ClusterCore *core, const QueueItem *item, GError **error);
 /* The app that it becomes if it is placed now; of a request for one. */
 AppSpec *queue_item_app(const ClusterCore *core, const ClusterQueued *queued);
+/* Do these two of a tenant ask for the same, so that either may have what the other is promised? */
+bool queue_item_wants_same(const ClusterQueued *a, const ClusterQueued *b);
 /* For how many VMs there must be room at once. */
 int64_t queue_item_needed(const QueueItem *item);
 /* How many it waits for. */
@@ -35,6 +37,8 @@ int64_t queue_item_count(const QueueItem *item);
 bool queue_item_plan(ClusterCore *core, const QueueItem *item, int64_t *ret_start);
 /* Is it too late to start it, for its deadline or the time that it may wait? */
 bool queue_item_is_late(ClusterCore *core, const QueueItem *item);
+/* When it is refused, whatever it waits for: its time is up, or its deadline is past hope. INT64_MAX: never. */
+int64_t queue_item_due_ms(const ClusterCore *core, const ClusterQueued *queued);
 /* Writes the promise, or that there is none, into the store if that is news. */
 void queue_item_keep(ClusterCore *core, ClusterQueued *queued);
 /* The promise that the store has of it. */

@@ -248,7 +248,7 @@ static void test_a_late_start_keeps_its_turn(void)
     create_vm_of(w, "second", "m3", ",\"queue\":true" ENDS(1000));
     create_vm_of(w, "third", "m3", ",\"queue\":true" ENDS(1000));
     world_wait(w, 1000);
-    overstay(w, 7, (const char *const[]){"head", "second", "third", NULL});
+    overstay(w, 70, (const char *const[]){"head", "second", "third", NULL});
     g_assert_true(is_there(w, "head"));
     g_assert_false(is_there(w, "second"));
     g_autofree char *second = start_of(w, "second");
@@ -262,22 +262,59 @@ static void test_a_late_start_keeps_its_turn(void)
     world_free(w);
 }
 
-/* The deadline's end is the second thousand seconds after the first VM's. */
+/* The deadline's end is the second thousand seconds after the first VM's, and the minute that is left between. */
 static void test_a_late_start_comes_before_a_deadline_that_was_promised_after_it(void)
 {
     World *w = world_with(CLUSTER_BACKFILL_EASY);
     create_vm_of(w, "runs", "m3", ENDS(3600));
     create_vm_of(w, "head", "m3", ",\"queue\":true" ENDS(1000));
     g_assert_nonnull(
-        strstr(create_vm_of(w, "tight", "m3", ",\"deadline\":\"+5601s\"" ENDS(1000)), "waits in"));
+        strstr(create_vm_of(w, "tight", "m3", ",\"deadline\":\"+5661s\"" ENDS(1000)), "waits in"));
     world_wait(w, 1000);
-    overstay(w, 7, (const char *const[]){"head", "tight", NULL});
+    overstay(w, 70, (const char *const[]){"head", "tight", NULL});
     g_assert_true(is_there(w, "head"));
     g_autofree char *tight = start_of(w, "tight");
     g_assert_nonnull(strstr(tight, "when VM head has ended on h1"));
     world_wait(w, 999000);
     world_wait(w, 1000);
     g_assert_true(is_there(w, "tight"));
+    world_free(w);
+}
+
+/* It may be some seconds late without being in the way of what cannot move. */
+static void test_a_reservation_leaves_a_late_start_its_time(void)
+{
+    World *w = world_with(CLUSTER_BACKFILL_EASY);
+    create_vm_of(w, "runs", "m3", ENDS(3600));
+    create_vm_of(w, "head", "m3", ",\"queue\":true" ENDS(1000));
+    g_assert_nonnull(strstr(ask(w, API_OP_CREATE_RESERVATION, NULL,
+                                "{\"name\":\"behind\",\"size\":\"m3\",\"duration-seconds\":3600}"),
+                            "201"));
+    overstay(w, 7, (const char *const[]){"head", NULL});
+    g_assert_true(is_there(w, "head"));
+    world_free(w);
+}
+
+/* Two of the same: the one that has waited longer starts first, also when room is made where the other is
+ * promised its start. */
+static void test_of_two_that_want_the_same_the_older_starts_first(void)
+{
+    World *w = world_with(CLUSTER_BACKFILL_CONSERVATIVE);
+    g_free(add_host(w, "h2", 4000, 100000));
+    create_vm_of(w, "first", "m3", ",\"policy\":\"first-fit\"" ENDS(3600));
+    create_vm_of(w, "other", "m3", ",\"policy\":\"first-fit\"" ENDS(3700));
+    create_vm_of(w, "older", "m3", ",\"queue\":true" ENDS(9000));
+    world_wait(w, 1000);
+    create_vm_of(w, "younger", "m3", ",\"queue\":true" ENDS(9000));
+    world_wait(w, 1000);
+    g_autofree char *start = start_of(w, "younger");
+    g_assert_nonnull(strstr(start, "when VM other has ended on h2"));
+    ask(w, API_OP_DELETE_VM, "other", NULL);
+    world_wait(w, 1000);
+    g_assert_true(is_there(w, "older"));
+    g_assert_false(is_there(w, "younger"));
+    g_autofree char *now = start_of(w, "younger");
+    g_assert_nonnull(strstr(now, "when VM first has ended on h1"));
     world_free(w);
 }
 
@@ -322,7 +359,7 @@ static void test_a_late_start_keeps_its_turn_after_a_restart(void)
         g_assert_true(i == 0 || strcmp(before->pdata[i - 1], before->pdata[i]) < 0);
     }
     w->obedient = false;
-    world_wait(w, 3600000);
+    world_wait(w, 3670000);
     cluster_core_free(w->core);
     world_boot(w);
     for (guint i = 0; i < G_N_ELEMENTS(names); i++) {
@@ -358,6 +395,68 @@ static void test_a_higher_priority_keeps_the_order_of_those_behind(void)
     world_free(w);
 }
 
+/* It has lost its start while somebody has waited so long that nobody passes. */
+static void test_a_deadline_is_sought_another_start_while_others_wait(void)
+{
+    World *w = world_of_four();
+    w->config.starvation_ms = 60000;
+    cluster_core_free(w->core);
+    world_boot(w);
+    g_autofree char *host = text_of(ask(w, API_OP_GET_HOST, "h1", NULL), "id");
+    report_up(w, host, 4000, 100000);
+    create_vm_of(w, "runs", "m1", ENDS(3600));
+    create_vm_of(w, "web", "m3", "");
+    create_vm_of(w, "large", "m3", ",\"queue\":true");
+    create_vm_of(w, "batch", "m1", ",\"deadline\":\"+2h\"" ENDS(1000));
+    world_wait(w, 61000);
+    ask(w, API_OP_UPDATE_HOST, "h1", "{\"cordoned\":true}");
+    world_wait(w, 1000);
+    ask(w, API_OP_UPDATE_HOST, "h1", "{\"cordoned\":false}");
+    world_wait(w, 1000);
+    world_wait(w, 1000);
+    g_autofree char *again = start_of(w, "batch");
+    g_assert_nonnull(strstr(again, "when VM runs has ended on h1"));
+    world_free(w);
+}
+
+/* Nothing makes room, so that no round would find out. */
+static void test_a_deadline_that_passes_in_silence_is_told(void)
+{
+    World *w = world_with(CLUSTER_BACKFILL_EASY);
+    create_vm_of(w, "runs", "m3", ENDS(3600));
+    g_autofree char *operation =
+        text_of(create_vm_of(w, "batch", "m3", ",\"deadline\":\"+2h\"" ENDS(3500)), "id");
+    w->obedient = false; /* and what should end never does */
+    world_wait(w, 3600000);
+    world_wait(w, 1000);
+    world_wait(w, 701000);
+    const char *reply = ask(w, API_OP_GET_OPERATION, operation, NULL);
+    g_assert_nonnull(strstr(reply, "\"failed\""));
+    g_assert_nonnull(strstr(reply, "deadline"));
+    world_free(w);
+}
+
+/* What has ended meanwhile is ended before its room is given to anybody. */
+static void test_a_store_that_writes_again_ends_first_what_is_over(void)
+{
+    World *w = world_with(CLUSTER_BACKFILL_EASY);
+    create_vm_of(w, "runs", "m3", ENDS(100));
+    create_vm_of(w, "next", "m3", ",\"queue\":true" ENDS(100));
+    world_wait(w, 1000);
+    w->obedient = false;
+    world_step(w, &(ClusterEvent){.kind = CLUSTER_EVENT_STORE_HEALTH,
+                                  .health = {.writable = false, .reason = "full"}});
+    world_wait(w, 200000);
+    g_autofree char *host = text_of(ask(w, API_OP_GET_HOST, "h1", NULL), "id");
+    world_step(w, &(ClusterEvent){.kind = CLUSTER_EVENT_AGENT_DOWN,
+                                  .agent = {.host = host, .session = 1}});
+    report_up(w, host, 4000, 100000); /* which makes room */
+    world_step(w,
+               &(ClusterEvent){.kind = CLUSTER_EVENT_STORE_HEALTH, .health = {.writable = true}});
+    g_assert_false(is_there(w, "next"));
+    world_free(w);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -372,6 +471,12 @@ int main(int argc, char **argv)
     g_test_add_func("/cluster/promises/cordon", test_a_promise_leaves_a_host_that_takes_nothing);
     g_test_add_func("/cluster/promises/deadline", test_a_deadline_is_held_against_all);
     g_test_add_func("/cluster/promises/deadline-lost", test_a_deadline_that_is_lost_is_told);
+    g_test_add_func("/cluster/promises/deadline-sought",
+                    test_a_deadline_is_sought_another_start_while_others_wait);
+    g_test_add_func("/cluster/promises/deadline-silent",
+                    test_a_deadline_that_passes_in_silence_is_told);
+    g_test_add_func("/cluster/promises/writable",
+                    test_a_store_that_writes_again_ends_first_what_is_over);
     g_test_add_func("/cluster/promises/late", test_a_late_start_keeps_its_turn);
     g_test_add_func("/cluster/promises/late-before-deadline",
                     test_a_late_start_comes_before_a_deadline_that_was_promised_after_it);
@@ -379,6 +484,9 @@ int main(int argc, char **argv)
                     test_a_late_start_keeps_its_turn_after_a_restart);
     g_test_add_func("/cluster/promises/overstays",
                     test_a_promise_outlasts_what_overstays_beside_it);
+    g_test_add_func("/cluster/promises/margin", test_a_reservation_leaves_a_late_start_its_time);
+    g_test_add_func("/cluster/promises/same",
+                    test_of_two_that_want_the_same_the_older_starts_first);
     g_test_add_func("/cluster/promises/order",
                     test_a_higher_priority_keeps_the_order_of_those_behind);
     return g_test_run();
