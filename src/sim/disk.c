@@ -30,6 +30,8 @@ struct SimDisk {
     int64_t typical_ms;
     int64_t busy_until_ms;
     bool fail_next;
+    SimDiskFollower follower;
+    void *follower_owner;
 };
 
 static void value_free(void *data)
@@ -103,6 +105,15 @@ static void land(SimDisk *disk, const Txn *txn)
         const ClusterPut *one = txn->puts->pdata[i];
         put(disk, one->key, one->value);
     }
+    if (disk->follower != NULL) {
+        disk->follower(disk->follower_owner, txn->puts);
+    }
+}
+
+void sim_disk_follow(SimDisk *disk, SimDiskFollower func, void *owner)
+{
+    disk->follower = func;
+    disk->follower_owner = owner;
 }
 
 static void check_limits(SimDisk *disk, const Txn *txn)

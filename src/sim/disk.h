@@ -34,6 +34,10 @@ void sim_disk_set_typical(SimDisk *disk, int64_t typical_ms);
 /* The next transaction fails. */
 void sim_disk_fail_next(SimDisk *disk);
 
+/* Called after each transaction that has become durable, with what it put: ClusterPut. */
+typedef void (*SimDiskFollower)(void *owner, const GPtrArray *puts);
+void sim_disk_follow(SimDisk *disk, SimDiskFollower func, void *owner);
+
 /* Of the durable content. */
 int64_t sim_disk_revision(const SimDisk *disk);
 GBytes *sim_disk_get(const SimDisk *disk, const char *key); /* borrowed; NULL: no such key */

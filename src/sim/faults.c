@@ -7,15 +7,24 @@
 #include "base/error.h"
 #include "sim/chaos.h"
 #include "sim/client.h"
+#include "sim/jobs.h"
+#include "sim/queue_watch.h"
 #include "sim/rules.h"
 
 #define HOUR_MS INT64_C(3600000)
 #define VMS_PER_HOST 6
 
+const char *const faults_backfills[] = {[CLUSTER_BACKFILL_EASY] = "easy",
+                                        [CLUSTER_BACKFILL_CONSERVATIVE] = "conservative",
+                                        [CLUSTER_BACKFILL_OFF] = "off",
+                                        NULL};
+
 typedef struct {
     const FaultsOptions *options;
     Sim *sim;
     SimClient *client;
+    SimJobs *jobs;
+    SimQueueWatch *watch;
     SimChaos *chaos;
     bool calm;
     uint64_t rests;
@@ -27,10 +36,12 @@ static void on_action(void *owner, void *data)
     if (run->calm) {
         return;
     }
-    if (sim_chance(run->sim->world, 0.6)) {
-        sim_client_act(run->client);
-    } else {
+    if (sim_chance(run->sim->world, run->options->faults)) {
         sim_chaos_strike(run->chaos);
+    } else if (sim_chance(run->sim->world, run->options->jobs)) {
+        sim_jobs_act(run->jobs);
+    } else {
+        sim_client_act(run->client);
     }
 }
 
@@ -93,7 +104,7 @@ static bool set_up(Run *run, GError **error)
             return false;
         }
     }
-    return sim_client_prepare(run->client, error);
+    return sim_client_prepare(run->client, error) && sim_jobs_prepare(run->jobs, error);
 }
 
 /* Faults off; the cluster comes to rest within an hour, or never. */
@@ -106,6 +117,7 @@ static void rest(Run *run)
     if (sim_run_until(world, world->now_ms + HOUR_MS)) {
         sim_check_rest(run->sim);
         sim_client_check(run->client);
+        sim_queue_watch_rest(run->watch);
         run->rests++;
     }
     run->calm = false;
@@ -117,7 +129,9 @@ static void live(Run *run)
     int64_t hours = run->options->hours;
     while (hours > 0 && world->broken == NULL) {
         int64_t wild = MIN(hours, run->options->rest_every_hours - 1);
-        sim_chaos_begin(run->chaos);
+        if (run->options->faults > 0) {
+            sim_chaos_begin(run->chaos);
+        }
         sim_after(world, 0, on_burst, run, NULL, NULL);
         if (sim_run_until(world, world->now_ms + wild * HOUR_MS)) {
             rest(run);
@@ -145,6 +159,7 @@ static uint64_t host_steps(const Sim *sim)
 static void print_figures(const Run *run, double seconds)
 {
     const SimClientFigures *c = sim_client_figures(run->client);
+    const SimQueueFigures *q = sim_queue_watch_figures(run->watch);
     const SimWorld *world = run->sim->world;
     int64_t host_hours = run->options->hours * run->options->hosts;
     const char *format =
@@ -153,14 +168,18 @@ static void print_figures(const Run *run, double seconds)
               ",\"manager-steps\":%" PRIu64 ",\"host-steps\":%" PRIu64 ",\"requests\":%" PRIu64
               ",\"refused\":%" PRIu64 ",\"no-capacity\":%" PRIu64 ",\"unanswered\":%" PRIu64
               ",\"created\":%" PRIu64 ",\"starts\":%" PRIu64 ",\"faults\":%" PRIu64
-              ",\"rests\":%" PRIu64 ",\"processor-seconds\":%.2f,\"host-hours-per-second\":%.0f"
+              ",\"rests\":%" PRIu64 ",\"queued\":%" PRIu64 ",\"placed\":%" PRIu64
+              ",\"started-as-promised\":%" PRIu64
+              ",\"processor-seconds\":%.2f,\"host-hours-per-second\":%.0f"
               ",\"digest\":\"%016" PRIx64 "\"}\n"
             : "seed %" PRIu64 ", broken rule: %s\n%" PRId64 " host-hours, %" PRIu64
               " events: %" PRIu64 " steps of the manager's core, %" PRIu64
               " of the hosts'\n%" PRIu64 " requests (%" PRIu64 " refused, %" PRIu64
               " for capacity; %" PRIu64 " unanswered), %" PRIu64 " VMs and apps created, %" PRIu64
-              " starts of QEMU, %" PRIu64 " faults, at rest %" PRIu64
-              " times\n%.2f s of processor time, %.0f host-hours a second, digest %016" PRIx64 "\n";
+              " starts of QEMU, %" PRIu64 " faults, at rest %" PRIu64 " times\n%" PRIu64
+              " waited in the queue, %" PRIu64 " of them were placed, %" PRIu64
+              " as they were promised\n%.2f s of processor time, %.0f host-hours a second, digest "
+              "%016" PRIx64 "\n";
     const char *verdict = world->broken != NULL ? "true" : "false";
     if (!run->options->json) {
         verdict = world->broken != NULL ? world->broken->message : "none";
@@ -170,7 +189,7 @@ static void print_figures(const Run *run, double seconds)
     printf(format, run->options->seed, verdict, host_hours, world->fired,
            sim_manager_steps(run->sim->manager), host_steps(run->sim), c->asked, c->refused,
            c->no_capacity, c->unanswered, c->created, run->sim->fleet->launches,
-           sim_chaos_strikes(run->chaos), run->rests, seconds,
+           sim_chaos_strikes(run->chaos), run->rests, q->entered, q->placed, q->kept, seconds,
            (double)host_hours / MAX(seconds, 0.001), world->digest);
 #pragma GCC diagnostic pop
 }
@@ -181,23 +200,30 @@ static void print_broken(const Run *run)
     g_autofree char *recent = sim_recent(world);
     fprintf(stderr,
             "berth-sim faults --hours %" PRId64 " --seed %" PRIu64
-            " --hosts %d --bursts %g --rest-every %" PRId64 ": at %" PRId64
+            " --hosts %d --bursts %g --rest-every %" PRId64
+            " --jobs %g --faults %g --backfill %s: at %" PRId64
             " ms of virtual time a rule is broken:\n%s\n"
             "the last events:\n%s",
             run->options->hours, run->options->seed, run->options->hosts,
-            run->options->bursts_per_host_hour, run->options->rest_every_hours, world->now_ms,
+            run->options->bursts_per_host_hour, run->options->rest_every_hours, run->options->jobs,
+            run->options->faults, faults_backfills[run->options->backfill], world->now_ms,
             world->broken->message, recent);
 }
 
 bool faults_run(const FaultsOptions *options)
 {
-    ClusterConfig config = {.events_kept = 40, .operations_kept = 30, .tombstones_kept = 50};
+    ClusterConfig config = {.events_kept = 40,
+                            .operations_kept = 30,
+                            .tombstones_kept = 50,
+                            .backfill = options->backfill};
     double from = processor_seconds();
     g_autoptr(Sim) sim = sim_new(options->seed, &config);
     sim->world->trace = options->trace;
     Run run = {.options = options, .sim = sim};
     run.client = sim_client_new(sim, (guint)options->hosts * VMS_PER_HOST);
     run.chaos = sim_chaos_new(sim);
+    run.jobs = sim_jobs_new(sim);
+    run.watch = sim_queue_watch_new(sim);
     g_autoptr(GError) error = NULL;
     if (!set_up(&run, &error)) {
         sim_broken(sim->world, "the cluster cannot be set up: %s", error->message);
@@ -211,5 +237,7 @@ bool faults_run(const FaultsOptions *options)
     sim_chaos_free(run.chaos);
     sim_manager_crash(sim->manager); /* those who wait for an answer hear of the end */
     sim_client_free(run.client);
+    sim_queue_watch_free(run.watch);
+    sim_jobs_free(run.jobs);
     return sound;
 }

@@ -26,7 +26,8 @@ static int usage(void)
 {
     fprintf(stderr, "usage: berth-sim run [--trace] FILE.yaml...\n"
                     "       berth-sim faults --hours H --seed S [--hosts N] [--bursts B] "
-                    "[--rest-every H]\n                      [--json] [--trace]\n"
+                    "[--rest-every H]\n                      [--jobs SHARE] [--faults SHARE] "
+                    "[--backfill MODE] [--json] [--trace]\n"
                     "       berth-sim pack (--policy P | --improve SECONDS) [--order "
                     "file|decreasing]\n"
                     "                      [--seed S] [--iterations N] [--assignment] "
@@ -48,8 +49,11 @@ static int faults(int argc, char **argv)
                              .seed = 1,
                              .hosts = FAULTS_HOSTS,
                              .bursts_per_host_hour = FAULTS_BURSTS_PER_HOST_HOUR,
-                             .rest_every_hours = FAULTS_REST_EVERY_HOURS};
+                             .rest_every_hours = FAULTS_REST_EVERY_HOURS,
+                             .jobs = FAULTS_JOBS,
+                             .faults = FAULTS_SHARE};
     int64_t seed = 1;
+    g_autofree char *backfill = NULL;
     gboolean json = FALSE, trace = FALSE;
     const GOptionEntry entries[] = {
         {"hours", 0, 0, G_OPTION_ARG_INT64, &options.hours, "Virtual hours of the cluster", "H"},
@@ -59,6 +63,11 @@ static int faults(int argc, char **argv)
          "Bursts of requests and faults, for each host in an hour", "B"},
         {"rest-every", 0, 0, G_OPTION_ARG_INT64, &options.rest_every_hours,
          "Hours from rest to rest", "H"},
+        {"jobs", 0, 0, G_OPTION_ARG_DOUBLE, &options.jobs,
+         "Share of jobs for a time in what is asked for", "SHARE"},
+        {"faults", 0, 0, G_OPTION_ARG_DOUBLE, &options.faults,
+         "Share of faults in what happens; 0: nothing goes wrong", "SHARE"},
+        {"backfill", 0, 0, G_OPTION_ARG_STRING, &backfill, "easy, conservative or off", "MODE"},
         {"json", 0, 0, G_OPTION_ARG_NONE, &json, "Figures as JSON", NULL},
         {"trace", 0, 0, G_OPTION_ARG_NONE, &trace, "Every event to standard error", NULL},
         {NULL},
@@ -72,9 +81,20 @@ static int faults(int argc, char **argv)
     }
     if (argc > 1 || options.hours < 1 || options.hosts < 1 || options.hosts > 1000 ||
         options.rest_every_hours < 2 ||
-        !(options.bursts_per_host_hour > 0 && options.bursts_per_host_hour <= 1000)) {
+        !(options.bursts_per_host_hour > 0 && options.bursts_per_host_hour <= 1000) ||
+        !(options.jobs >= 0 && options.jobs <= 1) ||
+        !(options.faults >= 0 && options.faults <= 1)) {
         return usage();
     }
+    guint mode = 0;
+    while (backfill != NULL && faults_backfills[mode] != NULL &&
+           strcmp(faults_backfills[mode], backfill) != 0) {
+        mode++;
+    }
+    if (faults_backfills[mode] == NULL) {
+        return usage();
+    }
+    options.backfill = (ClusterBackfill)mode;
     options.seed = (uint64_t)seed;
     options.json = json;
     options.trace = trace;

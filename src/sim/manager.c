@@ -468,6 +468,11 @@ bool sim_manager_is_up(const SimManager *manager)
     return manager->core != NULL;
 }
 
+int64_t sim_manager_now(const SimManager *manager)
+{
+    return clock_now(manager);
+}
+
 uint64_t sim_manager_ask(SimManager *manager, const char *method, const char *path,
                          const json_t *body, int64_t if_match, SimReplyFunc reply, void *owner)
 {

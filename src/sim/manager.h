@@ -44,6 +44,8 @@ void sim_manager_start(SimManager *manager);
 /* kill -9. */
 void sim_manager_crash(SimManager *manager);
 bool sim_manager_is_up(const SimManager *manager);
+/* By its own clock. */
+int64_t sim_manager_now(const SimManager *manager);
 
 /* A request as the HTTP door takes it: path with query, body as JSON or NULL, revision for If-Match
  * or -1. The reply comes once, from here or later. Returns its id. */

@@ -1,0 +1,191 @@
+#include "sim/jobs.h"
+
+#include <string.h>
+
+#include "base/codec.h"
+
+/* So many names are remembered. */
+#define MOST_NAMES 60
+
+static const char *const tenants[] = {"blue", "red"};
+
+typedef struct {
+    char *name;
+    const char *tenant;
+    bool app;
+} Job;
+
+struct SimJobs {
+    Sim *sim;
+    GPtrArray *made; /* of Job */
+    GPtrArray *reservations;
+    uint64_t named;
+};
+
+static void job_free(void *data)
+{
+    Job *job = data;
+    g_free(job->name);
+    g_free(job);
+}
+
+SimJobs *sim_jobs_new(Sim *sim)
+{
+    SimJobs *jobs = g_new0(SimJobs, 1);
+    jobs->sim = sim;
+    jobs->made = g_ptr_array_new_with_free_func(job_free);
+    jobs->reservations = g_ptr_array_new_with_free_func(job_free);
+    return jobs;
+}
+
+void sim_jobs_free(SimJobs *jobs)
+{
+    if (jobs != NULL) {
+        g_ptr_array_unref(jobs->made);
+        g_ptr_array_unref(jobs->reservations);
+        g_free(jobs);
+    }
+}
+
+bool sim_jobs_has_tenant(const char *tenant)
+{
+    return strcmp(tenant, tenants[0]) == 0 || strcmp(tenant, tenants[1]) == 0;
+}
+
+bool sim_jobs_prepare(SimJobs *jobs, GError **error)
+{
+    static const struct {
+        const char *path, *body;
+    } rows[] = {
+        {"/v1/tenants", "{'name':'blue','charged':false}"},
+        {"/v1/tenants", "{'name':'red','charged':false,'weight':2}"},
+        {"/v1/sizes", "{'name':'narrow','resources':{'cpu':3000,'memory':1024}}"},
+        {"/v1/sizes", "{'name':'wide','resources':{'cpu':6000,'memory':1024,'disk':2}}"},
+    };
+    for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
+        json_t *made = sim_ask_text(jobs->sim, "POST", rows[i].path, rows[i].body, error);
+        if (made == NULL) {
+            return false;
+        }
+        json_decref(made);
+    }
+    return true;
+}
+
+static uint64_t pick(SimJobs *jobs, uint64_t bound)
+{
+    return berth_rng_below(&jobs->sim->world->rng, bound);
+}
+
+static void take_reply(void *owner, const SimReply *reply)
+{
+}
+
+static void ask(SimJobs *jobs, const char *method, const char *path, const char *tenant,
+                json_t *body)
+{
+    g_autofree char *whole = g_strdup_printf("%s?tenant=%s", path, tenant);
+    sim_log(jobs->sim->world, "job %s %s", method, whole);
+    sim_manager_ask(jobs->sim->manager, method, whole, body, -1, take_reply, NULL);
+    json_decref(body);
+}
+
+static void remember(GPtrArray *names, const char *name, const char *tenant, bool app)
+{
+    Job *job = g_new(Job, 1);
+    *job = (Job){g_strdup(name), tenant, app};
+    g_ptr_array_add(names, job);
+    if (names->len > MOST_NAMES) {
+        g_ptr_array_remove_index(names, 0);
+    }
+}
+
+/* How it waits: without end, for so long, or to be done by then. */
+static void give_patience(SimJobs *jobs, json_t *body, int64_t duration_s)
+{
+    uint64_t way = pick(jobs, 6);
+    if (way == 0) {
+        g_autofree char *deadline = g_strdup_printf("+%" G_GINT64_FORMAT "s",
+                                                    duration_s + (int64_t)pick(jobs, 2 * 3600) + 1);
+        json_object_set_new(body, "deadline", json_string(deadline));
+    } else if (way == 1) {
+        json_object_set_new(body, "queue-seconds", json_integer((json_int_t)pick(jobs, 7200) + 1));
+    } else {
+        json_object_set_new(body, "queue", json_true());
+    }
+}
+
+static void give_end(SimJobs *jobs, json_t *body, const char *tenant)
+{
+    static const int64_t durations_s[] = {300, 900, 900, 1800, 3600, 5400};
+    int64_t duration_s = durations_s[pick(jobs, G_N_ELEMENTS(durations_s))];
+    guint n = jobs->reservations->len;
+    const Job *reservation = n > 0 ? jobs->reservations->pdata[pick(jobs, n)] : NULL;
+    if (reservation != NULL && strcmp(reservation->tenant, tenant) == 0 && pick(jobs, 6) == 0) {
+        json_object_set_new(body, "reservation", json_string(reservation->name));
+        json_object_set_new(body, "queue", json_true());
+        return;
+    }
+    json_object_set_new(body, "duration-seconds", json_integer(duration_s));
+    json_object_set_new(body, "grace-seconds", json_integer(pick(jobs, 3) == 0 ? 120 : 0));
+    json_object_set_new(body, "at-end", json_string(pick(jobs, 8) == 0 ? "stop" : "delete"));
+    give_patience(jobs, body, duration_s);
+}
+
+static void create(SimJobs *jobs)
+{
+    const char *tenant = tenants[pick(jobs, G_N_ELEMENTS(tenants))];
+    bool app = pick(jobs, 4) == 0;
+    g_autofree char *name = g_strdup_printf("job%" G_GUINT64_FORMAT, ++jobs->named);
+    json_t *body = json_pack("{s:s, s:s, s:s}", "name", name, "size",
+                             pick(jobs, 2) == 0 ? "wide" : "narrow", "image", "demo");
+    if (pick(jobs, 8) == 0) {
+        json_object_set_new(body, "priority", json_integer((json_int_t)pick(jobs, 5) * 250));
+    }
+    if (app) {
+        uint64_t count = pick(jobs, 3) + 1;
+        json_object_set_new(body, "count", json_integer((json_int_t)count));
+        if (pick(jobs, 4) == 0) {
+            json_object_set_new(body, "partial", json_integer((json_int_t)pick(jobs, count) + 1));
+        }
+    }
+    give_end(jobs, body, tenant);
+    remember(jobs->made, name, tenant, app);
+    ask(jobs, "POST", app ? "/v1/apps" : "/v1/vms", tenant, body);
+}
+
+static void reserve(SimJobs *jobs)
+{
+    const char *tenant = tenants[pick(jobs, G_N_ELEMENTS(tenants))];
+    g_autofree char *name = g_strdup_printf("res%" G_GUINT64_FORMAT, ++jobs->named);
+    json_t *body = json_pack("{s:s, s:s, s:i, s:i, s:s}", "name", name, "size", "narrow", "count",
+                             (int)pick(jobs, 2) + 1, "duration-seconds", 3600, "at-end", "delete");
+    remember(jobs->reservations, name, tenant, false);
+    ask(jobs, "POST", "/v1/reservations", tenant, body);
+}
+
+/* Out of the queue, or before its time. */
+static void give_up(SimJobs *jobs)
+{
+    if (jobs->made->len == 0) {
+        return;
+    }
+    const Job *job = jobs->made->pdata[pick(jobs, jobs->made->len)];
+    g_autofree char *path = g_strconcat(pick(jobs, 2) == 0 ? "/v1/queue/"
+                                        : job->app         ? "/v1/apps/"
+                                                           : "/v1/vms/",
+                                        job->name, NULL);
+    ask(jobs, "DELETE", path, job->tenant, NULL);
+}
+
+void sim_jobs_act(SimJobs *jobs)
+{
+    uint64_t what = pick(jobs, 12);
+    if (what == 0) {
+        reserve(jobs);
+    } else if (what <= 2) {
+        give_up(jobs);
+    } else {
+        create(jobs);
+    }
+}
