@@ -507,19 +507,21 @@ static void start_agent(Bench *bench)
     }
 }
 
-/* A VM with its power off needs an image only in name: one byte is enough. */
+#define KERNEL "\177ELF"
+
+/* A VM with its power off needs an image only in name: its first four bytes are enough. */
 static void make_objects(const Bench *bench)
 {
     json_decref(call(bench, API_OP_CREATE_SIZE, NULL,
                      "{\"name\":\"s\",\"resources\":{\"cpu\":100,\"memory\":64}}"));
-    g_autofree char *hash = g_compute_checksum_for_string(G_CHECKSUM_SHA256, "x", 1);
+    g_autofree char *hash = g_compute_checksum_for_string(G_CHECKSUM_SHA256, KERNEL, -1);
     g_autofree char *image = g_strdup_printf("{\"name\":\"i\",\"kind\":\"kernel\",\"files\":[{"
-                                             "\"role\":\"kernel\",\"sha256\":\"%s\",\"bytes\":1}]}",
+                                             "\"role\":\"kernel\",\"sha256\":\"%s\",\"bytes\":4}]}",
                                              hash);
     json_decref(call(bench, API_OP_CREATE_IMAGE, NULL, image));
     g_autofree char *path = g_strdup_printf("/v1/images/i/files/%s", hash);
     g_autoptr(Https) client = open_client(bench, bench->port);
-    g_autofree char *put = request_text(bench, "PUT", path, "x");
+    g_autofree char *put = request_text(bench, "PUT", path, KERNEL);
     if (https_ask(client, put, NULL) != 200) {
         programs_fail("the image is not taken", NULL);
     }

@@ -134,15 +134,17 @@ static void wait_for_hosts(ApiClient *client)
     }
 }
 
-/* A VM with its power off needs an image only in name: one byte is enough. */
+#define KERNEL "\177ELF"
+
+/* A VM with its power off needs an image only in name: its first four bytes are enough. */
 static void make_objects(ApiClient *client)
 {
     g_autoptr(GError) error = NULL;
-    g_autofree char *hash = g_compute_checksum_for_string(G_CHECKSUM_SHA256, "x", 1);
+    g_autofree char *hash = g_compute_checksum_for_string(G_CHECKSUM_SHA256, KERNEL, -1);
     g_autofree char *image = g_strdup_printf("{\"name\":\"i\",\"kind\":\"kernel\",\"files\":[{"
-                                             "\"role\":\"kernel\",\"sha256\":\"%s\",\"bytes\":1}]}",
+                                             "\"role\":\"kernel\",\"sha256\":\"%s\",\"bytes\":4}]}",
                                              hash);
-    g_autoptr(GBytes) content = g_bytes_new_static("x", 1);
+    g_autoptr(GBytes) content = g_bytes_new_static(KERNEL, strlen(KERNEL));
 
     json_decref(call(client, API_OP_CREATE_SIZE,
                      "{\"name\":\"s\",\"resources\":{\"cpu\":100,\"memory\":64}}"));

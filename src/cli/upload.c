@@ -3,10 +3,10 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/image_content.h"
 #include "base/units.h"
 
 #define BLOCK_BYTES (1 << 18)
-#define QCOW2_HEADER_BYTES 32
 
 static bool refuse_file(const UploadFile *file, const char *remedy, const char *what,
                         GError **error)
@@ -35,34 +35,40 @@ static GFileInputStream *open_file(const UploadFile *file, int64_t *ret_bytes, G
     return g_steal_pointer(&stream);
 }
 
-/* The QCOW2 header (QEMU, docs/interop/qcow2.txt): magic, version, offset of the backing file's
- * name, its length, cluster bits, virtual size; big endian. */
-static bool check_format(const UploadFile *file, const guint8 *header, size_t length,
-                         int64_t *ret_virtual, GError **error)
+/* How a raw disk begins is nobody's business, if it is called raw; else it may be a slip. */
+static bool check_raw(const UploadFile *file, const guint8 *begin, size_t length, GError **error)
 {
-    bool is_qcow2 = length >= QCOW2_HEADER_BYTES && memcmp(header, "QFI\xfb", 4) == 0;
-    bool said = g_strcmp0(file->format, "qcow2") == 0;
-    guint64 backing, size;
-    if (said && !is_qcow2) {
-        return refuse_file(file, "leave the format out for a raw image",
-                           "the file does not begin as a qcow2 image", error);
-    }
-    if (is_qcow2 && file->format == NULL) {
-        return refuse_file(file, "state the format: qcow2 (or raw, to take the bytes as a disk)",
-                           "the file looks like a qcow2 image", error);
-    }
-    if (!said) {
+    const char *looks = image_content_looks_like(begin, length);
+    if (file->format != NULL) {
         return true;
     }
-    memcpy(&backing, header + 8, sizeof backing);
-    memcpy(&size, header + 24, sizeof size);
-    if (backing != 0) {
-        return refuse_file(file, "make it whole with 'qemu-img convert -O qcow2'",
-                           "the image leans on a backing file", error);
+    if (looks != NULL) {
+        g_autofree char *what = g_strdup_printf("the file looks like a %s image", looks);
+        return refuse_file(file,
+                           strcmp(looks, "qcow2") == 0
+                               ? "state the format: qcow2 (or raw, to take the bytes as a disk)"
+                               : "make a qcow2 image of it with 'qemu-img convert -O qcow2'",
+                           what, error);
     }
-    *ret_virtual = (int64_t)GUINT64_FROM_BE(size);
-    return *ret_virtual > 0 || refuse_file(file, "make it anew with 'qemu-img convert'",
-                                           "a qcow2 image of size 0", error);
+    return image_content_boots(begin, length) ||
+           refuse_file(file, "give a disk with a boot sector, or --format raw to take it as it is",
+                       "the file is no disk that boots", error);
+}
+
+static bool check_content(const UploadFile *file, const guint8 *begin, size_t length,
+                          int64_t *ret_virtual, GError **error)
+{
+    ImageFileRole role = IMAGE_FILE_ROLE_UNSET;
+    image_file_role_from_string(file->role, &role);
+    ImageFormat format =
+        g_strcmp0(file->format, "qcow2") == 0 ? IMAGE_FORMAT_QCOW2 : IMAGE_FORMAT_RAW;
+    ImageContent content = image_content_examine(role, format, begin, length);
+    if (content.what != NULL) {
+        return refuse_file(file, content.remedy, content.what, error);
+    }
+    *ret_virtual = content.virtual_bytes;
+    return role != IMAGE_FILE_ROLE_DISK || format != IMAGE_FORMAT_RAW ||
+           check_raw(file, begin, length, error);
 }
 
 static void show_progress(Progress *progress, const char *what, const char *path, int64_t done,
@@ -106,7 +112,7 @@ json_t *upload_describe(Cli *cli, const UploadFile *file, GError **error)
     gsize first = 0;
     bool is_disk = strcmp(file->role, "disk") == 0;
     if (!g_input_stream_read_all(G_INPUT_STREAM(stream), block, BLOCK_BYTES, &first, NULL, error) ||
-        (is_disk && !check_format(file, block, first, &virtual_bytes, error))) {
+        !check_content(file, block, first, &virtual_bytes, error)) {
         return NULL;
     }
     g_autofree char *sha256 =

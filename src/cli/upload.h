@@ -15,8 +15,8 @@ typedef struct {
     const char *field;  /* what errors call it */
 } UploadFile;
 
-/* The file as the API's ImageFile, or NULL with an error: it cannot be read, is empty, is no qcow2
- * where that is said, is one where it is not, or leans on another file. Reads all of it. */
+/* The file as the API's ImageFile, or NULL with an error: it cannot be read, is empty, or
+ * is not what it is called (base/image_content.h). Reads all of it. */
 json_t *upload_describe(Cli *cli, const UploadFile *file, GError **error);
 
 /* Sends what the image (as the manager shows it) declares and lacks; `files` in the order of the

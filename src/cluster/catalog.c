@@ -168,12 +168,29 @@ static bool check_image(const ImageCreate *body, GError **error)
                            "an image needs exactly one of its main file");
 }
 
+/* The file of this content that some image has brought; `as`: only one that says of it what this does,
+ * since that has been looked at when it came. */
+static const ImageFile *known_file(const ClusterCore *core, const char *sha256, const ImageFile *as)
+{
+    for (GTreeNode *n = g_tree_node_first(core->images); n != NULL; n = g_tree_node_next(n)) {
+        const Image *object = ((ClusterImage *)g_tree_node_value(n))->object;
+        for (guint i = 0; i < object->files->len; i++) {
+            const ImageFile *file = object->files->pdata[i];
+            if (strcmp(file->sha256, sha256) == 0 && (as == NULL || image_file_equal(file, as)) &&
+                g_ptr_array_find_with_equal_func(object->received, sha256, g_str_equal, NULL)) {
+                return file;
+            }
+        }
+    }
+    return NULL;
+}
+
 /* Contents that another image brought are here already. */
 static void take_known_files(ClusterCore *core, Image *object)
 {
     for (guint i = 0; i < object->files->len; i++) {
         const ImageFile *file = object->files->pdata[i];
-        if (cluster_core_knows_file(core, file->sha256, NULL)) {
+        if (known_file(core, file->sha256, file) != NULL) {
             g_ptr_array_add(object->received, g_strdup(file->sha256));
         }
     }
@@ -257,7 +274,7 @@ void image_received(ClusterCore *core, const char *id, const char *sha256, uint6
 }
 
 bool cluster_core_expects_file(const ClusterCore *core, const char *tenant, const char *key,
-                               const char *sha256, const char **ret_id, int64_t *ret_bytes,
+                               const char *sha256, const char **ret_id, const ImageFile **ret_file,
                                GError **error)
 {
     const ClusterImage *image = find_image((ClusterCore *)core, tenant, key, error);
@@ -265,7 +282,7 @@ bool cluster_core_expects_file(const ClusterCore *core, const char *tenant, cons
         const ImageFile *file = image->object->files->pdata[i];
         if (strcmp(file->sha256, sha256) == 0) {
             *ret_id = image->id;
-            *ret_bytes = file->bytes;
+            *ret_file = file;
             return true;
         }
     }
@@ -276,18 +293,9 @@ bool cluster_core_expects_file(const ClusterCore *core, const char *tenant, cons
 
 bool cluster_core_knows_file(const ClusterCore *core, const char *sha256, int64_t *ret_bytes)
 {
-    for (GTreeNode *n = g_tree_node_first(core->images); n != NULL; n = g_tree_node_next(n)) {
-        const Image *object = ((ClusterImage *)g_tree_node_value(n))->object;
-        for (guint i = 0; i < object->files->len; i++) {
-            const ImageFile *file = object->files->pdata[i];
-            if (strcmp(file->sha256, sha256) == 0 &&
-                g_ptr_array_find_with_equal_func(object->received, sha256, g_str_equal, NULL)) {
-                if (ret_bytes != NULL) {
-                    *ret_bytes = file->bytes;
-                }
-                return true;
-            }
-        }
+    const ImageFile *file = known_file(core, sha256, NULL);
+    if (file != NULL && ret_bytes != NULL) {
+        *ret_bytes = file->bytes;
     }
-    return false;
+    return file != NULL;
 }

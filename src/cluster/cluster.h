@@ -232,9 +232,9 @@ bool cluster_core_has_token(const ClusterCore *core, const char *id, int64_t now
 uint64_t cluster_core_revocations(const ClusterCore *core);
 /* Is this host's certificate still good? */
 bool cluster_core_knows_host(const ClusterCore *core, const char *host);
-/* May this content be put (it is declared and not here), and how long is it? */
+/* May this content be put (it is declared and not here), and as what? Both outputs are borrowed. */
 bool cluster_core_expects_file(const ClusterCore *core, const char *tenant, const char *image,
-                               const char *sha256, const char **ret_id, int64_t *ret_bytes,
+                               const char *sha256, const char **ret_id, const ImageFile **ret_file,
                                GError **error);
 /* Is this content part of an image that is ready? */
 bool cluster_core_knows_file(const ClusterCore *core, const char *sha256, int64_t *ret_bytes);

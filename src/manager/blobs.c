@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/image_content.h"
 #include "manager/manager.h"
 
 #define CHUNK_BYTES (256 * 1024)
@@ -30,7 +31,8 @@ typedef struct {
     char *sha256;
     char *partial, *path;
     int fd;
-    int64_t expected, received;
+    ImageFile *expected;
+    int64_t received;
     GChecksum *checksum;
     GError *error; /* the first */
     uint64_t request;
@@ -47,6 +49,7 @@ static void upload_free(gpointer data)
     }
     g_clear_pointer(&upload->checksum, g_checksum_free);
     g_clear_error(&upload->error);
+    image_file_free(upload->expected);
     g_free(upload->image);
     g_free(upload->sha256);
     g_free(upload->partial);
@@ -110,7 +113,7 @@ static void on_chunk(SoupServerMessage *message, GBytes *chunk, gpointer data)
     gsize size = 0;
     const char *bytes = g_bytes_get_data(chunk, &size);
     upload->received += (int64_t)size;
-    if (upload->error == NULL && upload->received > upload->expected) {
+    if (upload->error == NULL && upload->received > upload->expected->bytes) {
         berth_error_set(&upload->error, BERTH_ERROR_TOO_LARGE, "body", NULL,
                         "declare the file's true size", "more bytes came than the image declares");
     }
@@ -137,15 +140,17 @@ void blobs_receive(Blobs *blobs, SoupServerMessage *message, const char *tenant,
     soup_message_body_set_accumulate(soup_server_message_get_request_body(message), FALSE);
     g_signal_connect(message, "got-chunk", G_CALLBACK(on_chunk), upload);
     const char *id = NULL;
-    if (!cluster_core_expects_file(blobs->manager->core, tenant, image, sha256, &id,
-                                   &upload->expected, &upload->error)) {
+    const ImageFile *expected = NULL;
+    if (!cluster_core_expects_file(blobs->manager->core, tenant, image, sha256, &id, &expected,
+                                   &upload->error)) {
         return;
     }
+    upload->expected = image_file_copy(expected);
     upload->image = g_strdup(id);
     upload->path = g_build_filename(blobs->directory, sha256, NULL);
     upload->partial = g_strdup_printf("%s/%s.%" G_GUINT64_FORMAT ".partial", blobs->directory,
                                       sha256, ++blobs->last_upload);
-    upload->fd = open(upload->partial, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    upload->fd = open(upload->partial, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (upload->fd < 0) {
         berth_error_set(&upload->error, BERTH_ERROR_UNAVAILABLE, NULL, NULL,
                         "make room on the file system of the manager's state directory",
@@ -153,16 +158,43 @@ void blobs_receive(Blobs *blobs, SoupServerMessage *message, const char *tenant,
     }
 }
 
+/* It is what the image calls it. QEMU would open what a disk leans on with the host's eyes. */
+static bool check_kind(const Upload *upload, GError **error)
+{
+    const ImageFile *expected = upload->expected;
+    uint8_t begin[IMAGE_CONTENT_BYTES];
+    ssize_t n = TEMP_FAILURE_RETRY(pread(upload->fd, begin, sizeof begin, 0));
+    if (n < 0) {
+        return berth_error_set(error, BERTH_ERROR_UNAVAILABLE, NULL, NULL, "send it again",
+                               "the image cannot be read: %s", g_strerror(errno));
+    }
+    ImageContent content =
+        image_content_examine(expected->role, expected->format, begin, (size_t)n);
+    if (content.what != NULL) {
+        return berth_error_set(error, BERTH_ERROR_INVALID, "role",
+                               image_file_role_to_string(expected->role), content.remedy, "%s",
+                               content.what);
+    }
+    if (content.virtual_bytes != 0 && expected->virtual_bytes != content.virtual_bytes) {
+        g_autofree char *said = g_strdup_printf("%" G_GINT64_FORMAT, expected->virtual_bytes);
+        g_autofree char *remedy =
+            g_strdup_printf("declare virtual-bytes: %" G_GINT64_FORMAT, content.virtual_bytes);
+        return berth_error_set(error, BERTH_ERROR_INVALID, "virtual-bytes", said, remedy,
+                               "not the size that a guest sees of this disk");
+    }
+    return true;
+}
+
 static bool check_content(Upload *upload, GError **error)
 {
     const char *hash = g_checksum_get_string(upload->checksum);
-    if (upload->received != upload->expected || strcmp(hash, upload->sha256) != 0) {
+    if (upload->received != upload->expected->bytes || strcmp(hash, upload->sha256) != 0) {
         return berth_error_set(error, BERTH_ERROR_INVALID, "sha256", upload->sha256,
                                "send the very file that the image declares",
                                "%" G_GINT64_FORMAT " bytes came, with the hash %s",
                                upload->received, hash);
     }
-    return true;
+    return check_kind(upload, error);
 }
 
 /* In a worker: durable, then under its name. */

@@ -29,7 +29,7 @@ def agents(manager, tmp_path_factory):
         agent.close()
 
 
-KERNEL = b"a kernel, as far as the manager can tell"
+KERNEL = b"\x7fELF: a kernel, as far as the manager can tell"
 
 
 def image_of(name, content=KERNEL):

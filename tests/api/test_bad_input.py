@@ -2,6 +2,7 @@
 changed by it, and others are served meanwhile."""
 
 import contextlib
+import hashlib
 import http.client
 import json
 import pathlib
@@ -22,7 +23,8 @@ from manager import MANAGER, Manager
 
 GIB = 1 << 30
 RSS_MIB = 64
-SLOWEST_S = 1.0
+SLOWEST_TIMES = 20  # a GET among strangers may take so many times the slowest of a few without them,
+LEAST_S = 0.05  # or of this, where those were faster
 CONNECTIONS = 1000
 
 
@@ -139,6 +141,58 @@ def test_content_that_is_not_the_image(manager):
     assert [f.name for f in (manager.state / "images").iterdir() if f.name.startswith(sha256)] == []
 
 
+def qcow2(size=1 << 20, backing=0, features=0):
+    """The beginning of an image, which is all that is looked at."""
+    return struct.pack(">4sIQIIQIIQQIIQQQQII", b"QFI\xfb", 3, backing, 0, 16, size, 0, 0, 0, 0, 0, 0, 0, features, 0, 0, 4, 104)
+
+
+def disk_of(name, content, **more):
+    image = image_of(name, content)
+    return image | {"kind": "disk", "files": [image["files"][0] | {"role": "disk", "format": "qcow2"} | more]}
+
+
+def put_file(manager, image):
+    content = image.pop("content")
+    assert manager.post("/v1/images", image).status == 201
+    answer = manager.put(f"/v1/images/{image['name']}/files/{image['files'][0]['sha256']}", content)
+    assert manager.delete(f"/v1/images/{image['name']}").status == 200
+    assert not list((manager.state / "images").glob(image["files"][0]["sha256"] + "*"))
+    return answer
+
+
+@pytest.mark.parametrize("content, more, field, what", [
+    (b"#!/bin/sh", {"role": "kernel", "format": None}, "role", "neither a bzImage nor ELF"),
+    (b"no disk", {}, "role", "does not begin as a qcow2"),
+    (qcow2(backing=104) + b"/etc/passwd", {"virtual-bytes": 1 << 20}, "role", "leans on a backing file"),
+    (qcow2(features=4), {"virtual-bytes": 1 << 20}, "role", "its data in another file"),
+    (qcow2(), {"virtual-bytes": 1 << 10}, "virtual-bytes", "not the size that a guest sees"),
+    (qcow2(), {}, "virtual-bytes", "not the size that a guest sees"),
+], ids=["kernel", "no-qcow2", "backing", "data-file", "smaller", "unsaid"])
+def test_an_image_that_is_none(manager, content, more, field, what):
+    if more.get("role") == "kernel":
+        image = image_of("none", content)
+    else:
+        image = disk_of("none", content, **more)
+    assert what in refused(put_file(manager, image | {"content": content}), 400, "invalid", field)["message"]
+
+
+def test_what_came_as_an_initrd_is_no_kernel(manager):
+    """The same bytes in another role are looked at again."""
+    archive, kernel = b"070701, an archive", b"\x7fELF, a kernel of its own"
+    both = image_of("both", kernel)
+    both["files"].append(image_of("", archive)["files"][0] | {"role": "initrd"})
+    assert manager.post("/v1/images", both).status == 201
+    for content in (kernel, archive):
+        answer = manager.put(f"/v1/images/both/files/{hashlib.sha256(content).hexdigest()}", content)
+    assert answer.json["state"] == "ready"
+    other = manager.post("/v1/images", image_of("turned", archive))
+    assert other.status == 201 and other.json["state"] == "waiting", other
+    path = f"/v1/images/turned/files/{other.json['files'][0]['sha256']}"
+    refused(manager.put(path, archive), 400, "invalid", "role", "kernel")
+    for name in ("turned", "both"):
+        assert manager.delete(f"/v1/images/{name}").status == 200
+
+
 # --- bodies without end
 
 def stream(manager, method, path, declared):
@@ -191,6 +245,14 @@ def test_tokens(manager):
     refused(answer, 401, "unauthenticated", "Authorization")
     assert answer.headers["WWW-Authenticate"].startswith("Bearer")
     assert manager.token not in manager.log.read_text()
+
+
+def test_a_token_that_has_expired(manager):
+    short = manager.post("/v1/tokens", {"role": "viewer", "valid-seconds": 1}).json["token"]
+    assert manager.get("/v1/vms", token=short).status == 200
+    time.sleep(1.1)
+    assert "expired" in refused(manager.get("/v1/vms", token=short), 401, "unauthenticated", "Authorization")["message"]
+    assert manager.delete(f"/v1/tokens/{short.split('.')[0]}").status == 200
 
 
 def test_join_tokens(manager, tmp_path):
@@ -330,10 +392,15 @@ class Watch:
     """Asks for a VM list over and over, as others do; the slowest answer counts."""
 
     def __enter__(self):
+        self.allowed = LEAST_S * SLOWEST_TIMES
         self.slowest, self.failed, self.count, self._stop = 0.0, None, 0, threading.Event()
         return self
 
     def on(self, manager):
+        for _ in range(20):
+            begun = time.monotonic()
+            assert manager.get("/v1/vms").status == 200
+            self.allowed = max(self.allowed, (time.monotonic() - begun) * SLOWEST_TIMES)
         self._thread = threading.Thread(target=self._run, args=(manager,), daemon=True)
         self._thread.start()
         return self
@@ -362,7 +429,7 @@ class Watch:
 def served(watch, what):
     print(f"{what}: {watch.count} GETs meanwhile, the slowest {watch.slowest * 1000:.0f} ms")
     assert watch.failed is None and watch.count > 0
-    assert watch.slowest < SLOWEST_S, f"the slowest GET took {watch.slowest:.2f} s"
+    assert watch.slowest < watch.allowed, f"the slowest GET took {watch.slowest:.2f} s, {watch.allowed:.2f} are allowed"
 
 
 HELLO_BEGUN = bytes.fromhex("16030100c8010000c40303") + bytes(20)

@@ -1,6 +1,7 @@
 """Exit statuses of `berth` against a real manager, and what it prints for a person."""
 
 import json
+import subprocess
 
 import pytest
 
@@ -26,6 +27,35 @@ def test_done(manager):
     assert json.loads(run(manager, 0, "vm", "show", "cli", "-o", "json"))["status"]["power"] == "running"
     assert "cli" in run(manager, 0, "vm", "list")
     run(manager, 0, "vm", "delete", "cli", "--wait=20")
+
+
+def test_a_manifest_with_a_tab(manager, tmp_path):
+    manifest = tmp_path / "tab.yaml"
+    manifest.write_text("kind: size\nname: tabbed\nspec:\n\tresources: {cpu: 1, memory: 64MiB}\n")
+    text = run(manager, 2, "apply", "-f", str(manifest))
+    assert f"{manifest}: line 4, column 1: a tab in the indentation; use spaces" in text, text
+    run(manager, 3, "size", "show", "tabbed")
+
+
+def test_images_that_are_none(manager, tmp_path):
+    words, disk, leaning = tmp_path / "words", tmp_path / "disk", tmp_path / "leaning"
+    words.write_text("not an image\n" * 100)
+    disk.write_bytes(bytes(510) + b"\x55\xaa")
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", disk, "-F", "raw", leaning], check=True)
+    external = tmp_path / "external"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-o", f"data_file={tmp_path}/data", external, "1M"], check=True)
+    for arguments, what in (
+            (("--kernel", words), "neither a bzImage nor ELF"),
+            (("--disk", words), "no disk that boots"),
+            (("--disk", words, "--format", "qcow2"), "does not begin as a qcow2 image"),
+            (("--disk", leaning), "looks like a qcow2 image"),
+            (("--disk", leaning, "--format", "qcow2"), "leans on a backing file"),
+            (("--disk", external, "--format", "qcow2"), "keeps its data in another file")):
+        text = run(manager, 2, "image", "add", "none", *map(str, arguments))
+        assert what in text and f"{arguments[0]}: '{arguments[1]}'" in text, text
+    run(manager, 3, "image", "show", "none")
+    run(manager, 0, "image", "add", "plain", "--disk", str(disk))
+    run(manager, 0, "image", "delete", "plain")
 
 
 def test_app_explain(manager):

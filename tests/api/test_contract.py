@@ -282,7 +282,7 @@ def test_networks(manager):
 
 
 def test_images(manager, catalog):
-    content = os.urandom(100_000)
+    content = b"\x7fELF" + os.urandom(100_000)
     image = image_of("random", content)
     sha256 = image["files"][0]["sha256"]
     assert manager.post("/v1/images", image, dry_run=True).status == 200

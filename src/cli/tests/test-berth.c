@@ -337,10 +337,13 @@ static void test_console_ends_in_time(Run *f, gconstpointer data)
 }
 
 /* A megabyte of nothing in particular, and its hash. */
-static char *make_file(const char *directory, const char *name, size_t length, char **ret_sha256)
+/* `begin` and then as many x as make up the length. */
+static char *make_file(const char *directory, const char *name, const char *begin, size_t length,
+                       char **ret_sha256)
 {
     char *path = g_build_filename(directory, name, NULL);
     g_autofree char *bytes = g_strnfill(length, 'x');
+    memcpy(bytes, begin, strlen(begin));
     g_assert_true(g_file_set_contents(path, bytes, (gssize)length, NULL));
     *ret_sha256 = g_compute_checksum_for_data(G_CHECKSUM_SHA256, (const guchar *)bytes, length);
     return path;
@@ -360,8 +363,8 @@ static void test_image_add(Run *f, gconstpointer data)
 {
     g_autofree char *directory = g_dir_make_tmp("berth-cli-XXXXXX", NULL);
     g_autofree char *kernel_sha = NULL, *initrd_sha = NULL;
-    g_autofree char *kernel = make_file(directory, "vmlinuz", 3000000, &kernel_sha);
-    g_autofree char *initrd = make_file(directory, "initrd", 1000, &initrd_sha);
+    g_autofree char *kernel = make_file(directory, "vmlinuz", "\177ELF", 3000000, &kernel_sha);
+    g_autofree char *initrd = make_file(directory, "initrd", "070701", 1000, &initrd_sha);
     g_autofree char *waiting = demo_image("waiting", kernel_sha, initrd_sha);
     g_autofree char *ready = demo_image("ready", kernel_sha, initrd_sha);
     g_autofree char *put = g_strdup_printf("PUT /v1/images/beef/files/%s", kernel_sha);
@@ -390,11 +393,19 @@ static void test_image_that_is_none(Run *f, gconstpointer data)
 {
     g_autofree char *directory = g_dir_make_tmp("berth-cli-XXXXXX", NULL);
     g_autofree char *sha = NULL;
-    g_autofree char *path = make_file(directory, "disk", 100, &sha);
+    g_autofree char *path = make_file(directory, "disk", "", 100, &sha);
     g_autofree char *qcow2 = g_strdup_printf("image add d --disk %s --format qcow2", path);
     run_berth(f, qcow2);
     g_assert_cmpint(f->status, ==, 2);
     assert_has(f->err, "does not begin as a qcow2 image");
+    g_autofree char *raw = g_strdup_printf("image add d --disk %s", path);
+    run_berth(f, raw);
+    g_assert_cmpint(f->status, ==, 2);
+    assert_has(f->err, "the file is no disk that boots");
+    g_autofree char *kernel = g_strdup_printf("image add d --kernel %s", path);
+    run_berth(f, kernel);
+    g_assert_cmpint(f->status, ==, 2);
+    assert_has(f->err, "not a kernel that QEMU boots");
     g_autofree char *missing = g_strdup_printf("image add d --disk %s.gone", path);
     run_berth(f, missing);
     g_assert_cmpint(f->status, ==, 2);
