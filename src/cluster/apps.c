@@ -301,9 +301,23 @@ static void resume(ClusterCore *core, ClusterApp *app, const GPtrArray *steps)
     }
 }
 
+/* Whose places it takes for those that it cannot do without; NULL: nobody's. */
+static GPtrArray *steps_for_enough(ClusterCore *core, const ClusterApp *app)
+{
+    int64_t least = least_to_make(app, app_missing(app));
+    g_autoptr(VmSpec) one = least > 0 ? spec_of_app_vm(core, app, 1, NULL) : NULL;
+    return one != NULL && reservations_admit(core, app->tenant, one, least, NULL)
+               ? preempt_plan(core, app->tenant, one, NULL, least)
+               : NULL;
+}
+
 void app_resume(ClusterCore *core, ClusterApp *app)
 {
     resume(core, app, NULL);
+    g_autoptr(GPtrArray) steps = app->is_short ? steps_for_enough(core, app) : NULL;
+    if (steps != NULL) {
+        resume(core, app, steps);
+    }
 }
 
 void app_vm_removed(ClusterCore *core, ClusterApp *app)

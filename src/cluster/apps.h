@@ -17,7 +17,7 @@ void app_vm_removed(ClusterCore *core, ClusterApp *app);
 void app_begin_removal(ClusterCore *core, ClusterApp *app);
 
 /* VMs that the app should have and has not are made, as after a crash that left them unmade, or when
- * there is room again. */
+ * there is room again; those without which it has not enough also in the place of lower priorities. */
 void app_resume(ClusterCore *core, ClusterApp *app);
 
 /* How many VMs it lacks. */
