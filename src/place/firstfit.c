@@ -258,23 +258,40 @@ static bool try_host(Search *search, uint32_t host)
     return search_score(search, host, &score) && search_take(search, host, score);
 }
 
+/* Of 16 nodes those that have a host in an area that the rules known by now leave to the request. */
+static uint32_t open_nodes(const FirstFit *first, uint32_t level, uint32_t nodes,
+                           const Search *search)
+{
+    uint64_t shut = search->filter->shut_areas;
+
+    if (level == 0 || shut == 0 || first->districts == NULL ||
+        !districts_are_swept(first->districts)) {
+        return UINT32_MAX;
+    }
+    return first->kernels->meet_long_words(first->districts->areas[level - 1] + nodes, ~shut);
+}
+
 /* The first host below 16 nodes that is taken. */
 static bool descend(const FirstFit *first, uint32_t level, uint32_t nodes, uint32_t size,
                     Search *search)
 {
-    const uint32_t *masks = first->masks[level] + nodes;
+    uint64_t shut = search->filter->shut_areas;
+    uint32_t open = first->kernels->meet_words(first->masks[level] + nodes, UINT32_C(1) << size) &
+                    open_nodes(first, level, nodes, search);
 
-    for (uint32_t i = 0; i < 16; i++) {
-        if ((masks[i] >> size & 1) == 0 ||
-            (level > 0 && districts_skip(first->districts, search->filter, level - 1, nodes + i))) {
+    while (open != 0 && !search_is_over(search)) {
+        uint32_t node = nodes + (uint32_t)__builtin_ctz(open);
+        open &= open - 1;
+        if (level > 0 && districts_skip(first->districts, search->filter, level - 1, node)) {
             continue;
         }
-        if (level > 0 ? descend(first, level - 1, (nodes + i) * 16, size, search)
-                      : try_host(search, host_at(first, nodes + i))) {
+        if (level > 0 ? descend(first, level - 1, node * 16, size, search)
+                      : try_host(search, host_at(first, node))) {
             return true;
         }
-        if (search_is_over(search)) {
-            return false;
+        if (shut != search->filter->shut_areas) { /* they have become known */
+            shut = search->filter->shut_areas;
+            open &= open_nodes(first, level, nodes, search);
         }
     }
     return false;

@@ -12,7 +12,7 @@
 
 /* Work that a change does for what is wanted and not there yet: far below a millisecond. */
 #define HOSTS_A_STEP 512
-#define EQUIPPED_A_STEP 16
+#define EQUIPPED_A_STEP 8
 #define CLASSES_A_STEP 1024
 #define POSITIONS_A_STEP 4096
 #define PLANTED_A_STEP 256

@@ -145,6 +145,25 @@ TARGET static uint32_t NAME(fits)(const float (*needs)[ROW], uint32_t n_dims, ui
     return mask;
 }
 
+TARGET static uint32_t NAME(meet_words)(const uint32_t *words, uint32_t mask)
+{
+    V8i low = (*(const V8i *)words & (int32_t)mask) != 0;
+    V8i high = (*(const V8i *)(words + 8) & (int32_t)mask) != 0;
+
+    return MASK(low) | MASK(high) << 8;
+}
+
+TARGET static uint32_t NAME(meet_long_words)(const uint64_t *words, uint64_t mask)
+{
+    uint32_t met = 0;
+
+    for (uint32_t i = 0; i < 16; i += 4) {
+        V4l some = (*(const V4l *)(words + i) & (int64_t)mask) != 0;
+        met |= LONG_MASK(some) << i;
+    }
+    return met;
+}
+
 /* A word in those of eight lanes whose sizes are in a mask, and nothing in the others. */
 TARGET static inline V8i NAME(in_lanes)(uint32_t lane, uint32_t sizes, uint32_t word)
 {
@@ -381,6 +400,8 @@ static const Kernels NAME(kernels) = {.score = NAME(score),
                                       .meet = NAME(meet),
                                       .maximum = NAME(maximum),
                                       .fits = NAME(fits),
+                                      .meet_words = NAME(meet_words),
+                                      .meet_long_words = NAME(meet_long_words),
                                       .widen = NAME(widen),
                                       .unite_words = NAME(unite_words),
                                       .unite_rows = NAME(unite_rows),

@@ -25,6 +25,17 @@ static inline uint32_t sign_bits(const int32_t *lanes)
     return bits;
 }
 
+/* The sign bits of four long lanes. */
+static inline uint32_t long_sign_bits(const int64_t *lanes)
+{
+    uint32_t bits = 0;
+
+    for (uint32_t i = 0; i < 4; i++) {
+        bits |= (uint32_t)(lanes[i] < 0) << i;
+    }
+    return bits;
+}
+
 /* The highest bits of sixteen bytes. */
 static inline uint32_t high_bits(const uint8_t *bytes)
 {
@@ -39,22 +50,26 @@ static inline uint32_t high_bits(const uint8_t *bytes)
 #define TARGET
 #define NAME(name) name##_plain
 #define MASK(mask) sign_bits((const int32_t *)&(mask))
+#define LONG_MASK(mask) long_sign_bits((const int64_t *)&(mask))
 #define BYTE_MASK(mask) high_bits((const uint8_t *)&(mask))
 #include "place/kernels-body.h"
 #undef TARGET
 #undef NAME
 #undef MASK
+#undef LONG_MASK
 #undef BYTE_MASK
 
 #if defined(__x86_64__)
 #define TARGET __attribute__((target("avx2")))
 #define NAME(name) name##_avx2
 #define MASK(mask) ((uint32_t)_mm256_movemask_ps((__m256)(mask)))
+#define LONG_MASK(mask) ((uint32_t)_mm256_movemask_pd((__m256d)(mask)))
 #define BYTE_MASK(mask) ((uint32_t)_mm_movemask_epi8((__m128i)(mask)))
 #include "place/kernels-body.h"
 #undef TARGET
 #undef NAME
 #undef MASK
+#undef LONG_MASK
 #undef BYTE_MASK
 #endif
 

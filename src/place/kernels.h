@@ -81,6 +81,10 @@ typedef struct {
     uint32_t (*fits)(const float (*needs)[ROW], uint32_t n_dims, uint32_t width,
                      const float *available);
 
+    /* Of 16 words those that meet a mask, bit by bit. */
+    uint32_t (*meet_words)(const uint32_t *words, uint32_t mask);
+    uint32_t (*meet_long_words)(const uint64_t *words, uint64_t mask);
+
     /* row[i] |= word in the lanes of `sizes`, bit by bit; whether that changed it. */
     bool (*widen)(uint32_t *row, uint32_t sizes, uint32_t word, uint32_t width);
 

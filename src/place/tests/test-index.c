@@ -391,8 +391,14 @@ static void make_rules(World *world)
     };
 
     g_assert_cmpint(berth_place_set_levels(world->place, 2), ==, BERTH_PLACE_OK);
+    /* Where a rule asks for company, all rules are looked at before any host. */
+    bool has_company = one_in(world, 2);
+
     for (uint32_t i = 0; i < G_N_ELEMENTS(rules); i++) {
         BerthPlaceRule rule = rules[i];
+        if (!has_company && (rule.kind == BERTH_PLACE_NEAR || rule.kind == BERTH_PLACE_TOGETHER)) {
+            continue;
+        }
         rule.struct_size = sizeof rule;
         g_assert_cmpint(berth_place_rule_add(world->place, i, &rule, NULL), ==, BERTH_PLACE_OK);
     }
