@@ -48,11 +48,16 @@ static bool is_kernel(const uint8_t *begin, size_t n)
 static bool is_initrd(const uint8_t *begin, size_t n)
 {
     static const Magic archives[] = {
-        {"cpio", 0, 6, "070701"},         {"cpio", 0, 6, "070702"},
-        {"gzip", 0, 2, "\x1f\x8b"},       {"xz", 0, 6, "\xfd"
-                                                       "7zXZ\0"},
-        {"zstd", 0, 4, "\x28\xb5\x2f\xfd"}, {"bzip2", 0, 3, "BZh"},
-        {"lz4", 0, 4, "\x02\x21\x4c\x18"},  {"lzma", 0, 3, "\x5d\0\0"},
+        {"cpio", 0, 6, "070701"},
+        {"cpio", 0, 6, "070702"},
+        {"gzip", 0, 2, "\x1f\x8b"},
+        {"xz", 0, 6,
+         "\xfd"
+         "7zXZ\0"},
+        {"zstd", 0, 4, "\x28\xb5\x2f\xfd"},
+        {"bzip2", 0, 3, "BZh"},
+        {"lz4", 0, 4, "\x02\x21\x4c\x18"},
+        {"lzma", 0, 3, "\x5d\0\0"},
         {"lzop", 0, 4, "\x89LZO"},
     };
     return find(archives, G_N_ELEMENTS(archives), begin, n) != NULL;
@@ -61,10 +66,8 @@ static bool is_initrd(const uint8_t *begin, size_t n)
 const char *image_content_looks_like(const uint8_t *begin, size_t n)
 {
     static const Magic disks[] = {
-        {"qcow2", 0, 4, "QFI\xfb"},
-        {"vmdk", 0, 4, "KDMV"},
-        {"vhdx", 0, 8, "vhdxfile"},
-        {"vpc", 0, 8, "conectix"},
+        {"qcow2", 0, 4, "QFI\xfb"},         {"vmdk", 0, 4, "KDMV"},
+        {"vhdx", 0, 8, "vhdxfile"},         {"vpc", 0, 8, "conectix"},
         {"vdi", 64, 4, "\x7f\x10\xda\xbe"},
     };
     return find(disks, G_N_ELEMENTS(disks), begin, n);
@@ -115,7 +118,8 @@ static ImageContent examine_qcow2(const uint8_t *begin, size_t n)
                               "write it in the clear with 'qemu-img convert'", 0};
     }
     if (size == 0 || size > INT64_MAX) {
-        return (ImageContent){"a qcow2 image of no size", "make it anew with 'qemu-img convert'", 0};
+        return (ImageContent){"a qcow2 image of no size", "make it anew with 'qemu-img convert'",
+                              0};
     }
     return (ImageContent){.virtual_bytes = (int64_t)size};
 }

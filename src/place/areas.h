@@ -7,6 +7,9 @@
 #pragma once
 
 #include <stdint.h>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 #define AREAS 63
 #define AREA_NONE AREAS /* where hosts without an area are; its bit is never among those refused */
@@ -22,17 +25,20 @@ static inline uint64_t area_bit(uint32_t area)
 /* The bytes of at least `least`, 1 to 255, a bit each. */
 static inline uint64_t areas_reaching(const uint8_t counts[AREA_BYTES], uint32_t least)
 {
-    const uint64_t high = UINT64_C(0x8080808080808080), ones = UINT64_C(0x0101010101010101);
-    uint64_t lower = ones * least, bits = 0;
+    uint64_t bits = 0;
 
-    /* Eight bytes at a time: with the highest bits apart no byte borrows from the next, and the product
-     * collects the eight verdicts in the highest byte. */
-    for (uint32_t i = 0; i < AREA_BYTES / 8; i++) {
-        uint64_t bytes;
-        __builtin_memcpy(&bytes, counts + 8 * i, sizeof bytes);
-        uint64_t rest = (bytes | high) - (lower & ~high);
-        uint64_t reach = ((bytes & ~lower) | (~(bytes ^ lower) & rest)) & high;
-        bits |= ((reach >> 7) * UINT64_C(0x0102040810204080) >> 56) << 8 * i;
+#if defined(__SSE2__)
+    const __m128i bound = _mm_set1_epi8((char)least);
+
+    for (uint32_t i = 0; i < AREA_BYTES; i += 16) {
+        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(counts + i));
+        __m128i reach = _mm_cmpeq_epi8(_mm_max_epu8(bytes, bound), bytes);
+        bits |= (uint64_t)(uint32_t)_mm_movemask_epi8(reach) << i;
     }
+#else
+    for (uint32_t i = 0; i < AREA_BYTES; i++) {
+        bits |= (uint64_t)(counts[i] >= least) << i;
+    }
+#endif
     return bits;
 }

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LINE 64
 #define MANY_DEPARTED 4
 
 ClassAreas *class_areas_new(uint32_t most)
@@ -20,12 +19,10 @@ ClassAreas *class_areas_new(uint32_t most)
     areas->departed = calloc(most / 16, 1);
     bool is_whole = areas->areas != NULL && areas->fits != NULL && areas->departed != NULL;
     for (uint32_t n = most; n > 16 && is_whole; n = (n + 15) / 16) {
-        size_t size = ((size_t)(n + 15) / 16 + 15) / 16 * 16 * sizeof **areas->rows;
-        areas->rows[areas->n_levels] = aligned_alloc(LINE, size);
+        size_t rows = ((size_t)(n + 15) / 16 + 15) / 16 * 16;
+        areas->rows[areas->n_levels] = calloc(rows, sizeof **areas->rows);
         is_whole = areas->rows[areas->n_levels] != NULL;
-        if (is_whole) {
-            memset(areas->rows[areas->n_levels++], 0, size);
-        }
+        areas->n_levels += is_whole;
     }
     if (!is_whole) {
         class_areas_free(areas);

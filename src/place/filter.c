@@ -604,6 +604,9 @@ bool filter_each_candidate(Filter *filter, void (*callback)(uint32_t host, void 
     if (filter->is_pending && filter->place->relations->n_near > 0) {
         filter_settle(filter);
     }
+    if (filter->n_conditions == 0 && filter->request->n_labels == 0) {
+        return false;
+    }
     const Condition *condition = narrowest(filter, &hosts);
     uint32_t label = rarest_label(filter, &labelled);
 

@@ -14,6 +14,7 @@
 #define HOSTS_A_STEP 512
 #define EQUIPPED_A_STEP 8
 #define CLASSES_A_STEP 1024
+#define AREAS_A_STEP 256
 #define POSITIONS_A_STEP 4096
 #define PLANTED_A_STEP 256
 #define BLOCKS_A_STEP 256
@@ -302,7 +303,7 @@ static void work(BerthPlace *place, uint32_t wanted)
         }
     }
     if (wants_areas(place) && !classes_have_areas(index->plain.classes)) {
-        classes_sweep_areas(index->plain.classes, CLASSES_A_STEP);
+        classes_sweep_areas(index->plain.classes, AREAS_A_STEP);
     }
 }
 
