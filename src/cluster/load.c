@@ -371,7 +371,7 @@ static void follow_ids(ClusterCore *core)
     }
 }
 
-/* Such VMs take what the others leave, so that they come last. */
+/* Such VMs take what the others and what is promised leave, so that they come last. */
 static bool is_claiming(const ClusterVm *vm)
 {
     return vm->placement != NULL && vm->placement->claiming;
@@ -414,13 +414,13 @@ void load_finish(ClusterCore *core)
             model_link_vm(core, vm);
         }
     }
+    queue_load_finish(core);
     for (GTreeNode *n = g_tree_node_first(core->vms); n != NULL; n = g_tree_node_next(n)) {
         ClusterVm *vm = g_tree_node_value(n);
         if (is_claiming(vm)) {
             model_link_vm(core, vm);
         }
     }
-    queue_load_finish(core);
     tenants_load_finish(core);
     for (GTreeNode *n = g_tree_node_first(core->operations); n != NULL; n = g_tree_node_next(n)) {
         link_operation(core, g_tree_node_value(n));

@@ -457,6 +457,25 @@ static void test_a_store_that_writes_again_ends_first_what_is_over(void)
     world_free(w);
 }
 
+/* One that takes the place of another has, at a start too, what is left beside promises. */
+static void test_a_promise_outlives_the_manager_while_others_claim_room(void)
+{
+    World *w = world_with(CLUSTER_BACKFILL_EASY);
+    create_vm_of(w, "low", "m1", ",\"priority\":100");
+    create_vm_of(w, "brief", "m1", ENDS(3600));
+    create_vm_of(w, "head", "m3", ",\"priority\":1000,\"queue\":true" ENDS(10000));
+    world_wait(w, 1000);
+    w->obedient = false;
+    g_assert_nonnull(strstr(create_vm_of(w, "high", "m1", ",\"priority\":900"), "202"));
+    g_autofree char *before = start_of(w, "head");
+    g_assert_nonnull(before);
+    cluster_core_free(w->core);
+    world_boot(w);
+    g_autofree char *after = start_of(w, "head");
+    g_assert_cmpstr(before, ==, after);
+    world_free(w);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -477,6 +496,8 @@ int main(int argc, char **argv)
                     test_a_deadline_that_passes_in_silence_is_told);
     g_test_add_func("/cluster/promises/writable",
                     test_a_store_that_writes_again_ends_first_what_is_over);
+    g_test_add_func("/cluster/promises/restart-claims",
+                    test_a_promise_outlives_the_manager_while_others_claim_room);
     g_test_add_func("/cluster/promises/late", test_a_late_start_keeps_its_turn);
     g_test_add_func("/cluster/promises/late-before-deadline",
                     test_a_late_start_comes_before_a_deadline_that_was_promised_after_it);
