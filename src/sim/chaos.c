@@ -229,6 +229,33 @@ static void hear_stale(SimChaos *chaos)
     sim_agent_hear_stale(any_host(chaos));
 }
 
+static void ignore_reply(void *owner, const SimReply *reply)
+{
+}
+
+static void set_cordon(Sim *sim, const char *host, bool cordoned)
+{
+    g_autofree char *path = g_strconcat("/v1/hosts/", host, NULL);
+    json_t *body = json_pack("{s:b}", "cordoned", cordoned);
+    sim_manager_ask(sim->manager, "PATCH", path, body, -1, ignore_reply, NULL);
+    json_decref(body);
+}
+
+static void uncordon(void *sim, void *host)
+{
+    set_cordon(sim, host, false);
+}
+
+/* Somebody looks after a host, for a while. */
+static void cordon(SimChaos *chaos)
+{
+    Sim *sim = chaos->sim;
+    const char *host = sim_agent_machine(any_host(chaos))->name;
+    set_cordon(sim, host, true);
+    sim_after(sim->world, sim_between(sim->world, 60000, 14400000), uncordon, sim, g_strdup(host),
+              g_free);
+}
+
 void sim_chaos_strike(SimChaos *chaos)
 {
     static const struct {
@@ -237,7 +264,7 @@ void sim_chaos_strike(SimChaos *chaos)
     } kinds[] = {{8, crash_manager},    {15, crash_agent}, {5, power_loss},     {20, end_qemu},
                  {20, move_guest},      {12, break_link},  {5, slow_link},      {5, slow_disk},
                  {2, fail_transaction}, {2, stop_writes},  {4, fill_host_disk}, {5, set_clock},
-                 {3, bring_trouble},    {3, measure},      {4, hear_stale}};
+                 {3, bring_trouble},    {3, measure},      {4, hear_stale},     {4, cordon}};
     int64_t total = 0;
     for (guint i = 0; i < G_N_ELEMENTS(kinds); i++) {
         total += kinds[i].weight;

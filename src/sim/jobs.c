@@ -160,6 +160,10 @@ static void reserve(SimJobs *jobs)
     g_autofree char *name = g_strdup_printf("res%" G_GUINT64_FORMAT, ++jobs->named);
     json_t *body = json_pack("{s:s, s:s, s:i, s:i, s:s}", "name", name, "size", "narrow", "count",
                              (int)pick(jobs, 2) + 1, "duration-seconds", 3600, "at-end", "delete");
+    if (pick(jobs, 2) == 0) {
+        g_autofree char *start = g_strdup_printf("+%" G_GUINT64_FORMAT "m", pick(jobs, 600));
+        json_object_set_new(body, "start", json_string(start));
+    }
     remember(jobs->reservations, name, tenant, false);
     ask(jobs, "POST", "/v1/reservations", tenant, body);
 }
@@ -180,10 +184,10 @@ static void give_up(SimJobs *jobs)
 
 void sim_jobs_act(SimJobs *jobs)
 {
-    uint64_t what = pick(jobs, 12);
-    if (what == 0) {
+    uint64_t what = pick(jobs, 24);
+    if (what <= 1) {
         reserve(jobs);
-    } else if (what <= 2) {
+    } else if (what <= 5) {
         give_up(jobs);
     } else {
         create(jobs);

@@ -6,6 +6,8 @@
 #include "base/error.h"
 
 /* A VM as the store has it. */
+#define ENDING_MS 120000
+
 typedef struct {
     VmSpec *spec;
     VmPlacement *placement;
@@ -110,6 +112,13 @@ static void check_process(SimWorld *world, const char *id, const Stored *vm,
     }
 }
 
+/* Its time is over since a moment ago: a guest takes a while to power off. */
+static bool is_ending(const Rest *rest, const VmSpec *spec)
+{
+    int64_t over = sim_manager_now(rest->sim->manager) - spec->ends_ms - spec->grace_seconds * 1000;
+    return spec->ends_ms > 0 && spec->at_end != AT_END_WARN && over >= 0 && over < ENDING_MS;
+}
+
 static gboolean check_vm(void *key, void *value, void *data)
 {
     const Rest *rest = data;
@@ -118,6 +127,9 @@ static gboolean check_vm(void *key, void *value, void *data)
     if (vm->spec == NULL || vm->placement == NULL) {
         sim_broken(world, "the store has a part of VM %s", (char *)key);
         return TRUE;
+    }
+    if (is_ending(rest, vm->spec)) {
+        return FALSE;
     }
     const SimAgent *agent = sim_find_host_by_id(rest->sim, vm->placement->host);
     const HostCore *core = agent != NULL ? sim_agent_core(agent) : NULL;
@@ -207,6 +219,55 @@ static void check_operation(const char *key, GBytes *value, void *data)
     }
 }
 
+/* A slot may be on a host that takes no VMs for a VM's sake, or because nobody else has room, which is told. */
+typedef struct {
+    const char *reservation, *host; /* ids */
+    bool used;
+} SlotUse;
+
+static gboolean uses_slot(void *id, void *value, void *data)
+{
+    const Stored *vm = value;
+    SlotUse *slots = data;
+    slots->used = slots->used || (vm->spec != NULL && vm->placement != NULL &&
+                                  g_strcmp0(vm->spec->reservation, slots->reservation) == 0 &&
+                                  strcmp(vm->placement->host, slots->host) == 0);
+    return slots->used;
+}
+
+static void check_slot(const Rest *rest, const Reservation *reservation,
+                       const ReservationSlot *slot)
+{
+    g_autofree char *key = g_strdup_printf("host/%s/spec", slot->host);
+    GBytes *value = sim_disk_get(sim_manager_disk(rest->sim->manager), key);
+    json_t *json = value != NULL ? parse(value) : NULL;
+    g_autoptr(HostSpec) host = json != NULL ? host_spec_decode(json, CODEC_TOLERANT, NULL) : NULL;
+    json_decref(json);
+    SlotUse slots = {reservation->id, slot->host, false};
+    g_tree_foreach(rest->vms, uses_slot, &slots);
+    if (host == NULL) {
+        sim_broken(rest->sim->world, "reservation %s is on a host that is no more",
+                   reservation->name);
+    } else if (!host->cordoned && slot->risk != NULL) {
+        sim_broken(rest->sim->world, "reservation %s is told to be at risk on %s and is not",
+                   reservation->name, host->name);
+    } else if (host->cordoned && slot->risk == NULL && !slots.used) {
+        sim_broken(rest->sim->world,
+                   "reservation %s is on %s, which takes no VMs, and is not at risk",
+                   reservation->name, host->name);
+    }
+}
+
+static void check_reservation(const char *key, GBytes *value, void *data)
+{
+    json_t *json = parse(value);
+    g_autoptr(Reservation) reservation = reservation_decode(json, CODEC_TOLERANT, NULL);
+    json_decref(json);
+    for (guint i = 0; reservation != NULL && i < reservation->slots->len; i++) {
+        check_slot(data, reservation, reservation->slots->pdata[i]);
+    }
+}
+
 void sim_check_rest(Sim *sim)
 {
     SimDisk *disk = sim_manager_disk(sim->manager);
@@ -217,5 +278,6 @@ void sim_check_rest(Sim *sim)
         check_leftovers(&rest, sim_agent_machine(sim->agents->pdata[i]));
     }
     sim_disk_each(disk, "operation/", check_operation, &rest);
+    sim_disk_each(disk, "reservation/", check_reservation, &rest);
     g_tree_unref(rest.vms);
 }
