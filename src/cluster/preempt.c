@@ -269,6 +269,9 @@ void preempt_finish(ClusterCore *core)
     for (GTreeNode *n = g_tree_node_first(core->claims); n != NULL;) {
         ClusterVm *vm = g_tree_node_value(n);
         n = g_tree_node_next(n);
+        if (!vm->spec->removing && fleet_leaves_gap(core, vm)) {
+            fleet_book(core, vm); /* a promise has left it */
+        }
         if (!vm->spec->removing && fleet_has_all(core, vm)) {
             vm->placement->claiming = false;
             g_tree_remove(core->claims, vm->id);

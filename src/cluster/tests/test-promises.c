@@ -476,6 +476,22 @@ static void test_a_promise_outlives_the_manager_while_others_claim_room(void)
     world_free(w);
 }
 
+/* What was promised to one that gives up is for those who claim room on the host. */
+static void test_who_claims_room_has_what_is_promised_no_more(void)
+{
+    World *w = world_with(CLUSTER_BACKFILL_EASY);
+    create_vm_of(w, "low", "m1", ",\"priority\":100");
+    create_vm_of(w, "brief", "m1", ENDS(3600));
+    create_vm_of(w, "head", "m3", ",\"priority\":1000,\"queue\":true" ENDS(10000));
+    world_wait(w, 1000);
+    w->obedient = false;
+    create_vm_of(w, "high", "m1", ",\"priority\":900");
+    g_assert_nonnull(strstr(ask(w, API_OP_GET_VM, "high", NULL), "\"claiming\":true"));
+    ask(w, API_OP_DELETE_QUEUE_ENTRY, "head", NULL);
+    g_assert_nonnull(strstr(ask(w, API_OP_GET_VM, "high", NULL), "\"claiming\":false"));
+    world_free(w);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -498,6 +514,7 @@ int main(int argc, char **argv)
                     test_a_store_that_writes_again_ends_first_what_is_over);
     g_test_add_func("/cluster/promises/restart-claims",
                     test_a_promise_outlives_the_manager_while_others_claim_room);
+    g_test_add_func("/cluster/promises/claims", test_who_claims_room_has_what_is_promised_no_more);
     g_test_add_func("/cluster/promises/late", test_a_late_start_keeps_its_turn);
     g_test_add_func("/cluster/promises/late-before-deadline",
                     test_a_late_start_comes_before_a_deadline_that_was_promised_after_it);
