@@ -13,6 +13,8 @@
 
 #define HOUR_MS INT64_C(3600000)
 #define VMS_PER_HOST 6
+#define STILL_MS 120000
+#define MOST_STIRS 120
 
 const char *const faults_backfills[] = {[CLUSTER_BACKFILL_EASY] = "easy",
                                         [CLUSTER_BACKFILL_CONSERVATIVE] = "conservative",
@@ -107,6 +109,18 @@ static bool set_up(Run *run, GError **error)
     return sim_client_prepare(run->client, error) && sim_jobs_prepare(run->jobs, error);
 }
 
+/* Jobs go on to begin and to end; the rest is between two of them. */
+static bool wait_for_stillness(Run *run)
+{
+    SimWorld *world = run->sim->world;
+    bool sound = true;
+    for (int i = 0; sound && i < MOST_STIRS && sim_queue_watch_still_ms(run->watch) < STILL_MS;
+         i++) {
+        sound = sim_run_until(world, world->now_ms + STILL_MS / 2);
+    }
+    return sound;
+}
+
 /* Faults off; the cluster comes to rest within an hour, or never. */
 static void rest(Run *run)
 {
@@ -114,7 +128,7 @@ static void rest(Run *run)
     run->calm = true;
     sim_log(world, "calm");
     sim_chaos_mend(run->chaos);
-    if (sim_run_until(world, world->now_ms + HOUR_MS)) {
+    if (sim_run_until(world, world->now_ms + HOUR_MS) && wait_for_stillness(run)) {
         sim_check_rest(run->sim);
         sim_client_check(run->client);
         sim_queue_watch_rest(run->watch);

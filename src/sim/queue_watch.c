@@ -16,6 +16,7 @@
 /* What the manager waits for what overstays, twice over: for the one itself, and for one before it. */
 #define HOPE_MS (2 * 300000 + 3 * LATE_MS)
 #define LOOKS_UP 6
+#define LOOKS_LATE 30
 
 typedef struct {
     QueuedRequest *object;
@@ -46,7 +47,8 @@ struct SimQueueWatch {
     GTree *apps;    /* id → Gang */
     int64_t over_ms;
     int64_t clock_ms; /* of the manager, against the world's */
-    int looks_up;     /* since it was last seen down */
+    int looks_up; /* since it was last seen down, or its clock was set, which delays its timers */
+    int64_t moved_ms; /* when something became of a VM */
     SimQueueFigures figures;
 };
 
@@ -416,6 +418,9 @@ static void take_put(SimQueueWatch *watch, GHashTable *told, const ClusterPut *p
 {
     g_auto(GStrv) path = g_strsplit(put->key, "/", -1);
     guint depth = g_strv_length(path);
+    if (strcmp(path[0], "vm") == 0) {
+        watch->moved_ms = watch->sim->world->now_ms;
+    }
     if (strcmp(path[0], "event") == 0) {
         take_event(watch, told, put->value);
     } else if (strcmp(path[0], "host") == 0) {
@@ -427,6 +432,17 @@ static void take_put(SimQueueWatch *watch, GHashTable *told, const ClusterPut *p
     } else if (strcmp(path[0], "vm") == 0 && depth == 4 && strcmp(path[3], "status") == 0) {
         take_status(watch, path[2], put->value);
     }
+}
+
+/* A clock that is set breaks what was promised by it. */
+static void mind_clock(SimQueueWatch *watch)
+{
+    int64_t clock = sim_manager_now(watch->sim->manager) - watch->sim->world->now_ms;
+    if (clock != watch->clock_ms) {
+        excuse_all(watch);
+        watch->looks_up = -LOOKS_LATE;
+    }
+    watch->clock_ms = clock;
 }
 
 static void each_waiting(SimQueueWatch *watch, const GPtrArray *puts,
@@ -446,6 +462,7 @@ static void take_puts(void *owner, const GPtrArray *puts)
     SimQueueWatch *watch = owner;
     g_autoptr(GHashTable) told = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     g_autoptr(GPtrArray) gone = g_ptr_array_new_with_free_func(entry_free);
+    mind_clock(watch);
     for (guint i = 0; i < puts->len; i++) {
         take_put(watch, told, puts->pdata[i]);
     }
@@ -488,12 +505,9 @@ static void look(void *owner, void *data)
 {
     SimQueueWatch *watch = owner;
     Sim *sim = watch->sim;
-    int64_t clock = sim_manager_now(sim->manager) - sim->world->now_ms;
-    if (clock != watch->clock_ms) {
-        excuse_all(watch);
-    }
-    watch->clock_ms = clock;
-    watch->looks_up = sim_manager_is_up(sim->manager) ? watch->looks_up + 1 : 0;
+    mind_clock(watch);
+    watch->looks_up =
+        sim_manager_is_up(sim->manager) ? watch->looks_up + 1 : MIN(watch->looks_up, 0);
     for (GTreeNode *n = g_tree_node_first(watch->entries); n != NULL && watch->looks_up > LOOKS_UP;
          n = g_tree_node_next(n)) {
         check_waiting(watch, g_tree_node_value(n));
@@ -612,6 +626,11 @@ static void check_same(SimQueueWatch *watch, const QueueList *before, const Queu
             return;
         }
     }
+}
+
+int64_t sim_queue_watch_still_ms(const SimQueueWatch *watch)
+{
+    return watch->sim->world->now_ms - watch->moved_ms;
 }
 
 void sim_queue_watch_rest(SimQueueWatch *watch)

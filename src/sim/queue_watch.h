@@ -25,6 +25,9 @@ typedef struct SimQueueWatch SimQueueWatch;
 SimQueueWatch *sim_queue_watch_new(Sim *sim);
 void sim_queue_watch_free(SimQueueWatch *watch);
 
+/* For how long nothing has become of any VM. */
+int64_t sim_queue_watch_still_ms(const SimQueueWatch *watch);
+
 /* The cluster is at rest: asks for the list, lets the manager start again, and asks once more. */
 void sim_queue_watch_rest(SimQueueWatch *watch);
 

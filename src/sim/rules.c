@@ -6,8 +6,6 @@
 #include "base/error.h"
 
 /* A VM as the store has it. */
-#define ENDING_MS 120000
-
 typedef struct {
     VmSpec *spec;
     VmPlacement *placement;
@@ -112,13 +110,6 @@ static void check_process(SimWorld *world, const char *id, const Stored *vm,
     }
 }
 
-/* Its time is over since a moment ago: a guest takes a while to power off. */
-static bool is_ending(const Rest *rest, const VmSpec *spec)
-{
-    int64_t over = sim_manager_now(rest->sim->manager) - spec->ends_ms - spec->grace_seconds * 1000;
-    return spec->ends_ms > 0 && spec->at_end != AT_END_WARN && over >= 0 && over < ENDING_MS;
-}
-
 static gboolean check_vm(void *key, void *value, void *data)
 {
     const Rest *rest = data;
@@ -127,9 +118,6 @@ static gboolean check_vm(void *key, void *value, void *data)
     if (vm->spec == NULL || vm->placement == NULL) {
         sim_broken(world, "the store has a part of VM %s", (char *)key);
         return TRUE;
-    }
-    if (is_ending(rest, vm->spec)) {
-        return FALSE;
     }
     const SimAgent *agent = sim_find_host_by_id(rest->sim, vm->placement->host);
     const HostCore *core = agent != NULL ? sim_agent_core(agent) : NULL;
