@@ -15,6 +15,9 @@
  * the bare server echoes the frame and the channel answers a call. Each row is compared with the
  * bare channel of its own way.
  *
+ * The agents of every row make each report anew, as real ones do, so that they burden the machine that they share
+ * with the server alike.
+ *
  * Each transport has its two processes, and all connections stay open; the rows are measured in
  * turns, several rounds of them, so that whatever else the machine does meets all rows alike. The ratios are of the sums over the rounds;
  * the smallest and the largest of a round are printed too. How long an answer takes is as the
@@ -96,10 +99,10 @@ static json_t *report_new(int64_t turn)
 }
 
 /* As the channel writes it. */
-static GByteArray *frame_new(Way way)
+static GByteArray *frame_new(Way way, int64_t turn)
 {
     GByteArray *frame = g_byte_array_new();
-    json_t *report = report_new(0);
+    json_t *report = report_new(turn);
     json_t *message = way == ANSWERED
                           ? rpc_message_call(1000000, AGENT_METHOD_AGENT_MEASURE, report)
                           : rpc_message_notify(AGENT_METHOD_AGENT_MEASURE, report);
@@ -497,7 +500,8 @@ static void dial_bare(guint16 port)
 
 static void send_bare(int agent, Way way)
 {
-    bare_write(bare_agents[agent], bare_frames[way]->data, bare_frames[way]->len);
+    g_autoptr(GByteArray) frame = frame_new(way, agents.n_sent);
+    bare_write(bare_agents[agent], frame->data, frame->len);
 }
 
 static void on_bare_accept(void *owner, uint32_t events)
@@ -747,7 +751,7 @@ int main(int argc, char **argv)
     allow_files();
     hello = rpc_hello_new("bench", 1, 0, NULL, NULL);
     for (int way = 0; way < N_WAYS; way++) {
-        bare_frames[way] = frame_new((Way)way);
+        bare_frames[way] = frame_new((Way)way, 0);
     }
     printf("%d agents, one report of %u bytes (one way) or %u (answered) a second each; %d rounds "
            "of %d s a row\n",

@@ -22,16 +22,20 @@ typedef struct {
 
 static void *scan_object(const CodecType *type, Scan *scan);
 
-static char next(Scan *scan)
+static bool is_space(char c)
 {
-    while (scan->at < scan->end &&
-           (*scan->at == ' ' || *scan->at == '\n' || *scan->at == '\t' || *scan->at == '\r')) {
+    return c == ' ' || c == '\n' || c == '\t' || c == '\r';
+}
+
+static inline char next(Scan *scan)
+{
+    while (scan->at < scan->end && *scan->at <= ' ' && is_space(*scan->at)) {
         scan->at++;
     }
     return scan->at < scan->end ? *scan->at : '\0';
 }
 
-static bool take(Scan *scan, char wanted)
+static inline bool take(Scan *scan, char wanted)
 {
     if (next(scan) != wanted) {
         return false;
@@ -90,7 +94,8 @@ static bool scan_integer(Scan *scan, int64_t *ret_value)
     }
     ptrdiff_t digits = scan->at - begin;
     bool leading_zero = digits > 1 && *begin == '0';
-    bool goes_on = scan->at < scan->end && strchr("0123456789.eE", *scan->at) != NULL;
+    char after = scan->at < scan->end ? *scan->at : ',';
+    bool goes_on = (after >= '0' && after <= '9') || after == '.' || after == 'e' || after == 'E';
     *ret_value = negative ? -value : value;
     return digits > 0 && !leading_zero && !goes_on;
 }
@@ -111,9 +116,15 @@ static bool is_within(int64_t amount, int64_t minimum, int64_t maximum)
     return amount >= minimum && amount <= maximum;
 }
 
-static bool equals(const char *name, const char *text, size_t size)
+/* `text` has no NUL, so a name that is shorter differs where it ends. */
+static inline bool equals(const char *name, const char *text, size_t size)
 {
-    return strncmp(name, text, size) == 0 && name[size] == '\0';
+    for (size_t i = 0; i < size; i++) {
+        if (name[i] != text[i]) {
+            return false;
+        }
+    }
+    return name[size] == '\0';
 }
 
 static bool scan_string(const CodecField *field, void *object, Scan *scan)

@@ -372,7 +372,7 @@ void agent_report(ClusterCore *core, const char *host_id, uint64_t session,
 
 void agent_measure(ClusterCore *core, const char *host_id, uint64_t session, HostMeasure *measure)
 {
-    ClusterHost *host = g_tree_lookup(core->hosts, host_id);
+    ClusterHost *host = g_hash_table_lookup(core->hosts_by_id, host_id);
     if (host != NULL && host->session == session) {
         host->measure = host->measure != NULL ? host->measure : host_measure_new();
         HostMeasure before = *host->measure;

@@ -162,6 +162,7 @@ static void retry_free(void *data)
 void model_init(ClusterCore *core)
 {
     core->hosts = model_tree_new(cluster_host_free);
+    core->hosts_by_id = g_hash_table_new(g_str_hash, g_str_equal);
     core->vms = model_tree_new(cluster_vm_free);
     core->apps = model_tree_new(cluster_app_free);
     core->networks = model_tree_new(cluster_network_free);
@@ -218,6 +219,7 @@ void model_clear(ClusterCore *core)
     g_tree_unref(core->queue);
     promises_clear(core);
     g_tree_unref(core->images);
+    g_hash_table_unref(core->hosts_by_id);
     g_tree_unref(core->hosts);
     g_tree_unref(core->tenants);
     g_tree_unref(core->tokens);
@@ -431,6 +433,7 @@ ClusterHost *model_add_host(ClusterCore *core, char *id, HostSpec *spec)
     host->sent_networks = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     g_queue_init(&host->applies);
     g_tree_insert(core->hosts, host->id, host);
+    g_hash_table_insert(core->hosts_by_id, host->id, host);
     fleet_add_host(core, host);
     return host;
 }
@@ -520,6 +523,7 @@ void model_remove_host(ClusterCore *core, ClusterHost *host)
 {
     fleet_remove_host(core, host);
     g_tree_remove(core->lagging, host->id);
+    g_hash_table_remove(core->hosts_by_id, host->id);
     g_tree_remove(core->hosts, host->id);
 }
 

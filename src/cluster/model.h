@@ -200,10 +200,11 @@ struct ClusterCore {
     ClusterMeta *meta;
     GTree *hosts, *vms, *apps, *networks, *images, *rules, *operations; /* by id */
     GTree *sizes;                                                       /* by name → Size */
-    GTree *join_tokens;                                                 /* by id → JoinToken */
-    GTree *tenants;       /* by name → ClusterTenant */
-    GTree *tokens;        /* by id → Token */
-    uint64_t revocations; /* of tokens, since the start */
+    GHashTable *hosts_by_id; /* the same, for what comes each second from each of them */
+    GTree *join_tokens;      /* by id → JoinToken */
+    GTree *tenants;          /* by name → ClusterTenant */
+    GTree *tokens;           /* by id → Token */
+    uint64_t revocations;    /* of tokens, since the start */
     Rates *rates;
     int64_t charge_due_ms;   /* when accounts are charged next; INT64_MAX: nothing is used */
     GHashTable *tombstones;  /* VM id → Tombstone */
