@@ -82,8 +82,8 @@ static bool show(Cli *cli, GError **error)
 static bool create(Cli *cli, GError **error)
 {
     json_t *body = json_pack("{s:s}", "name", cli_argument(cli, 0));
-    static const char *const texts[] = {"size",    "image",  "power",
-                                        "restart", "policy", "description"};
+    static const char *const texts[] = {"size",   "image",       "power",       "restart",
+                                        "policy", "description", "trust-domain"};
     for (size_t i = 0; i < G_N_ELEMENTS(texts); i++) {
         cli_set_text(cli, body, texts[i], texts[i]);
     }
@@ -137,6 +137,7 @@ static const CliOption create_options[] = {
     {"network", 'N', "NAME", "may be repeated, or a list with commas"},
     {"label", 0, "KEY=VALUE", "for rules that speak of it; may be repeated"},
     {"host-label", 0, "KEY=VALUE", "only hosts that have it; may be repeated"},
+    {"trust-domain", 0, "NAME", "memory may be merged with that of your other VMs of this name"},
     END_OPTIONS,
     {"power", 0, "POWER", "on (the default) or off"},
     {"restart", 0, "POLICY", "always (the default), on-failure or never"},

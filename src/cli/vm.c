@@ -82,6 +82,7 @@ static void detail_spec(Cli *cli, Table *details, const Vm *vm)
     cli_detail(details, "Restart", restart_policy_to_string(spec->restart));
     cli_detail(details, "Wanted", power_wanted_to_string(spec->power));
     cli_detail_age(details, "Created", spec->created_ms);
+    cli_detail(details, "Trust domain", spec->trust_domain);
     cli_detail(details, "Reservation", name_of(cli, API_OP_LIST_RESERVATIONS, spec->reservation));
     ends_details(details, spec->ends_ms, spec->at_end, spec->grace_seconds);
 }
@@ -176,8 +177,8 @@ static bool show(Cli *cli, GError **error)
 
 static bool create(Cli *cli, GError **error)
 {
-    static const char *const texts[] = {"size",   "image", "power",      "restart",
-                                        "policy", "host",  "description"};
+    static const char *const texts[] = {"size",   "image", "power",       "restart",
+                                        "policy", "host",  "description", "trust-domain"};
     json_t *body = json_pack("{s:s}", "name", cli_argument(cli, 0));
     for (size_t i = 0; i < G_N_ELEMENTS(texts); i++) {
         cli_set_text(cli, body, texts[i], texts[i]);
@@ -283,6 +284,7 @@ static const CliOption create_options[] = {
     {"host", 0, "NAME", "place it there or nowhere"},
     {"label", 0, "KEY=VALUE", "for rules that speak of it; may be repeated"},
     {"host-label", 0, "KEY=VALUE", "only hosts that have it; may be repeated"},
+    {"trust-domain", 0, "NAME", "memory may be merged with that of your other VMs of this name"},
     END_OPTIONS,
     {"power", 0, "POWER", "on (the default) or off"},
     {"restart", 0, "POLICY", "always (the default), on-failure or never"},

@@ -546,6 +546,7 @@ bool fleet_request(ClusterCore *core, const char *tenant, const VmSpec *spec,
     EngineRequest r = {
         .request = {.struct_size = sizeof r.request, .policy = engine_policy(spec->policy)}};
     if (!fleet_vector(core, spec->resources, &r.vector, error) ||
+        !rules_keep_trust(core, tenant, spec, error) ||
         !devices_demands(core, &r.vector, r.devices, &r.request.n_devices, error) ||
         !rules_groups(core, tenant, spec, r.groups, &r.request.n_groups, error)) {
         return false;

@@ -236,8 +236,9 @@ struct ClusterCore {
     GHashTable *groups, *host_labels, *domains;
     GPtrArray *host_label_names, *rule_numbers;
     GArray *free_groups;
-    int64_t overhead; /* MiB booked for a QEMU: the largest that a host has measured */
-    char *machine;    /* machine type for new VMs: the oldest that a connected host offers */
+    uint32_t idle_trusts; /* trust domains that no VM is in */
+    int64_t overhead;     /* MiB booked for a QEMU: the largest that a host has measured */
+    char *machine;        /* machine type for new VMs: the oldest that a connected host offers */
 
     /* Events, oldest first. */
     GQueue events;              /* of ClusterEventRecord * */

@@ -112,7 +112,8 @@ static bool same_vm(const QueuedRequest *x, const QueuedRequest *y)
            a->grace_seconds == b->grace_seconds && a->priority == b->priority &&
            g_strcmp0(a->host, b->host) == 0 && g_strcmp0(a->reservation, b->reservation) == 0 &&
            resources_equal(a->resources, b->resources) && same_map(a->labels, b->labels) &&
-           same_map(a->host_labels, b->host_labels) && same_list(a->networks, b->networks);
+           same_map(a->host_labels, b->host_labels) && same_list(a->networks, b->networks) &&
+           g_strcmp0(a->trust_domain, b->trust_domain) == 0;
 }
 
 static bool same_app(const QueuedRequest *x, const QueuedRequest *y)
@@ -122,7 +123,8 @@ static bool same_app(const QueuedRequest *x, const QueuedRequest *y)
            a->grace_seconds == b->grace_seconds && a->priority == b->priority &&
            a->count == b->count && a->partial == b->partial && g_strcmp0(a->size, b->size) == 0 &&
            g_strcmp0(a->reservation, b->reservation) == 0 && same_map(a->labels, b->labels) &&
-           same_map(a->host_labels, b->host_labels) && same_list(a->networks, b->networks);
+           same_map(a->host_labels, b->host_labels) && same_list(a->networks, b->networks) &&
+           g_strcmp0(a->trust_domain, b->trust_domain) == 0;
 }
 
 /* Rules that name the VM or the app are no matter here: they are held again when it is placed. */

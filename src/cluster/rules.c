@@ -15,13 +15,37 @@ typedef struct {
     char *name;
     uint32_t number;
     uint32_t users;
+    ClusterRule *keeps; /* of a trust domain: its rule, which nobody has made */
 } Named;
+
+/* All VMs whose memory may be merged; no tenant's name is empty. */
+#define MERGING "/merging"
+
+/* Trust domains that nobody is in are kept until there are so many, since each VM of one that is asked
+ * about makes it. */
+#define IDLE_TRUST_DOMAINS 256
 
 static void named_free(void *data)
 {
     Named *named = data;
+    if (named->keeps != NULL) {
+        rule_free(named->keeps->object);
+        g_free(named->keeps);
+    }
     g_free(named->name);
     g_free(named);
+}
+
+/* Takes the name over. */
+static Named *new_group(ClusterCore *core, char *name)
+{
+    Named *group = g_new0(Named, 1);
+    group->name = name;
+    if (!model_reuse_number(core->free_groups, &group->number)) {
+        group->number = g_hash_table_size(core->groups);
+    }
+    g_hash_table_insert(core->groups, group->name, group);
+    return group;
 }
 
 void rules_init(ClusterCore *core)
@@ -34,6 +58,7 @@ void rules_init(ClusterCore *core)
     core->rule_numbers = g_ptr_array_new();
     BerthPlaceResult result = berth_place_set_levels(core->place, G_N_ELEMENTS(levels));
     g_assert(result == BERTH_PLACE_OK);
+    new_group(core, g_strdup(MERGING));
 }
 
 void rules_clear(ClusterCore *core)
@@ -171,12 +196,32 @@ static bool add_group(ClusterCore *core, const char *tenant, char *subject, uint
     return true;
 }
 
+static Named *merging(const ClusterCore *core)
+{
+    return g_hash_table_lookup(core->groups, MERGING);
+}
+
+/* NULL: none, or one that the engine has not been told of. */
+static Named *trust_of(const ClusterCore *core, const char *tenant, const VmSpec *spec)
+{
+    if (spec->trust_domain == NULL) {
+        return NULL;
+    }
+    g_autofree char *name = g_strconcat(tenant, "/trust-domain/", spec->trust_domain, NULL);
+    return g_hash_table_lookup(core->groups, name);
+}
+
 bool rules_groups(ClusterCore *core, const char *tenant, const VmSpec *spec, uint32_t *ret_groups,
                   uint32_t *ret_n, GError **error)
 {
     uint32_t n = 0;
     bool ok = true;
-    if (g_hash_table_size(core->groups) > 0) {
+    const Named *trusted = trust_of(core, tenant, spec);
+    if (trusted != NULL) {
+        ret_groups[n++] = trusted->number;
+        ret_groups[n++] = merging(core)->number;
+    }
+    if (g_hash_table_size(core->groups) > 1) {
         const ClusterApp *app = spec->app != NULL ? g_tree_lookup(core->apps, spec->app) : NULL;
         ok = add_group(core, tenant, g_strconcat("vm/", spec->name, NULL), ret_groups, &n);
         if (ok && app != NULL) {
@@ -196,16 +241,85 @@ bool rules_groups(ClusterCore *core, const char *tenant, const VmSpec *spec, uin
                                  "rules speak of the VM in more than %d ways", RULES_MAX_GROUPS);
 }
 
+static uint32_t free_number(ClusterCore *core)
+{
+    for (guint i = 0; i < core->rule_numbers->len; i++) {
+        if (core->rule_numbers->pdata[i] == NULL) {
+            return i;
+        }
+    }
+    g_ptr_array_add(core->rule_numbers, NULL);
+    return core->rule_numbers->len - 1;
+}
+
+static gboolean is_idle_trust(void *key, void *value, void *data)
+{
+    ClusterCore *core = data;
+    const Named *named = value;
+    if (named->keeps == NULL || named->users > 0) {
+        return FALSE;
+    }
+    BerthPlaceResult result = berth_place_rule_remove(core->place, named->keeps->number);
+    g_assert(result == BERTH_PLACE_OK);
+    core->rule_numbers->pdata[named->keeps->number] = NULL;
+    g_array_append_val(core->free_groups, named->number);
+    core->idle_trusts--;
+    return TRUE;
+}
+
+bool rules_keep_trust(ClusterCore *core, const char *tenant, const VmSpec *spec, GError **error)
+{
+    if (spec->trust_domain == NULL || trust_of(core, tenant, spec) != NULL) {
+        return true;
+    }
+    if (core->idle_trusts >= IDLE_TRUST_DOMAINS) {
+        g_hash_table_foreach_remove(core->groups, is_idle_trust, core);
+    }
+    Named *named = new_group(core, g_strconcat(tenant, "/trust-domain/", spec->trust_domain, NULL));
+    ClusterRule *rule = named->keeps = g_new0(ClusterRule, 1);
+    rule->object = rule_new();
+    rule->object->name = g_strdup(spec->trust_domain);
+    rule->number = free_number(core);
+    BerthPlaceRule sole = {.struct_size = sizeof sole,
+                           .kind = BERTH_PLACE_SOLE,
+                           .a = named->number,
+                           .b = merging(core)->number};
+    BerthPlaceResult result = berth_place_rule_add(core->place, rule->number, &sole, NULL);
+    if (result != BERTH_PLACE_OK) {
+        g_array_append_val(core->free_groups, named->number);
+        g_hash_table_remove(core->groups, named->name);
+        return berth_error_set(error, BERTH_ERROR_UNAVAILABLE, "trust-domain", spec->trust_domain,
+                               "try again later", "it cannot be kept apart: %s",
+                               berth_place_strerror(result));
+    }
+    core->rule_numbers->pdata[rule->number] = rule;
+    core->idle_trusts++;
+    return true;
+}
+
+/* A VM comes to a host or goes. */
+static void count_trusted(ClusterCore *core, const ClusterVm *vm, int change)
+{
+    Named *trusted = trust_of(core, vm->tenant, vm->spec);
+    if (trusted != NULL) {
+        core->idle_trusts -= trusted->users == 0;
+        trusted->users += (uint32_t)change;
+        core->idle_trusts += trusted->users == 0;
+    }
+}
+
 void rules_vm_enters(ClusterCore *core, ClusterVm *vm)
 {
     if (vm->host == NULL || vm->entered) {
         return;
     }
+    rules_keep_trust(core, vm->tenant, vm->spec, NULL);
     rules_groups(core, vm->tenant, vm->spec, vm->groups, &vm->n_groups, NULL);
     BerthPlaceResult result =
         berth_place_enter(core->place, vm->host->place, vm->groups, vm->n_groups);
     g_assert(result == BERTH_PLACE_OK);
     vm->entered = true;
+    count_trusted(core, vm, 1);
 }
 
 void rules_vm_leaves(ClusterCore *core, ClusterVm *vm)
@@ -215,6 +329,7 @@ void rules_vm_leaves(ClusterCore *core, ClusterVm *vm)
             berth_place_leave(core->place, vm->host->place, vm->groups, vm->n_groups);
         g_assert(result == BERTH_PLACE_OK);
         vm->entered = false;
+        count_trusted(core, vm, -1);
     }
 }
 
@@ -235,12 +350,7 @@ static Named *use_group(ClusterCore *core, const char *tenant, const char *subje
     g_autofree char *name = group_name(tenant, subject);
     Named *group = g_hash_table_lookup(core->groups, name);
     if (group == NULL) {
-        group = g_new0(Named, 1);
-        group->name = g_steal_pointer(&name);
-        if (!model_reuse_number(core->free_groups, &group->number)) {
-            group->number = g_hash_table_size(core->groups);
-        }
-        g_hash_table_insert(core->groups, group->name, group);
+        group = new_group(core, g_steal_pointer(&name));
         regroup(core, tenant);
     }
     group->users++;
@@ -275,6 +385,10 @@ char *rules_text(const Rule *rule)
 {
     const char *level = rule->level != NULL ? rule->level : "host";
     const char *other = other_of(rule);
+    if (rule->kind == RULE_KIND_UNSET) {
+        return g_strdup_printf("trust domain '%s', whose memory is merged with no other's",
+                               rule->name);
+    }
     bool itself = strcmp(other, rule->subject) == 0;
     switch (rule->kind) {
     case RULE_KIND_TOGETHER:
@@ -295,17 +409,6 @@ char *rules_text(const Rule *rule)
     default:
         return g_strdup_printf("rule '%s': %s near %s", rule->name, rule->subject, other);
     }
-}
-
-static uint32_t free_number(ClusterCore *core)
-{
-    for (guint i = 0; i < core->rule_numbers->len; i++) {
-        if (core->rule_numbers->pdata[i] == NULL) {
-            return i;
-        }
-    }
-    g_ptr_array_add(core->rule_numbers, NULL);
-    return core->rule_numbers->len - 1;
 }
 
 static BerthPlaceRuleKind engine_kind(RuleKind kind)

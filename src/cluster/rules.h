@@ -4,6 +4,9 @@
  *
  * A subject ("app/web", "vm/db-1", "label/tier=front") becomes a group of the engine when a rule
  * names it first, and goes with the last one; so a cluster without rules carries none.
+ *
+ * A trust domain is VMs of a tenant whose memory may be merged. Its rule is nobody's: a host has merged
+ * memory of one trust domain at most, beside any VMs that merge none.
  */
 #pragma once
 
@@ -22,6 +25,10 @@ void rules_host_changed(ClusterCore *core, ClusterHost *host);
 /* A VM comes to the host that it is linked to, or goes. */
 void rules_vm_enters(ClusterCore *core, ClusterVm *vm);
 void rules_vm_leaves(ClusterCore *core, ClusterVm *vm);
+
+/* The engine keeps the trust domain of a spec apart from others from now on; before anything is asked for the
+ * spec. False when it cannot. */
+bool rules_keep_trust(ClusterCore *core, const char *tenant, const VmSpec *spec, GError **error);
 
 /* Whom rules take a VM for: the groups of a spec, RULES_MAX_GROUPS at most. */
 #define RULES_MAX_GROUPS 16

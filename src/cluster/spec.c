@@ -119,6 +119,7 @@ VmSpec *spec_from_create(ClusterCore *core, const char *tenant, const VmCreate *
     spec->description = g_strdup(body->description);
     set_labels(&spec->labels, body->labels);
     set_labels(&spec->host_labels, body->host_labels);
+    spec->trust_domain = g_strdup(body->trust_domain);
     EndAsked asked = end_of_vm(body);
     EndOfSpec end;
     if (!resolve_networks(core, tenant, body->networks, spec->networks, error) ||
@@ -280,6 +281,7 @@ AppSpec *spec_from_create_app(ClusterCore *core, const char *tenant, const AppCr
     spec->description = g_strdup(body->description);
     set_labels(&spec->labels, body->labels);
     set_labels(&spec->host_labels, body->host_labels);
+    spec->trust_domain = g_strdup(body->trust_domain);
     return g_steal_pointer(&spec);
 }
 
@@ -305,6 +307,7 @@ VmSpec *spec_of_app_vm(ClusterCore *core, const ClusterApp *app, int64_t number,
     spec->created_ms = core->now_ms;
     set_labels(&spec->labels, app->spec->labels);
     set_labels(&spec->host_labels, app->spec->host_labels);
+    spec->trust_domain = g_strdup(app->spec->trust_domain);
     for (guint i = 0; i < app->spec->networks->len; i++) {
         g_ptr_array_add(spec->networks, g_strdup(app->spec->networks->pdata[i]));
     }

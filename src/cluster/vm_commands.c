@@ -368,6 +368,9 @@ static VmSpec *spec_of_assignment(const Assignment *assignment)
     spec->max_vcpus = assignment->hardware->max_vcpus;
     spec->max_memory = assignment->hardware->max_memory;
     spec->image = g_strdup(assignment->image != NULL ? assignment->image->id : NULL);
+    if (assignment->hardware->mem_merge) { /* with whom is not known any more */
+        spec->trust_domain = g_ascii_strdown(assignment->id, -1);
+    }
     spec->power = assignment->power;
     spec->restart = assignment->restart;
     spec->generation = assignment->generation + 1;

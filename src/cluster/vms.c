@@ -64,6 +64,7 @@ static VmPlacement *make_placement(ClusterCore *core, const ClusterVm *vm, const
     placement->hardware =
         hardware_new_for(vm->id, host->facts, spec->max_memory, spec->max_vcpus, spec->max_vcpus,
                          boot, spec->networks->len, spec->resources->disk > 0);
+    placement->hardware->mem_merge = spec->trust_domain != NULL;
     for (guint i = 0; i < placement->nics->len; i++) {
         HardwareNic *card = placement->hardware->nics->pdata[i];
         g_free(card->mac);

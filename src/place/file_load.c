@@ -478,7 +478,7 @@ static BerthPlaceResult read_rules(Reader *reader)
                                .level = format_u32(at + 16),
                                .skew = format_u32(at + 20),
                                .weight = format_u32(at + 24)};
-        if (format_u32(at + 28) != 0 || (!relations_names_b(&rule) && rule.b != 0)) {
+        if (format_u32(at + 28) != 0 || (!relations_uses_b(&rule) && rule.b != 0)) {
             return refuse(reader, at, "what is not used of a rule is not zero");
         }
         result =

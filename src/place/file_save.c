@@ -232,7 +232,7 @@ static void put_rules(Writer *writer, const Source *source)
         put_u32(writer, number);
         put_u32(writer, rule->kind);
         put_u32(writer, rule->a);
-        put_u32(writer, relations_names_b(rule) ? rule->b : 0);
+        put_u32(writer, relations_uses_b(rule) ? rule->b : 0);
         put_u32(writer, rule->level);
         put_u32(writer, rule->skew);
         put_u32(writer, rule->weight);

@@ -116,6 +116,11 @@ static bool add_rule(Filter *filter, uint32_t number)
         condition.kind = NEARS;
         condition.group = b;
         return !is_in(request, rule->a) || b->members == 0 || add(filter, condition);
+    case BERTH_PLACE_SOLE:
+        condition.kind = OUTNUMBERS;
+        condition.group = a;
+        condition.other = b;
+        return b->members == 0 || add(filter, condition);
     }
     return true;
 }
@@ -127,8 +132,7 @@ static bool is_repeated(const Filter *filter, uint32_t number, uint32_t at)
 
     for (uint32_t i = 0; i < at; i++) {
         uint32_t group = filter->request->groups[i];
-        if (group == rule->a || (group == rule->b && rule->kind != BERTH_PLACE_ALONE &&
-                                 rule->kind != BERTH_PLACE_SPREAD)) {
+        if (group == rule->a || (group == rule->b && relations_names_b(rule))) {
             return true;
         }
     }
@@ -379,6 +383,9 @@ static bool is_broken_in(const Filter *filter, const Condition *condition, uint3
         return group_count(condition->group, level, domain) > condition->limit;
     case NEARS:
         return relations_distance_to_group(relations, host, condition->group) > 0;
+    case OUTNUMBERS:
+        return group_count(condition->other, level, domain) >
+               group_count(condition->group, level, domain);
     }
     return false;
 }

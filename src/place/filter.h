@@ -21,6 +21,7 @@ typedef struct {
         RESPECTS_HARD, /* no group that a hard rule ALONE speaks of, except the request's own */
         EVENS_OUT,     /* at most `limit` members of `group` before this one */
         NEARS,         /* a penalty for each level of distance to `group` */
+        OUTNUMBERS,    /* no more members of `other` than of `group` */
     } kind;
     bool is_by_area; /* the filter's areas tell it of every host that has one */
     uint32_t rule;   /* its number; of RESPECTS_HARD: NONE */

@@ -110,7 +110,13 @@ static inline uint32_t relations_area_of_host(const Relations *relations, uint32
     return top > 0 ? relations_area(relations, relations_row(relations, host)[top]) : AREA_NONE;
 }
 
-/* Whether a rule of this kind speaks of two groups. */
+/* Whether `b` of a rule of this kind means something. */
+static inline bool relations_uses_b(const BerthPlaceRule *rule)
+{
+    return rule->kind != BERTH_PLACE_ALONE && rule->kind != BERTH_PLACE_SPREAD;
+}
+
+/* Whether a rule of this kind speaks of the VMs of two groups. */
 static inline bool relations_names_b(const BerthPlaceRule *rule)
 {
     return rule->kind == BERTH_PLACE_TOGETHER || rule->kind == BERTH_PLACE_APART ||

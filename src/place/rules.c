@@ -251,9 +251,9 @@ uint32_t berth_place_members(const BerthPlace *place, uint32_t group, uint32_t h
 
 static BerthPlaceResult check_rule(const BerthPlace *place, const BerthPlaceRule *rule)
 {
-    if (rule->struct_size < sizeof *rule || (unsigned)rule->kind > BERTH_PLACE_NEAR ||
+    if (rule->struct_size < sizeof *rule || (unsigned)rule->kind > BERTH_PLACE_SOLE ||
         rule->a >= BERTH_PLACE_MAX_GROUP ||
-        (relations_names_b(rule) && rule->b >= BERTH_PLACE_MAX_GROUP) ||
+        (relations_uses_b(rule) && rule->b >= BERTH_PLACE_MAX_GROUP) ||
         rule->level >= berth_place_n_levels(place) ||
         (rule->kind == BERTH_PLACE_SPREAD) != (rule->skew > 0) ||
         rule->skew > BERTH_PLACE_MAX_HOSTS ||

@@ -86,6 +86,10 @@ typedef enum {
     /* As near as can be to a VM of `b`: always soft, the weight counts for each level of distance;
      * `level` is 0. */
     BERTH_PLACE_NEAR = 4,
+    /* A VM of `a` comes only where, at `level`, there are no more VMs of `b` than of `a`. With every `a` a part
+     * of `b`, and such a rule for each of them, a domain has VMs of one of them at most, beside any
+     * that are not of `b`. VMs that are not of `a` are not spoken of. */
+    BERTH_PLACE_SOLE = 5,
 } BerthPlaceRuleKind;
 
 typedef struct {

@@ -225,6 +225,7 @@ static json_t *new_body(SimClient *client, const char *name)
     static const char *const policies[] = {"most-free", "least-free", "first-fit", NULL};
     static const char *const powers[] = {"on", "on", "on", "off", NULL};
     static const char *const networks[] = {"lan", "dmz", NULL};
+    static const char *const trusted[] = {"red", "green", NULL};
     json_t *body =
         json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "name", name, "size", pick_of(client, sizes),
                   "image", "demo", "restart", pick_of(client, restarts), "policy",
@@ -237,6 +238,9 @@ static json_t *new_body(SimClient *client, const char *name)
     }
     if (pick(client, 5) == 0) {
         json_object_set_new(body, "queue", json_true());
+    }
+    if (pick(client, 8) == 0) {
+        json_object_set_new(body, "trust-domain", json_string(pick_of(client, trusted)));
     }
     return body;
 }

@@ -37,7 +37,7 @@ from test_place import (
 BUSY, TREE, UNDERFLOW, CONTRADICTION, CYCLE = -9, -10, -11, -12, -13
 EXISTS = -4
 LABEL, RULE = 7, 8
-TOGETHER, APART, ALONE, SPREAD, NEAR = range(5)
+TOGETHER, APART, ALONE, SPREAD, NEAR, SOLE = range(6)
 NONE = 2**32 - 1
 FLEETS = int(os.environ.get("BERTH_RULES_FLEETS", "300"))
 N_LEVELS = 3
@@ -105,7 +105,7 @@ class Model:
 
     def add_rule(self, number):
         rng = self.rng
-        kind = rng.choice((TOGETHER, APART, APART, ALONE, SPREAD, NEAR))
+        kind = rng.choice((TOGETHER, APART, APART, ALONE, SPREAD, NEAR, SOLE))
         rule = {
             "kind": kind, "a": rng.randint(0, 3), "b": rng.randint(0, 3),
             "level": 0 if kind == NEAR else rng.randint(0, N_LEVELS - 1),
@@ -188,6 +188,8 @@ class Model:
             if a not in groups or not b_is_there:
                 return 0
             return min(self.distance(number, host) for host, its in self.vms if b in its)
+        if kind == SOLE:
+            return int(a in groups and domain != NONE and self.count(b, level, domain) > self.count(a, level, domain))
         if kind == SPREAD:
             if a not in groups:
                 return 0

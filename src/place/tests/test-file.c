@@ -21,7 +21,7 @@ static void add_rules(GRand *rand, BerthPlace *place)
 {
     for (uint32_t number = dice(rand, 12); number > 0; number--) {
         BerthPlaceRule rule = {.struct_size = sizeof rule,
-                               .kind = (BerthPlaceRuleKind)dice(rand, 5),
+                               .kind = (BerthPlaceRuleKind)dice(rand, 6),
                                .a = dice(rand, N_GROUPS),
                                .b = dice(rand, N_GROUPS),
                                .level = dice(rand, (int)berth_place_n_levels(place)),

@@ -38,7 +38,7 @@ static BerthPlace *new_fleet(GRand *rand, bool are_alike)
 static void add_rule(GRand *rand, BerthPlace *place, uint32_t number)
 {
     BerthPlaceRule rule = {.struct_size = sizeof rule,
-                           .kind = (BerthPlaceRuleKind)g_rand_int_range(rand, 0, 5),
+                           .kind = (BerthPlaceRuleKind)g_rand_int_range(rand, 0, 6),
                            .a = (uint32_t)g_rand_int_range(rand, 0, N_GROUPS),
                            .b = (uint32_t)g_rand_int_range(rand, 0, N_GROUPS),
                            .level = (uint32_t)g_rand_int_range(rand, 0, N_LEVELS),

@@ -388,6 +388,8 @@ static void make_rules(World *world)
         {.kind = BERTH_PLACE_NEAR, .a = 4, .b = 0, .weight = 1},
         {.kind = BERTH_PLACE_APART, .level = 1, .a = 5, .b = 1},
         {.kind = BERTH_PLACE_TOGETHER, .level = 1, .a = 6, .b = 6},
+        {.kind = BERTH_PLACE_SOLE, .level = 0, .a = 4, .b = 2},
+        {.kind = BERTH_PLACE_SOLE, .level = 1, .a = 1, .b = 3},
     };
 
     g_assert_cmpint(berth_place_set_levels(world->place, 2), ==, BERTH_PLACE_OK);

@@ -146,7 +146,7 @@ static void test_rules_out_of_range_are_refused(void)
         {.kind = BERTH_PLACE_APART, .skew = 1},
         {.kind = BERTH_PLACE_SPREAD},
         {.kind = BERTH_PLACE_NEAR},
-        {.kind = (BerthPlaceRuleKind)5},
+        {.kind = (BerthPlaceRuleKind)6},
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(wrong); i++) {
