@@ -136,12 +136,56 @@ static SimQemu *living(const SimMachine *machine, const char *vm, GError **error
     return qemu;
 }
 
+/* Some of what VMs were told before they were told something newer or removed, for those who tell it
+ * again. */
+static void keep_ghost(SimMachine *machine, const Assignment *assignment)
+{
+    Assignment *ghost = assignment_copy(assignment);
+    if (machine->ghosts->len < GHOSTS_MAX) {
+        g_ptr_array_add(machine->ghosts, ghost);
+        return;
+    }
+    int64_t i = sim_between(machine->world, 0, GHOSTS_MAX - 1);
+    assignment_free(machine->ghosts->pdata[i]);
+    machine->ghosts->pdata[i] = ghost;
+}
+
+/* What a host has once kept of a VM is never followed by something older, whatever it hears late. */
+static void check_no_older(const SimMachine *machine, const KeptVm *kept,
+                           const Assignment *assignment)
+{
+    const Assignment *before = kept->assignment;
+    if (before == NULL && assignment->epoch <= kept->tombstone) {
+        sim_broken(machine->world,
+                   "%s accepts VM %s in epoch %" G_GINT64_FORMAT
+                   ", which was removed there up to %" G_GINT64_FORMAT,
+                   machine->name, assignment->id, assignment->epoch, kept->tombstone);
+    }
+    if (before != NULL &&
+        (assignment->epoch < before->epoch ||
+         (assignment->epoch == before->epoch && assignment->generation < before->generation))) {
+        sim_broken(machine->world,
+                   "%s goes back from epoch %" G_GINT64_FORMAT " and generation %" G_GINT64_FORMAT
+                   " of VM %s to %" G_GINT64_FORMAT " and %" G_GINT64_FORMAT,
+                   machine->name, before->epoch, before->generation, assignment->id,
+                   assignment->epoch, assignment->generation);
+    }
+}
+
 bool sim_machine_persist(SimMachine *machine, const char *vm, const Assignment *assignment,
                          const VmRecord *record, int64_t tombstone, GError **error)
 {
     if (machine->disk_full) {
         return berth_error_set(error, BERTH_ERROR_UNAVAILABLE, NULL, NULL, "make room",
                                "the host's disk is full");
+    }
+    const KeptVm *known = g_tree_lookup(machine->kept, vm);
+    if (known != NULL && assignment != NULL) {
+        check_no_older(machine, known, assignment);
+    }
+    if (known != NULL && known->assignment != NULL && assignment != NULL &&
+        assignment->generation != known->assignment->generation) {
+        keep_ghost(machine, known->assignment);
     }
     KeptVm *kept = kept_vm_new();
     kept->id = g_strdup(vm);
@@ -489,19 +533,6 @@ bool sim_machine_release(SimMachine *machine, const char *vm, GError **error)
         prepared->kernel = false;
     }
     return true;
-}
-
-/* Some of what removed VMs were told, for those who tell it again. */
-static void keep_ghost(SimMachine *machine, const Assignment *assignment)
-{
-    Assignment *ghost = assignment_copy(assignment);
-    if (machine->ghosts->len < GHOSTS_MAX) {
-        g_ptr_array_add(machine->ghosts, ghost);
-        return;
-    }
-    int64_t i = sim_between(machine->world, 0, GHOSTS_MAX - 1);
-    assignment_free(machine->ghosts->pdata[i]);
-    machine->ghosts->pdata[i] = ghost;
 }
 
 bool sim_machine_clean(SimMachine *machine, const char *vm, GError **error)

@@ -84,7 +84,7 @@ struct SimMachine {
     char *forgotten_vm; /* the mark that stands for old tombstones; NULL: none */
     int64_t forgotten_epoch;
     GHashTable *removed; /* VM id → int64_t *: epoch in which it was removed, from the beginning */
-    GPtrArray *ghosts;   /* of Assignment: some of what removed VMs were told */
+    GPtrArray *ghosts;   /* of Assignment: some of what VMs were told before */
     bool disk_full;
 
     /* Its clock shows the world's time plus an offset, and gains `drift_ppm`. */

@@ -182,6 +182,28 @@ static void test_a_vm_that_an_app_lacks_is_made_anew(void)
     world_free(w);
 }
 
+/* A host that has not heard the newest, or speaks of an earlier placement, has done nothing yet. */
+static void test_a_late_report_does_not_end_an_operation(void)
+{
+    World *w = world_new();
+    g_autofree char *host = add_host(w, "h1", 4000, 4096);
+    add_image_and_size(w);
+    ask(w, API_OP_CREATE_VM, NULL, VM("web"));
+    g_autofree char *id = text_of(ask(w, API_OP_GET_VM, "web", NULL), "id");
+    w->obedient = false;
+    ask(w, API_OP_UPDATE_VM, "web", "{\"power\":\"off\"}");
+    g_autoptr(AgentReport) generation = report_of(id, 1, 1, POWER_IS_OFF, NULL);
+    deliver_report(w, host, generation);
+    g_assert_nonnull(strstr(ask(w, API_OP_LIST_OPERATIONS, NULL, NULL), "\"state\":\"running\""));
+    g_autoptr(AgentReport) epoch = report_of(id, 0, 2, POWER_IS_CRASHED, NULL);
+    deliver_report(w, host, epoch);
+    g_assert_null(strstr(ask(w, API_OP_GET_VM, "web", NULL), "crashed"));
+    g_autoptr(AgentReport) newest = report_of(id, 1, 2, POWER_IS_OFF, NULL);
+    deliver_report(w, host, newest);
+    g_assert_null(strstr(ask(w, API_OP_LIST_OPERATIONS, NULL, NULL), "\"state\":\"running\""));
+    world_free(w);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -203,5 +225,7 @@ int main(int argc, char **argv)
                     test_a_growth_that_is_undone_stays_booked_until_the_host_says_so);
     g_test_add_func("/cluster/a-vm-that-an-app-lacks-is-made-anew",
                     test_a_vm_that_an_app_lacks_is_made_anew);
+    g_test_add_func("/cluster/a-late-report-does-not-end-an-operation",
+                    test_a_late_report_does_not_end_an_operation);
     return g_test_run();
 }
