@@ -46,17 +46,24 @@ static void descend(const Classes *classes, const Bank *bank, uint32_t level, ui
 {
     const float *keys = bank_row(bank, level, first) + size;
     uint32_t word = open_word(classes, size, search), open = 0;
-    uint32_t rest = word != UINT32_MAX ? open_rows(classes, level, first, size, word) : 0xffff;
     float key[16];
 
-    for (; rest != 0; rest &= rest - 1) {
-        uint32_t i = (uint32_t)__builtin_ctz(rest);
-        key[i] = keys[(size_t)i * ROW];
-        open |= (uint32_t)(key[i] > -INFINITY && key[i] >= search->threshold) << i;
+    if (word == UINT32_MAX) {
+        for (uint32_t i = 0; i < 16; i++) {
+            key[i] = keys[(size_t)i * ROW];
+            open |= (uint32_t)(key[i] > -INFINITY && key[i] >= search->threshold) << i;
+        }
+    } else { /* few, as a rule: what is shut is not even fetched */
+        uint32_t left = open_rows(classes, level, first, size, word);
+        for (; left != 0; left &= left - 1) {
+            uint32_t i = (uint32_t)__builtin_ctz(left);
+            key[i] = keys[(size_t)i * ROW];
+            open |= (uint32_t)(key[i] > -INFINITY && key[i] >= search->threshold) << i;
+        }
     }
     while (open != 0 && !search_is_over(search)) {
         uint32_t best = (uint32_t)__builtin_ctz(open);
-        for (rest = open & (open - 1); rest != 0; rest &= rest - 1) {
+        for (uint32_t rest = open & (open - 1); rest != 0; rest &= rest - 1) {
             uint32_t i = (uint32_t)__builtin_ctz(rest);
             best = key[i] > key[best] ? i : best;
         }
