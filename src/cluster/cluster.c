@@ -16,6 +16,7 @@
 #include "cluster/queue.h"
 #include "cluster/rescue.h"
 #include "cluster/reservations.h"
+#include "cluster/rules.h"
 #include "cluster/tenants.h"
 #include "cluster/txn.h"
 
@@ -375,5 +376,5 @@ bool cluster_core_check(const ClusterCore *core, GError **error)
     return networks_check(core, error) && fleet_check((ClusterCore *)core, error) &&
            tenants_check((ClusterCore *)core, error) && queue_check(core, error) &&
            promises_check(core, error) && reservations_check((ClusterCore *)core, error) &&
-           preempt_check(core, error);
+           preempt_check(core, error) && rules_check(core, error);
 }

@@ -477,3 +477,38 @@ void rules_strike(ClusterCore *core, ClusterRule *rule)
     drop_group(core, rule->object->tenant, rule->object->subject);
     drop_group(core, rule->object->tenant, other_of(rule->object));
 }
+
+/* A VM that its host alone remembered has a trust domain of its own, beside those that it ran with. */
+static bool is_adopted(const ClusterVm *vm)
+{
+    return g_ascii_strcasecmp(vm->spec->trust_domain, vm->id) == 0;
+}
+
+static bool check_trust(const ClusterHost *host, GError **error)
+{
+    const ClusterVm *first = NULL;
+    for (GTreeNode *n = g_tree_node_first(host->vms); n != NULL; n = g_tree_node_next(n)) {
+        const ClusterVm *vm = g_tree_node_value(n);
+        if (vm->spec->trust_domain == NULL || is_adopted(vm)) {
+            continue;
+        }
+        if (first != NULL && (strcmp(first->tenant, vm->tenant) != 0 ||
+                              strcmp(first->spec->trust_domain, vm->spec->trust_domain) != 0)) {
+            return berth_error_set(error, BERTH_ERROR_INTERNAL, "host", host->id, NULL,
+                                   "memory of VMs %s and %s of two trust domains is merged",
+                                   first->id, vm->id);
+        }
+        first = vm;
+    }
+    return true;
+}
+
+bool rules_check(const ClusterCore *core, GError **error)
+{
+    for (GTreeNode *n = g_tree_node_first(core->hosts); n != NULL; n = g_tree_node_next(n)) {
+        if (!check_trust(g_tree_node_value(n), error)) {
+            return false;
+        }
+    }
+    return true;
+}

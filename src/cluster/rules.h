@@ -48,3 +48,6 @@ char *rules_text(const Rule *rule);
 /* Tells the engine of a rule that is in core->rules. CONFLICT names the other rule. */
 bool rules_enlist(ClusterCore *core, ClusterRule *rule, GError **error);
 void rules_strike(ClusterCore *core, ClusterRule *rule);
+
+/* The invariant: no host has merged memory of two trust domains. */
+bool rules_check(const ClusterCore *core, GError **error);
