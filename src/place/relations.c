@@ -339,7 +339,7 @@ BerthPlaceResult berth_place_set_levels(BerthPlace *place, uint32_t n_levels)
         return BERTH_PLACE_ERROR_ARGUMENT;
     }
     if (place->n_hosts > 0 || journal_is_open(place) ||
-        (place->relations != NULL && place->relations->n_rules > 0)) {
+        (place->relations != NULL && place->relations->oldest != BERTH_PLACE_NONE)) {
         return BERTH_PLACE_ERROR_BUSY;
     }
     Relations *relations = relations_ensure(place);

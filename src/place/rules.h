@@ -41,7 +41,7 @@ extern "C" {
 #define BERTH_PLACE_MAX_RULES 64                   /* that may concern one request */
 
 /* How many levels the fleet has, the host's own included: 1 (no tree) until this is called. Only
- * while no host has been added (ERROR_BUSY). */
+ * while there is neither a host nor a rule (ERROR_BUSY). */
 BERTH_PLACE_API BerthPlaceResult berth_place_set_levels(BerthPlace *place, uint32_t n_levels);
 BERTH_PLACE_API uint32_t berth_place_n_levels(const BerthPlace *place);
 

@@ -156,6 +156,30 @@ static void test_rules_out_of_range_are_refused(void)
     berth_place_free(place);
 }
 
+static void test_levels_change_where_neither_hosts_nor_rules_are_left(void)
+{
+    BerthPlace *place = new_fleet();
+
+    add(place, 3, (BerthPlaceRule){.kind = BERTH_PLACE_ALONE, .a = WEB, .level = 2}, NULL);
+    g_assert_cmpuint(place_one(place, WEB), ==, 0);
+    berth_place_leave(place, 0, (uint32_t[]){WEB}, 1);
+    for (uint32_t host = 0; host < 4; host++) {
+        g_assert_cmpint(berth_place_remove(place, host), ==, BERTH_PLACE_OK);
+    }
+    g_assert_cmpint(berth_place_set_levels(place, 5), ==, BERTH_PLACE_ERROR_BUSY);
+    g_assert_cmpint(berth_place_rule_remove(place, 3), ==, BERTH_PLACE_OK);
+    g_assert_cmpint(berth_place_set_levels(place, 5), ==, BERTH_PLACE_OK);
+    for (uint32_t host = 0; host < 4; host++) {
+        berth_place_add(place, host, host, (int64_t[]){10}, NULL);
+        berth_place_set_domains(place, host, (uint32_t[]){host, host, host, host / 2});
+    }
+    add(place, 3, (BerthPlaceRule){.kind = BERTH_PLACE_ALONE, .a = WEB, .level = 4}, NULL);
+    g_assert_cmpuint(place_one(place, WEB), ==, 0);
+    g_assert_cmpuint(place_one(place, DB), ==, 2);
+    g_assert_cmpuint(place_one(place, WEB), ==, 0);
+    berth_place_free(place);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -168,5 +192,7 @@ int main(int argc, char **argv)
                     test_contradictions_are_refused_with_the_other_rule);
     g_test_add_func("/place/rules/many-ways-are-walked-once", test_many_ways_are_walked_once);
     g_test_add_func("/place/rules/out-of-range-is-refused", test_rules_out_of_range_are_refused);
+    g_test_add_func("/place/rules/levels-change-where-neither-hosts-nor-rules-are-left",
+                    test_levels_change_where_neither_hosts_nor_rules_are_left);
     return g_test_run();
 }
