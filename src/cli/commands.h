@@ -17,6 +17,7 @@ extern const CliGroup queue_group;
 extern const CliGroup quota_group;
 extern const CliGroup reservation_group;
 extern const CliGroup rule_group;
+extern const CliGroup level_group;
 extern const CliGroup size_group;
 extern const CliGroup support_group;
 extern const CliGroup tenant_group;

@@ -87,7 +87,7 @@ static bool delete (Cli *cli, GError **error)
 }
 
 static const CliOption create_options[] = {
-    {"level", 0, "LEVEL", "host (the default), rack or zone: labels of the hosts"},
+    {"level", 0, "LEVEL", "host (the default), or what 'berth level list' shows"},
     {"skew", 0, "COUNT", "of spread: how far two domains may differ; 1 unless told otherwise"},
     {"weight", 0, "WEIGHT",
      "makes it soft: it is kept where that costs least; otherwise never broken"},

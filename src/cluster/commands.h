@@ -85,6 +85,8 @@ bool update_tenant(ClusterCore *core, const ClusterRequest *request, GError **er
 bool delete_tenant(ClusterCore *core, const ClusterRequest *request, GError **error);
 bool add_credits(ClusterCore *core, const ClusterRequest *request, GError **error);
 bool get_statement(ClusterCore *core, const ClusterRequest *request, GError **error);
+bool get_levels(ClusterCore *core, const ClusterRequest *request, GError **error);
+bool set_levels(ClusterCore *core, const ClusterRequest *request, GError **error);
 bool get_rates(ClusterCore *core, const ClusterRequest *request, GError **error);
 bool set_rates(ClusterCore *core, const ClusterRequest *request, GError **error);
 bool list_tokens(ClusterCore *core, const ClusterRequest *request, GError **error); /* tokens.c */

@@ -7,10 +7,12 @@
 #include "base/resources.h"
 #include "cluster/devices.h"
 #include "cluster/ends.h"
+#include "cluster/levels.h"
 #include "cluster/promises.h"
 #include "cluster/rescue.h"
 #include "cluster/reservations.h"
 #include "cluster/rules.h"
+#include "cluster/verdicts.h"
 
 /* From here on the engine's index is worth its making. */
 #define MANY_HOSTS 512
@@ -48,12 +50,12 @@ void fleet_clear(ClusterCore *core)
     rules_clear(core);
 }
 
-static const char *dimension_name(const ClusterCore *core, int dim)
+const char *fleet_dimension_name(const ClusterCore *core, int dim)
 {
     return core->dimensions->pdata[dim];
 }
 
-static const char *dimension_unit(int dim)
+const char *fleet_dimension_unit(int dim)
 {
     return dim < N_FIXED ? fixed_units[dim] : "slices";
 }
@@ -166,6 +168,41 @@ void fleet_remove_host(ClusterCore *core, ClusterHost *host)
     berth_place_remove(core->place, host->place);
     core->by_handle->pdata[host->place] = NULL;
     g_array_append_val(core->free_handles, host->place);
+}
+
+static void add_as_before(ClusterCore *core, const BerthPlace *before, const ClusterHost *host)
+{
+    Vector capacity, available;
+    bool enabled = false;
+    berth_place_get(before, host->place, capacity.amount, available.amount, &enabled);
+    BerthPlaceResult result = berth_place_add(core->place, host->place, host_order(host->id),
+                                              capacity.amount, available.amount);
+    g_assert(result == BERTH_PLACE_OK);
+    berth_place_set_enabled(core->place, host->place, enabled);
+    devices_refresh(core, host);
+}
+
+bool fleet_rebuild(ClusterCore *core, GError **error)
+{
+    BerthPlace *before = core->place;
+    BerthPlaceOptions options = {.struct_size = sizeof options, .n_dims = MAX_DIMENSIONS};
+    if (berth_place_new(&options, &core->place) != BERTH_PLACE_OK) {
+        g_error("out of memory for the placement engine");
+    }
+    berth_place_set_levels(core->place, levels_count(core));
+    for (GTreeNode *n = g_tree_node_first(core->hosts); n != NULL; n = g_tree_node_next(n)) {
+        add_as_before(core, before, g_tree_node_value(n));
+    }
+    if (!rules_tell_anew(core, error)) {
+        berth_place_free(core->place);
+        core->place = before;
+        return false;
+    }
+    if (core->calendar != NULL) {
+        berth_calendar_move(core->calendar, core->place);
+    }
+    berth_place_free(before);
+    return true;
 }
 
 static Vector host_reserve(ClusterCore *core, const ClusterHost *host)
@@ -422,12 +459,6 @@ bool fleet_leaves_gap(const ClusterCore *core, const ClusterVm *vm)
     return false;
 }
 
-static char *amount_text(const ClusterCore *core, int dim, int64_t amount)
-{
-    return g_strdup_printf("%" G_GINT64_FORMAT " %s of %s", amount, dimension_unit(dim),
-                           dimension_name(core, dim));
-}
-
 bool fleet_can_reserve(ClusterCore *core, const ClusterHost *host, const Resources *reserve,
                        GError **error)
 {
@@ -439,9 +470,9 @@ bool fleet_can_reserve(ClusterCore *core, const ClusterHost *host, const Resourc
     for (int d = 0; d < MAX_DIMENSIONS; d++) {
         int64_t left = capacity.amount[d] - promised.amount[d];
         if (host->facts != NULL && wanted.amount[d] > now.amount[d] && wanted.amount[d] > left) {
-            g_autofree char *field = g_strconcat("reserve.", dimension_name(core, d), NULL);
+            g_autofree char *field = g_strconcat("reserve.", fleet_dimension_name(core, d), NULL);
             g_autofree char *value = g_strdup_printf("%" G_GINT64_FORMAT, wanted.amount[d]);
-            g_autofree char *most = amount_text(core, d, MAX(left, 0));
+            g_autofree char *most = verdicts_amount(core, d, MAX(left, 0));
             g_autofree char *remedy =
                 g_strdup_printf("at most %s, or move or remove VMs first", most);
             return berth_error_set(error, BERTH_ERROR_NO_CAPACITY, field, value, remedy,
@@ -488,10 +519,10 @@ static bool can_have(ClusterCore *core, const ClusterVm *vm, const Resources *re
                                    vm->host->spec->name);
         }
         if (more > 0 && more > available.amount[d]) {
-            g_autofree char *missing = amount_text(core, d, more - MAX(available.amount[d], 0));
+            g_autofree char *missing = verdicts_amount(core, d, more - MAX(available.amount[d], 0));
             g_autofree char *value = g_strdup_printf("%" G_GINT64_FORMAT, needs.amount[d]);
-            return berth_error_set(error, BERTH_ERROR_NO_CAPACITY, dimension_name(core, d), value,
-                                   "ask for less, or make room on the host",
+            return berth_error_set(error, BERTH_ERROR_NO_CAPACITY, fleet_dimension_name(core, d),
+                                   value, "ask for less, or make room on the host",
                                    "host %s lacks %s for it", vm->host->spec->name, missing);
         }
     }
@@ -556,8 +587,8 @@ bool fleet_request(ClusterCore *core, const char *tenant, const VmSpec *spec,
     for (int d = 0; d < MAX_DIMENSIONS; d++) {
         if (r.vector.amount[d] > BERTH_PLACE_MAX_AMOUNT) {
             g_autofree char *amount = g_strdup_printf("%" G_GINT64_FORMAT, r.vector.amount[d]);
-            return berth_error_set(error, BERTH_ERROR_INVALID, dimension_name(core, d), amount,
-                                   "no host is that large", "more than Berth can count");
+            return berth_error_set(error, BERTH_ERROR_INVALID, fleet_dimension_name(core, d),
+                                   amount, "no host is that large", "more than Berth can count");
         }
     }
     *ret_request = r;
@@ -572,148 +603,6 @@ bool fleet_request(ClusterCore *core, const char *tenant, const VmSpec *spec,
 void fleet_request_clear(EngineRequest *request)
 {
     g_clear_pointer(&request->allowed, g_free);
-}
-
-static char *verdict_text(ClusterCore *core, const BerthPlaceRequest *request,
-                          const ClusterHost *host, const BerthPlaceVerdict *v)
-{
-    switch (v->reason) {
-    case BERTH_PLACE_CHOSEN:
-        return g_strdup("chosen");
-    case BERTH_PLACE_CANDIDATE:
-        return g_strdup("fits");
-    case BERTH_PLACE_DISABLED:
-        return g_strdup(host->spec->draining   ? "is being drained"
-                        : host->spec->cordoned ? "is cordoned"
-                        : host->session == 0   ? "is not connected"
-                                               : "has not reported yet");
-    case BERTH_PLACE_NOT_ALLOWED:
-        return g_strdup("is not the host asked for");
-    case BERTH_PLACE_BANNED:
-        return g_strdup("is ruled out");
-    case BERTH_PLACE_LABEL:
-        return g_strdup_printf("has no label %s", rules_label(core, v->label));
-    case BERTH_PLACE_RULE: {
-        g_autofree char *text = rules_text(rules_rule(core, v->rule));
-        return g_strdup_printf("would break %s", text);
-    }
-    case BERTH_PLACE_LACKS:
-        return g_strdup_printf("has no %s", dimension_name(core, (int)v->dim));
-    case BERTH_PLACE_SHORT: {
-        g_autofree char *missing = amount_text(core, (int)v->dim, v->missing);
-        return g_strdup_printf("lacks %s", missing);
-    }
-    case BERTH_PLACE_DEVICE: {
-        g_autofree char *wanted = devices_demands_text(core, request);
-        return g_strdup_printf("lacks %" G_GINT64_FORMAT " device%s for %s", v->missing,
-                               v->missing == 1 ? "" : "s", wanted);
-    }
-    }
-    return g_strdup("unknown");
-}
-
-/* Sums up why no host took a request: the largest host of the reason that most hosts have. */
-typedef struct {
-    ClusterCore *core;
-    int hosts, disabled, lacking, without_devices;
-    uint32_t dim;
-    int64_t least_missing;
-} Refusal;
-
-static bool count_refusal(const BerthPlaceVerdict *verdict, void *user_data)
-{
-    Refusal *refusal = user_data;
-    refusal->hosts++;
-    if (verdict->reason == BERTH_PLACE_DISABLED) {
-        refusal->disabled++;
-    } else if (verdict->reason == BERTH_PLACE_DEVICE) {
-        refusal->without_devices++;
-    } else if ((verdict->reason == BERTH_PLACE_LACKS || verdict->reason == BERTH_PLACE_SHORT) &&
-               (refusal->lacking++ == 0 || verdict->missing < refusal->least_missing)) {
-        refusal->dim = verdict->dim;
-        refusal->least_missing = verdict->missing;
-    }
-    return true;
-}
-
-static char *cause_text(ClusterCore *core, const BerthPlaceCause *cause)
-{
-    switch (cause->reason) {
-    case BERTH_PLACE_DISABLED:
-        return g_strdup("hosts that take no VMs now");
-    case BERTH_PLACE_NOT_ALLOWED:
-        return g_strdup("the one host asked for");
-    case BERTH_PLACE_LACKS:
-    case BERTH_PLACE_SHORT:
-        return g_strdup_printf("the room for %s", dimension_name(core, (int)cause->dim));
-    case BERTH_PLACE_LABEL:
-        return g_strdup_printf("the host label %s", rules_label(core, cause->label));
-    case BERTH_PLACE_RULE:
-        return rules_text(rules_rule(core, cause->rule));
-    case BERTH_PLACE_DEVICE:
-        return g_strdup("the devices that are free");
-    default:
-        return g_strdup("hosts that are ruled out");
-    }
-}
-
-/* A refusal that rules or labels have a part in tells the smallest set of causes that leaves no host. */
-static bool set_contradiction(ClusterCore *core, const EngineRequest *request, GError **error)
-{
-    BerthPlaceCause causes[BERTH_PLACE_MAX_CAUSES];
-    uint32_t n = 0;
-    bool told = false;
-    g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
-    if (berth_place_conflict(core->place, &request->request, causes, &n) != BERTH_PLACE_OK) {
-        return false;
-    }
-    for (uint32_t i = 0; i < n; i++) {
-        g_ptr_array_add(texts, cause_text(core, &causes[i]));
-        told =
-            told || causes[i].reason == BERTH_PLACE_RULE || causes[i].reason == BERTH_PLACE_LABEL;
-    }
-    if (told) {
-        g_autofree char *all = berth_words_join(texts);
-        berth_error_set(error, BERTH_ERROR_NO_CAPACITY, NULL, NULL,
-                        n == 1 ? "change it, or make it soft; --explain tells of each host"
-                               : "give up one of them; --explain tells of each host",
-                        n == 1 ? "no host is left by %s" : "no host is left by these together: %s",
-                        all);
-    }
-    return told;
-}
-
-void fleet_refuse(ClusterCore *core, const EngineRequest *request, const ClusterHost *only,
-                  GError **error)
-{
-    if (set_contradiction(core, request, error)) {
-        return;
-    }
-    Refusal refusal = {.core = core};
-    berth_place_explain(core->place, &request->request, count_refusal, &refusal);
-    if (refusal.hosts == 0) {
-        berth_error_set(error, BERTH_ERROR_NO_CAPACITY, NULL, NULL, "add one: 'berth host token'",
-                        "the cluster has no hosts");
-    } else if (refusal.without_devices > 0) {
-        g_autofree char *wanted = devices_demands_text(core, &request->request);
-        berth_error_set(error, BERTH_ERROR_NO_CAPACITY, "accelerators", wanted,
-                        "take a smaller size or make room; --explain tells of each host",
-                        "no host has devices for %s free, though what is free on several would do",
-                        wanted);
-    } else if (refusal.lacking > 0) {
-        g_autofree char *missing = amount_text(core, (int)refusal.dim, refusal.least_missing);
-        g_autofree char *asked =
-            g_strdup_printf("%" G_GINT64_FORMAT, request->vector.amount[refusal.dim]);
-        berth_error_set(error, BERTH_ERROR_NO_CAPACITY, dimension_name(core, (int)refusal.dim),
-                        asked, "take a smaller size or make room; --explain tells of each host",
-                        "no host has room: %s lacks %s (of %d hosts, %d are not available)",
-                        only != NULL ? only->spec->name : "the nearest", missing, refusal.hosts,
-                        refusal.disabled);
-    } else {
-        berth_error_set(error, BERTH_ERROR_NO_CAPACITY, NULL, NULL,
-                        "see 'berth host list'; --explain tells of each host",
-                        "none of the %d hosts is available", refusal.hosts);
-    }
 }
 
 /* What is asked for once will be asked again, mostly for each VM of an app, so the engine's index is
@@ -752,66 +641,6 @@ ClusterHost *fleet_find(ClusterCore *core, const char *tenant, const VmSpec *spe
     return host;
 }
 
-typedef struct {
-    ClusterCore *core;
-    Explanation *explanation;
-    const ClusterHost *chosen;
-    const BerthPlaceRequest *request;
-} Explaining;
-
-static bool add_verdict(const BerthPlaceVerdict *verdict, void *user_data)
-{
-    Explaining *e = user_data;
-    const ClusterHost *host = e->core->by_handle->pdata[verdict->host];
-    HostVerdict *row = host_verdict_new();
-    row->host = g_strdup(host->spec->name);
-    row->chosen = e->chosen != NULL ? host == e->chosen : verdict->reason == BERTH_PLACE_CHOSEN;
-    row->fits = verdict->reason == BERTH_PLACE_CHOSEN || verdict->reason == BERTH_PLACE_CANDIDATE;
-    row->has_score = row->fits;
-    row->score = row->fits ? verdict->score : 0;
-    row->verdict = row->chosen ? g_strdup("chosen")
-                   : verdict->reason == BERTH_PLACE_CHOSEN
-                       ? g_strdup("would be chosen now")
-                       : verdict_text(e->core, e->request, host, verdict);
-    g_ptr_array_add(e->explanation->hosts, row);
-    return true;
-}
-
-static gint compare_verdicts(gconstpointer a, gconstpointer b)
-{
-    const HostVerdict *left = *(HostVerdict *const *)a;
-    const HostVerdict *right = *(HostVerdict *const *)b;
-    return left->chosen != right->chosen ? right->chosen - left->chosen
-                                         : strcmp(left->host, right->host);
-}
-
-/* With the engine as it shows itself. */
-static Explanation *explain(ClusterCore *core, const char *tenant, const VmSpec *spec,
-                            ClusterHost *only, const ClusterHost *chosen)
-{
-    Explaining explaining = {core, explanation_new(), chosen};
-    explaining.explanation->policy =
-        spec->policy != PLACE_POLICY_UNSET ? spec->policy : PLACE_POLICY_MOST_FREE;
-    explaining.explanation->request = resources_copy(spec->resources);
-    EngineRequest request;
-    if (fleet_request(core, tenant, spec, only, &request, NULL)) {
-        explaining.request = &request.request;
-        berth_place_explain(core->place, &request.request, add_verdict, &explaining);
-        fleet_request_clear(&request);
-    }
-    g_ptr_array_sort(explaining.explanation->hosts, compare_verdicts);
-    return explaining.explanation;
-}
-
-Explanation *fleet_explain(ClusterCore *core, const char *tenant, const VmSpec *spec,
-                           ClusterHost *only, const ClusterHost *chosen)
-{
-    reservations_look(core, spec, true);
-    Explanation *explanation = explain(core, tenant, spec, only, chosen);
-    reservations_look_away(core, spec);
-    return explanation;
-}
-
 GPtrArray *fleet_try(ClusterCore *core, const char *tenant, const VmSpec *spec, ClusterHost *only,
                      int64_t count, Explanation **ret_refusal, GError **error)
 {
@@ -837,7 +666,7 @@ GPtrArray *fleet_try(ClusterCore *core, const char *tenant, const VmSpec *spec, 
                 g_prefix_error(error, "%u of %" G_GINT64_FORMAT " VMs fit; ", hosts->len, count);
             }
             if (ret_refusal != NULL) {
-                *ret_refusal = explain(core, tenant, spec, only, NULL);
+                *ret_refusal = verdicts_explain(core, tenant, spec, only, NULL);
             }
             break;
         }
@@ -938,7 +767,7 @@ GPtrArray *fleet_ledger(ClusterCore *core, const ClusterHost *host)
             continue;
         }
         LedgerRow *row = ledger_row_new();
-        row->dimension = g_strdup(dimension_name(core, d));
+        row->dimension = g_strdup(fleet_dimension_name(core, d));
         row->capacity = capacity.amount[d];
         row->reserve = reserve.amount[d];
         row->guaranteed = row->committed = host->booked.amount[d];
@@ -966,8 +795,8 @@ static bool check_host(ClusterCore *core, const ClusterHost *host, GError **erro
     Vector reserve = host_reserve(core, host);
     for (int d = 0; d < MAX_DIMENSIONS; d++) {
         if (sum.amount[d] > 0 && sum.amount[d] > capacity.amount[d] - reserve.amount[d]) {
-            return berth_error_set(error, BERTH_ERROR_INTERNAL, dimension_name(core, d), host->id,
-                                   NULL, "the ledger is overdrawn");
+            return berth_error_set(error, BERTH_ERROR_INTERNAL, fleet_dimension_name(core, d),
+                                   host->id, NULL, "the ledger is overdrawn");
         }
     }
     return devices_check(core, host, error);

@@ -21,6 +21,9 @@ int fleet_dimension(const ClusterCore *core, const char *name);
  * MAX_DIMENSIONS already. */
 bool fleet_accelerator(ClusterCore *core, const char *name, int *ret_dim, GError **error);
 
+const char *fleet_dimension_name(const ClusterCore *core, int dim);
+const char *fleet_dimension_unit(int dim);
+
 /* A resource vector as amounts. An accelerator that is new gets a dimension; false with NO_CAPACITY
  * when the fleet has MAX_DIMENSIONS already. */
 bool fleet_vector(ClusterCore *core, const Resources *resources, Vector *ret_vector,
@@ -29,6 +32,10 @@ bool fleet_vector(ClusterCore *core, const Resources *resources, Vector *ret_vec
 /* The same of a vector that was accepted before; kinds of accelerator that are one too many are left
  * out. */
 Vector fleet_amounts(ClusterCore *core, const Resources *resources);
+
+/* A new engine for other levels, with all that the one before knows. CONFLICT, and nothing has changed, when rules
+ * cannot hold together at these levels. */
+bool fleet_rebuild(ClusterCore *core, GError **error);
 
 void fleet_add_host(ClusterCore *core, ClusterHost *host);
 void fleet_remove_host(ClusterCore *core, ClusterHost *host);

@@ -16,6 +16,7 @@
  *     account/NAME                      Account
  *     charge/NAME/HOUR/APP              Charge: what was charged in an hour, up to its until-ms
  *     credit/NAME/ID                    Credit
+ *     meta/levels                       Levels
  *     meta/rates                        Rates
  *     token/ID                          Token, with the hash of its secret
  *     join/ID                           JoinToken, with the hash of its secret

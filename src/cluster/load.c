@@ -5,6 +5,7 @@
 #include "cluster/accounts.h"
 #include "cluster/devices.h"
 #include "cluster/fleet.h"
+#include "cluster/levels.h"
 #include "cluster/journal.h"
 #include "cluster/load.h"
 #include "cluster/queue.h"
@@ -214,6 +215,12 @@ static bool load_of_tenant(ClusterCore *core, char **path, const json_t *json, i
         return load_credit(core, path[1], json, error);
     } else if (strcmp(kind, "token") == 0 && depth == 2) {
         return load_token(core, json, error);
+    } else if (strcmp(kind, "meta") == 0 && depth == 2 && strcmp(path[1], "levels") == 0) {
+        g_autoptr(Levels) levels = levels_decode(json, CODEC_TOLERANT, error);
+        if (levels != NULL) {
+            levels_load(core, levels);
+        }
+        return levels != NULL;
     } else if (strcmp(kind, "meta") == 0 && depth == 2 && strcmp(path[1], "rates") == 0) {
         rates_free(core->rates);
         return take((void **)&core->rates, rates_decode(json, CODEC_TOLERANT, error));

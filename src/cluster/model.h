@@ -149,7 +149,7 @@ struct ClusterImage {
 
 struct ClusterRule {
     Rule *object;
-    uint32_t number; /* in the engine */
+    uint32_t number, a, b; /* of it and its groups in the engine */
 };
 
 /* A request that waits for room; what it asks for is nowhere yet. */
@@ -234,6 +234,7 @@ struct ClusterCore {
 
     /* Its names for groups, labels and domains of hosts, and rules (rules.c). */
     GHashTable *groups, *host_labels, *domains;
+    GPtrArray *levels; /* of char *, the host's own first */
     GPtrArray *host_label_names, *rule_numbers;
     GArray *free_groups;
     uint32_t idle_trusts; /* trust domains that no VM is in */

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "cluster/commands.h"
 #include "cluster/keys.h"
+#include "cluster/levels.h"
 #include "cluster/rules.h"
 #include "cluster/tenants.h"
 #include "cluster/txn.h"
@@ -43,7 +44,7 @@ static bool check_subject(const char *field, const char *subject, GError **error
                            "app/NAME, vm/NAME or label/KEY=VALUE", "a rule cannot speak of that");
 }
 
-static bool check_fields(const RuleCreate *body, GError **error)
+static bool check_fields(const ClusterCore *core, const RuleCreate *body, GError **error)
 {
     const char *kind = rule_kind_to_string(body->kind);
     bool speaks_of_two = body->kind == RULE_KIND_TOGETHER || body->kind == RULE_KIND_APART ||
@@ -56,9 +57,10 @@ static bool check_fields(const RuleCreate *body, GError **error)
         return berth_error_set(error, BERTH_ERROR_INVALID, "other", body->other, "leave it out",
                                "a rule of kind %s speaks of its subject alone", kind);
     }
-    if (body->level != NULL && rules_level(body->level) < 0) {
-        return berth_error_set(error, BERTH_ERROR_INVALID, "level", body->level,
-                               rules_level_names(), "hosts have no such level");
+    if (body->level != NULL && levels_find(core, body->level) < 0) {
+        g_autofree char *names = levels_text(core);
+        return berth_error_set(error, BERTH_ERROR_INVALID, "level", body->level, names,
+                               "hosts have no such level");
     }
     if (body->has_skew && body->kind != RULE_KIND_SPREAD) {
         return berth_error_set(error, BERTH_ERROR_INVALID, "skew", NULL, "leave it out",
@@ -95,7 +97,7 @@ bool create_rule(ClusterCore *core, const ClusterRequest *request, GError **erro
     const RuleCreate *body = request->body;
     const CreateRuleQuery *query = request->query;
     const char *tenant = tenant_for_new(core, request, body->tenant, error);
-    if (tenant == NULL || !check_fields(body, error) ||
+    if (tenant == NULL || !check_fields(core, body, error) ||
         !name_is_free(core, "rule", tenant, body->name, error)) {
         return false;
     }

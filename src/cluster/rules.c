@@ -3,12 +3,10 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "cluster/levels.h"
 #include "place/rules.h"
 
 G_STATIC_ASSERT(RULES_MAX_GROUPS == BERTH_PLACE_MAX_GROUPS);
-
-/* From the narrowest to the widest. */
-static const char *const levels[] = {"host", "rack", "zone"};
 
 /* A name that has a number as long as somebody uses it. */
 typedef struct {
@@ -56,34 +54,19 @@ void rules_init(ClusterCore *core)
     core->domains = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     core->free_groups = g_array_new(FALSE, FALSE, sizeof(uint32_t));
     core->rule_numbers = g_ptr_array_new();
-    BerthPlaceResult result = berth_place_set_levels(core->place, G_N_ELEMENTS(levels));
-    g_assert(result == BERTH_PLACE_OK);
+    levels_init(core);
     new_group(core, g_strdup(MERGING));
 }
 
 void rules_clear(ClusterCore *core)
 {
+    levels_clear(core);
     g_hash_table_unref(core->groups);
     g_hash_table_unref(core->host_labels);
     g_ptr_array_unref(core->host_label_names);
     g_hash_table_unref(core->domains);
     g_array_unref(core->free_groups);
     g_ptr_array_unref(core->rule_numbers);
-}
-
-int rules_level(const char *name)
-{
-    for (size_t i = 0; i < G_N_ELEMENTS(levels); i++) {
-        if (name == NULL || strcmp(name, levels[i]) == 0) {
-            return (int)i;
-        }
-    }
-    return -1;
-}
-
-const char *rules_level_names(void)
-{
-    return "host, rack or zone";
 }
 
 /* Numbers for names that are never given back: labels and domains of hosts, few and stable. */
@@ -117,11 +100,12 @@ const char *rules_label(const ClusterCore *core, uint32_t number)
  * and without a zone stands in a rack of no zone. */
 static void set_domains(ClusterCore *core, ClusterHost *host)
 {
-    uint32_t domains[G_N_ELEMENTS(levels) - 1];
+    uint32_t domains[BERTH_PLACE_MAX_LEVELS];
     g_autoptr(GString) path = g_string_new(NULL);
-    for (size_t l = G_N_ELEMENTS(levels) - 1; l > 0; l--) {
-        const char *value = string_map_get(host->spec->labels, levels[l]);
-        g_string_append_printf(path, "/%s=%s", levels[l], value != NULL ? value : "");
+    for (guint l = levels_count(core) - 1; l > 0; l--) {
+        const char *level = levels_name(core, l);
+        const char *value = string_map_get(host->spec->labels, level);
+        g_string_append_printf(path, "/%s=%s", level, value != NULL ? value : "");
         domains[l - 1] =
             value != NULL ? number_of(core->domains, path->str, NULL) : BERTH_PLACE_NONE;
     }
@@ -267,6 +251,8 @@ static gboolean is_idle_trust(void *key, void *value, void *data)
     return TRUE;
 }
 
+static bool tell(ClusterCore *core, const ClusterRule *rule, GError **error);
+
 bool rules_keep_trust(ClusterCore *core, const char *tenant, const VmSpec *spec, GError **error)
 {
     if (spec->trust_domain == NULL || trust_of(core, tenant, spec) != NULL) {
@@ -280,17 +266,12 @@ bool rules_keep_trust(ClusterCore *core, const char *tenant, const VmSpec *spec,
     rule->object = rule_new();
     rule->object->name = g_strdup(spec->trust_domain);
     rule->number = free_number(core);
-    BerthPlaceRule sole = {.struct_size = sizeof sole,
-                           .kind = BERTH_PLACE_SOLE,
-                           .a = named->number,
-                           .b = merging(core)->number};
-    BerthPlaceResult result = berth_place_rule_add(core->place, rule->number, &sole, NULL);
-    if (result != BERTH_PLACE_OK) {
+    rule->a = named->number;
+    rule->b = merging(core)->number;
+    if (!tell(core, rule, error)) {
         g_array_append_val(core->free_groups, named->number);
         g_hash_table_remove(core->groups, named->name);
-        return berth_error_set(error, BERTH_ERROR_UNAVAILABLE, "trust-domain", spec->trust_domain,
-                               "try again later", "it cannot be kept apart: %s",
-                               berth_place_strerror(result));
+        return false;
     }
     core->rule_numbers->pdata[rule->number] = rule;
     core->idle_trusts++;
@@ -422,6 +403,8 @@ static BerthPlaceRuleKind engine_kind(RuleKind kind)
         return BERTH_PLACE_SPREAD;
     case RULE_KIND_NEAR:
         return BERTH_PLACE_NEAR;
+    case RULE_KIND_UNSET:
+        return BERTH_PLACE_SOLE;
     default:
         return BERTH_PLACE_TOGETHER;
     }
@@ -444,27 +427,70 @@ static bool refuse(ClusterCore *core, const Rule *rule, BerthPlaceResult result,
                            text);
 }
 
+static bool tell(ClusterCore *core, const ClusterRule *rule, GError **error)
+{
+    const Rule *object = rule->object;
+    BerthPlaceRule wanted = {.struct_size = sizeof wanted,
+                             .kind = engine_kind(object->kind),
+                             .a = rule->a,
+                             .b = rule->b,
+                             .level = (uint32_t)levels_find(core, object->level),
+                             .skew = (uint32_t)object->skew,
+                             .weight = (uint32_t)object->weight};
+    uint32_t other = BERTH_PLACE_NONE;
+    BerthPlaceResult result = berth_place_rule_add(core->place, rule->number, &wanted, &other);
+    return result == BERTH_PLACE_OK || refuse(core, object, result, other, error);
+}
+
+static bool tell_all(ClusterCore *core, GError **error)
+{
+    for (guint i = 0; i < core->rule_numbers->len; i++) {
+        const ClusterRule *rule = core->rule_numbers->pdata[i];
+        if (rule != NULL && !tell(core, rule, error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool rules_tell_anew(ClusterCore *core, GError **error)
+{
+    GHashTable *before = core->domains;
+    core->domains = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    for (GTreeNode *n = g_tree_node_first(core->hosts); n != NULL; n = g_tree_node_next(n)) {
+        ClusterHost *host = g_tree_node_value(n);
+        set_domains(core, host);
+        set_labels(core, host, host->labelled, true);
+    }
+    if (!tell_all(core, error)) {
+        g_hash_table_unref(core->domains);
+        core->domains = before;
+        return false;
+    }
+    g_hash_table_unref(before);
+    for (GTreeNode *n = g_tree_node_first(core->vms); n != NULL; n = g_tree_node_next(n)) {
+        const ClusterVm *vm = g_tree_node_value(n);
+        if (vm->entered) {
+            berth_place_enter(core->place, vm->host->place, vm->groups, vm->n_groups);
+        }
+    }
+    return true;
+}
+
 bool rules_enlist(ClusterCore *core, ClusterRule *rule, GError **error)
 {
     const Rule *object = rule->object;
     const Named *a = use_group(core, object->tenant, object->subject);
     const Named *b = use_group(core, object->tenant, other_of(object));
-    BerthPlaceRule wanted = {.struct_size = sizeof wanted,
-                             .kind = engine_kind(object->kind),
-                             .a = a->number,
-                             .b = b->number,
-                             .level = (uint32_t)rules_level(object->level),
-                             .skew = (uint32_t)object->skew,
-                             .weight = (uint32_t)object->weight};
-    uint32_t number = free_number(core), other = BERTH_PLACE_NONE;
-    BerthPlaceResult result = berth_place_rule_add(core->place, number, &wanted, &other);
-    if (result != BERTH_PLACE_OK) {
+    rule->number = free_number(core);
+    rule->a = a->number;
+    rule->b = b->number;
+    if (!tell(core, rule, error)) {
         drop_group(core, object->tenant, object->subject);
         drop_group(core, object->tenant, other_of(object));
-        return refuse(core, object, result, other, error);
+        return false;
     }
-    rule->number = number;
-    core->rule_numbers->pdata[number] = rule;
+    core->rule_numbers->pdata[rule->number] = rule;
     return true;
 }
 

@@ -15,10 +15,6 @@
 void rules_init(ClusterCore *core);
 void rules_clear(ClusterCore *core);
 
-/* The levels of the tree of hosts: "host", then labels of hosts, from the narrowest. */
-int rules_level(const char *name); /* -1: no such level */
-const char *rules_level_names(void);
-
 /* After a host's labels may have changed: where it stands and what it has. */
 void rules_host_changed(ClusterCore *core, ClusterHost *host);
 
@@ -51,3 +47,7 @@ void rules_strike(ClusterCore *core, ClusterRule *rule);
 
 /* The invariant: no host has merged memory of two trust domains. */
 bool rules_check(const ClusterCore *core, GError **error);
+
+/* Tells a new engine, which knows the hosts alone, where they stand, of rules and of VMs. False when rules
+ * cannot hold together at the levels of now: then the engine is of no use. */
+bool rules_tell_anew(ClusterCore *core, GError **error);

@@ -8,6 +8,7 @@
 
 #include "base/timefmt.h"
 #include "cluster/commands.h"
+#include "cluster/levels.h"
 #include "cluster/queue.h"
 #include "cluster/reservations.h"
 #include "cluster/txn.h"
@@ -202,6 +203,7 @@ bool get_snapshot(ClusterCore *core, const ClusterRequest *request, GError **err
     Snapshot snapshot = {.core = core, .mask = query->mask, .names = names};
     json_t *state = json_object();
     json_object_set_new(state, "tenants", collect(&snapshot, core->tenants, "tenant", tenant_json));
+    json_object_set_new(state, "levels", levels_names(core));
     json_object_set_new(state, "hosts", collect(&snapshot, core->hosts, "host", host_json));
     json_object_set_new(state, "sizes", collect(&snapshot, core->sizes, "size", size_json));
     json_object_set_new(state, "images", collect(&snapshot, core->images, "image", image_json));

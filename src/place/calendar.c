@@ -36,6 +36,11 @@ static BerthPlaceResult give(const BerthCalendar *calendar, uint32_t host, const
                : berth_place_set(calendar->place, host, NULL, available);
 }
 
+void berth_calendar_move(BerthCalendar *calendar, BerthPlace *place)
+{
+    calendar->place = place;
+}
+
 void berth_calendar_free(BerthCalendar *calendar)
 {
     if (calendar == NULL) {

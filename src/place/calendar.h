@@ -54,6 +54,9 @@ typedef struct BerthCalendar BerthCalendar;
 /* An empty calendar of a fleet, which must outlive it. */
 BERTH_PLACE_API BerthPlaceResult berth_calendar_new(BerthPlace *place,
                                                     BerthCalendar **ret_calendar);
+/* From now on it is the calendar of another fleet, which has the same hosts with the same amounts, such as a
+ * copy. */
+BERTH_PLACE_API void berth_calendar_move(BerthCalendar *calendar, BerthPlace *place);
 /* Gives the fleet back what commitments held. Takes NULL. */
 BERTH_PLACE_API void berth_calendar_free(BerthCalendar *calendar);
 

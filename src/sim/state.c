@@ -296,18 +296,28 @@ static bool check_names(const json_t *state, GError **error)
     const char *key;
     json_t *value;
     json_object_foreach ((json_t *)state, key, value) {
-        bool known = false;
+        bool known = strcmp(key, "levels") == 0;
         for (guint k = 0; k < G_N_ELEMENTS(kinds); k++) {
             known = known || strcmp(kinds[k].name, key) == 0;
         }
         if (!known || !json_is_array(value)) {
-            return berth_error_set(error, BERTH_ERROR_INVALID, key, NULL,
-                                   "lists of tenants, hosts, sizes, images, networks, rules, "
-                                   "reservations, vms, apps and queue",
-                                   "a state has no such list");
+            return berth_error_set(
+                error, BERTH_ERROR_INVALID, key, NULL,
+                "lists of tenants, levels, hosts, sizes, images, networks, rules, "
+                "reservations, vms, apps and queue",
+                "a state has no such list");
         }
     }
     return true;
+}
+
+static void put_levels(Sim *sim, json_t *names)
+{
+    if (names != NULL) {
+        json_t *levels = json_pack("{s:O}", "names", names);
+        put(sim, g_strdup("meta/levels"), levels);
+        json_decref(levels);
+    }
 }
 
 bool state_load(Sim *sim, const json_t *state, GError **error)
@@ -317,6 +327,7 @@ bool state_load(Sim *sim, const json_t *state, GError **error)
     }
     sim_run_until(sim->world, sim->world->now_ms + 1000);
     sim_manager_crash(sim->manager);
+    put_levels(sim, json_object_get(state, "levels"));
     bool stored = each(sim, state, use_stored, error);
     sim_manager_start(sim->manager);
     if (!stored || !each(sim, state, use_host, error)) {

@@ -86,6 +86,16 @@ def test_plans_and_rules(manager, tmp_path):
     run(manager, 3, "plan", "drain", "rack=none")
 
 
+def test_levels(manager):
+    assert run(manager, 0, "level", "list").split()[-3:] == ["its", "label", "zone"]
+    assert "row" in run(manager, 0, "level", "set", "rack", "row", "zone")
+    run(manager, 0, "rule", "create", "rows", "apart", "app/none", "--level", "row")
+    assert "rule 'rows' speaks of the level row" in run(manager, 4, "level", "set", "rack", "zone")
+    assert "one of host, rack, row and zone" in run(manager, 2, "rule", "create", "x", "apart", "app/none", "--level", "hall")
+    run(manager, 0, "rule", "delete", "rows")
+    run(manager, 0, "level", "set", "rack", "zone")
+
+
 def test_reservations(manager):
     night = ("reservation", "create", "night", "--size", "small", "-n", "2", "--start", "+2h", "--for", "90m")
     text = run(manager, 0, *night, "--dry-run", "--explain")

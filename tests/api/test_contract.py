@@ -652,6 +652,11 @@ def test_tenants(manager, agents, catalog):
     refused(manager.patch("/v1/tenants/red", {"on-empty": "weep"}), "invalid", "on-empty", "weep")
     refused(manager.patch("/v1/tenants/red", {}, headers={"If-Match": '"1"'}), "precondition", "If-Match")
 
+    assert manager.get("/v1/levels").json["names"] == ["rack", "zone"]
+    assert manager.put("/v1/levels", {"names": ["rack", "row", "zone"]}).json["names"] == ["rack", "row", "zone"]
+    refused(manager.put("/v1/levels", {"names": ["host"]}), "invalid", "names", "host")
+    refused(manager.put("/v1/levels", {"names": ["row", "row"]}), "invalid", "names", "row")
+    assert manager.put("/v1/levels", {"names": ["rack", "zone"]}).status == 200
     assert manager.get("/v1/rates").json["cpu"] == 0
     refused(manager.get("/v1/rates", token=False), "unauthenticated")
     assert manager.put("/v1/rates", {"cpu": 36000000}).json["cpu"] == 36000000
