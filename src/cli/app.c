@@ -143,7 +143,7 @@ static const CliOption create_options[] = {
     {"restart", 0, "POLICY", "always (the default), on-failure or never"},
     {"policy", 0, "POLICY",
      "of placement: most-free (the default), least-free, first-fit, cosine, "
-     "dot-product, l2-diff, l2-ratio or l2-ratio-spread"},
+     "dot-product, l2-diff, l2-ratio, l2-ratio-spread or fragmentation"},
     QUEUE_OPTIONS,
     {"description", 0, "TEXT", "for people"},
     {NULL},

@@ -6,6 +6,7 @@
 #include "cluster/keys.h"
 #include "cluster/spec.h"
 #include "cluster/txn.h"
+#include "cluster/workload.h"
 
 static json_t *encode_size(ClusterCore *core, const void *object, const void *filter)
 {
@@ -79,6 +80,7 @@ bool create_size(ClusterCore *core, const ClusterRequest *request, GError **erro
     }
     g_tree_insert(core->sizes, size->name, size);
     save_size(core, size);
+    workload_changed(core);
     reply_json(core, request->id, 201, size_encode(size), size->revision);
     return true;
 }
@@ -98,6 +100,7 @@ bool delete_size(ClusterCore *core, const ClusterRequest *request, GError **erro
     }
     txn_delete(core, key_size(size->name));
     g_tree_remove(core->sizes, size->name);
+    workload_changed(core);
     reply_json(core, request->id, 200, json_object(), -1);
     return true;
 }

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/words.h"
 #include "cluster/journal.h"
+#include "cluster/workload.h"
 
 /* The engine numbers models as accelerators are numbered among the dimensions. */
 static uint32_t model_of(int dim)
@@ -145,6 +146,7 @@ static void take_facts(ClusterCore *core, ClusterHost *host)
     }
     tell_refused(core, host, refused);
     devices_refresh(core, host);
+    workload_changed(core);
 }
 
 /* Hosts whose devices were refused for their slices offer them again. */

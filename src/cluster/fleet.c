@@ -13,6 +13,7 @@
 #include "cluster/reservations.h"
 #include "cluster/rules.h"
 #include "cluster/verdicts.h"
+#include "cluster/workload.h"
 
 /* From here on the engine's index is worth its making. */
 #define MANY_HOSTS 512
@@ -36,6 +37,7 @@ void fleet_init(ClusterCore *core)
     core->by_handle = g_ptr_array_new();
     core->free_handles = g_array_new(FALSE, FALSE, sizeof(uint32_t));
     core->overhead = OVERHEAD_UNTIL_MEASURED;
+    workload_changed(core);
     rules_init(core);
     reservations_init(core);
 }
@@ -190,6 +192,8 @@ bool fleet_rebuild(ClusterCore *core, GError **error)
         g_error("out of memory for the placement engine");
     }
     berth_place_set_levels(core->place, levels_count(core));
+    core->has_workload = false;
+    workload_changed(core);
     for (GTreeNode *n = g_tree_node_first(core->hosts); n != NULL; n = g_tree_node_next(n)) {
         add_as_before(core, before, g_tree_node_value(n));
     }
@@ -543,9 +547,12 @@ bool fleet_can_resume(ClusterCore *core, const ClusterVm *vm, GError **error)
            can_have(core, vm, vm->spec->resources, error);
 }
 
-static BerthPlacePolicy engine_policy(PlacePolicy policy)
+static BerthPlacePolicy engine_policy(ClusterCore *core, PlacePolicy policy)
 {
     BerthPlacePolicy its = BERTH_PLACE_MOST_FREE;
+    if (policy == PLACE_POLICY_FRAGMENTATION && !workload_refresh(core)) {
+        return its; /* there are no sizes, so nothing is typical */
+    }
     if (policy != PLACE_POLICY_UNSET) {
         berth_place_policy_from_name(place_policy_to_string(policy), &its);
     }
@@ -575,7 +582,7 @@ bool fleet_request(ClusterCore *core, const char *tenant, const VmSpec *spec,
 {
     *ret_request = (EngineRequest){.allowed = NULL};
     EngineRequest r = {
-        .request = {.struct_size = sizeof r.request, .policy = engine_policy(spec->policy)}};
+        .request = {.struct_size = sizeof r.request, .policy = engine_policy(core, spec->policy)}};
     if (!fleet_vector(core, spec->resources, &r.vector, error) ||
         !rules_keep_trust(core, tenant, spec, error) ||
         !devices_demands(core, &r.vector, r.devices, &r.request.n_devices, error) ||

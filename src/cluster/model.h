@@ -218,6 +218,8 @@ struct ClusterCore {
     int64_t
         device_slices[MAX_DIMENSIONS]; /* of each device of an accelerator; 0: no host has one */
     uint32_t device_count[MAX_DIMENSIONS];
+    bool has_workload;    /* the engine knows what is typical (workload.h), */
+    int64_t workload_vms; /* as it was with so many VMs; -1: sizes or devices are others since */
     GPtrArray *by_handle; /* engine's handle → ClusterHost; NULL: free */
     GArray *free_handles; /* of uint32_t */
 

@@ -222,7 +222,8 @@ static json_t *new_body(SimClient *client, const char *name)
     static const char *const sizes[] = {"small",  "small", "medium", "large", "small", "medium",
                                         "slices", "cut",   "slice",  "whole", NULL};
     static const char *const restarts[] = {"always", "always", "on-failure", "never", NULL};
-    static const char *const policies[] = {"most-free", "least-free", "first-fit", NULL};
+    static const char *const policies[] = {"most-free", "least-free", "first-fit", "fragmentation",
+                                           NULL};
     static const char *const powers[] = {"on", "on", "on", "off", NULL};
     static const char *const networks[] = {"lan", "dmz", NULL};
     static const char *const trusted[] = {"red", "green", NULL};
