@@ -39,7 +39,7 @@ static char *address_towards(const char *manager, int port, GError **error)
 }
 
 /* The probe runs QEMU a few times; its result holds until the host boots again, QEMU changes, or KVM's
- * device comes or goes, whose module may be loaded after the agent has asked. */
+ * device comes or goes or is given to others; its module may be loaded after the agent has asked. */
 static char *probe_key(const Agent *agent)
 {
     g_autofree char *path = g_find_program_in_path(agent->config->qemu);
@@ -47,8 +47,11 @@ static char *probe_key(const Agent *agent)
     if (path != NULL) {
         stat(path, &st);
     }
-    return g_strdup_printf("%s %s %lld %d %d", agent->boot_id, path, (long long)st.st_mtime,
-                           (int)agent->config->accelerator, access("/dev/kvm", F_OK) == 0);
+    struct stat kvm = {0};
+    stat("/dev/kvm", &kvm);
+    return g_strdup_printf("%s %s %lld %d %o %u", agent->boot_id, path, (long long)st.st_mtime,
+                           (int)agent->config->accelerator, (unsigned)kvm.st_mode,
+                           (unsigned)kvm.st_gid);
 }
 
 static QemuProbe *recall(const char *path, const char *key)

@@ -3,7 +3,6 @@
  * An agent may have died in the middle of a launch. Its keeper goes on: it holds the lock of the
  * VM's directory and will record a QEMU in launch.json, or fail. Until then a second keeper is
  * refused and asked for again; then that QEMU is taken over. */
-#include <grp.h>
 #include <signal.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -15,6 +14,7 @@
 #include "linux/names.h"
 #include "linux/process.h"
 #include "qemu/commandline.h"
+#include "qemu/probe.h"
 
 #define FIRST_FD 10
 #define MONITOR_0 "qmp-0.sock"
@@ -139,8 +139,7 @@ static bool fill_argv(KeeperLaunch *launch, Agent *agent, const Assignment *a, G
 /* QEMU opens /dev/kvm itself, which the group may. */
 static gid_t group_for(const Assignment *a, uid_t uid)
 {
-    const struct group *kvm = a->hardware->accelerator == ACCELERATOR_KVM ? getgrnam("kvm") : NULL;
-    return kvm != NULL ? kvm->gr_gid : (gid_t)uid;
+    return a->hardware->accelerator == ACCELERATOR_KVM ? qemu_kvm_group((gid_t)uid) : (gid_t)uid;
 }
 
 static char *new_launch_id(void)

@@ -1,5 +1,6 @@
 #include "qemu/probe.h"
 
+#include <grp.h>
 #include <fcntl.h>
 #include <gio/gio.h>
 #include <signal.h>
@@ -108,9 +109,34 @@ static char *write_boot_sector(GError **error)
     return g_steal_pointer(&path);
 }
 
-/* NULL: KVM works; else why not. */
+gid_t qemu_kvm_group(gid_t otherwise)
+{
+    const struct group *kvm = getgrnam("kvm");
+    return kvm != NULL ? kvm->gr_gid : otherwise;
+}
+
+char *qemu_probe_device(const struct stat *device, gid_t kvm)
+{
+    bool all = (device->st_mode & 0006) == 0006;
+    bool group = (device->st_mode & 0060) == 0060 && device->st_gid == kvm;
+    return all || group
+               ? NULL
+               : g_strdup_printf(
+                     "/dev/kvm (mode %o, group %u) is closed to QEMU, which does not run as root: "
+                     "give it to the group kvm, with 'chgrp kvm /dev/kvm; chmod 660 "
+                     "/dev/kvm', and start the agent again",
+                     (unsigned)device->st_mode & 0777, (unsigned)device->st_gid);
+}
+
+/* NULL: KVM works; else why not. This runs as root, and guests do not. */
 static char *why_not_kvm(const char *qemu)
 {
+    struct stat device;
+    char *closed = NULL;
+    if (stat("/dev/kvm", &device) == 0 &&
+        (closed = qemu_probe_device(&device, qemu_kvm_group((gid_t)-1))) != NULL) {
+        return closed;
+    }
     if (access("/dev/kvm", F_OK) != 0) {
         return g_strdup("there is no /dev/kvm: no hardware virtualization, or it is turned off in "
                         "the firmware, "

@@ -15,6 +15,8 @@
 #include <glib.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
 
 #include "schema/types.h"
 
@@ -31,5 +33,9 @@ typedef struct {
 typedef enum { QEMU_PROBE_AUTO, QEMU_PROBE_KVM, QEMU_PROBE_TCG } QemuProbeChoice;
 
 QemuProbe *qemu_probe(const char *qemu, QemuProbeChoice choice, GError **error);
+/* The group with which a QEMU that needs KVM runs: "kvm", if there is one. */
+gid_t qemu_kvm_group(gid_t otherwise);
+/* Why /dev/kvm, being so, is of no use to such a QEMU; NULL: it may open it. */
+char *qemu_probe_device(const struct stat *device, gid_t kvm);
 void qemu_probe_free(QemuProbe *probe);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(QemuProbe, qemu_probe_free)

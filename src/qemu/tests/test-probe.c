@@ -50,6 +50,24 @@ static void test_kvm_or_why_not(void)
     }
 }
 
+static bool may_open(mode_t mode, gid_t group)
+{
+    const struct stat device = {.st_mode = S_IFCHR | mode, .st_gid = group};
+    g_autofree char *why = qemu_probe_device(&device, 104);
+    g_assert_true(why == NULL || strstr(why, "chgrp kvm /dev/kvm") != NULL);
+    return why == NULL;
+}
+
+static void test_device_that_only_root_may_open(void)
+{
+    g_assert_false(may_open(0600, 0));
+    g_assert_false(may_open(0660, 0));
+    g_assert_false(may_open(0640, 104));
+    g_assert_false(may_open(0600, 104));
+    g_assert_true(may_open(0660, 104));
+    g_assert_true(may_open(0666, 0));
+}
+
 static void test_program_that_is_no_qemu(void)
 {
     g_autoptr(GError) error = NULL;
@@ -65,6 +83,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/qemu/probe/auto", test_auto);
     g_test_add_func("/qemu/probe/kvm-or-why-not", test_kvm_or_why_not);
+    g_test_add_func("/qemu/probe/closed-device", test_device_that_only_root_may_open);
     g_test_add_func("/qemu/probe/no-qemu", test_program_that_is_no_qemu);
     return g_test_run();
 }
