@@ -181,8 +181,8 @@ static void test_a_reservation_twice_changes_nothing(Run *run, gconstpointer dat
         "count: 4, duration-seconds: 21600, at-end: stop, grace-seconds: 300",
         "count: 4, duration-seconds: 21600, start: '2026-11-26T11:00:00Z'",
         "count: 4, duration-seconds: 21600, start: +2h, deadline: +9h",
-        "count: 4, duration-seconds: 21600, start: '2026-11-26T10:00:00Z',"
-        " deadline: '2026-11-26T19:00:00+01:00'",
+        ("count: 4, duration-seconds: 21600, start: '2026-11-26T10:00:00Z',"
+         " deadline: '2026-11-26T19:00:00+01:00'"),
     };
     fake_manager_answer(run->manager, "GET /v1/reservations/night", 200, RESERVATION);
     for (size_t i = 0; i < G_N_ELEMENTS(specs); i++) {
