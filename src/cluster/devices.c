@@ -366,23 +366,33 @@ static void replace(ClusterCore *core, ClusterVm *vm, GPtrArray *devices)
     devices_refresh(core, vm->host);
 }
 
-/* False when something is in the way; fleet_can_grow has asked before. */
-static bool take_again(ClusterCore *core, ClusterVm *vm)
+GPtrArray *devices_find(const ClusterCore *core, const ClusterHost *host, const Vector *vector,
+                        GError **error)
 {
     BerthPlaceDevices demands[MAX_DIMENSIONS - N_FIXED];
-    BerthPlaceRequest request = {.struct_size = sizeof request,
-                                 .policy = BERTH_PLACE_FIRST_FIT,
-                                 .vector = vm->booked.amount,
-                                 .devices = demands};
-    if (!devices_demands(core, &vm->booked, demands, &request.n_devices, NULL) ||
-        request.n_devices == 0) {
-        return false;
+    BerthPlaceRequest request = {
+        .struct_size = sizeof request, .policy = BERTH_PLACE_FIRST_FIT, .vector = vector->amount};
+    if (!devices_demands(core, vector, demands, &request.n_devices, error)) {
+        return NULL;
     }
-    GPtrArray *devices = devices_choose(core, vm->host, &request);
-    if (devices != NULL) {
-        replace(core, vm, devices);
+    request.devices = request.n_devices > 0 ? demands : NULL;
+    GPtrArray *devices = devices_choose(core, host, &request);
+    if (devices == NULL) {
+        g_autofree char *wanted = devices_demands_text(core, &request);
+        berth_error_set(error, BERTH_ERROR_NO_CAPACITY, "accelerators", wanted,
+                        "make room on the host", "host %s lacks devices for it: %s",
+                        host->spec->name, wanted);
     }
-    return devices != NULL;
+    return devices;
+}
+
+/* Nothing when something is in the way; fleet_can_grow has asked before. */
+static void take_again(ClusterCore *core, ClusterVm *vm)
+{
+    g_autoptr(GPtrArray) devices = devices_find(core, vm->host, &vm->booked, NULL);
+    if (devices != NULL && devices->len > 0) {
+        replace(core, vm, g_steal_pointer(&devices));
+    }
 }
 
 void devices_settle(ClusterCore *core, ClusterVm *vm)

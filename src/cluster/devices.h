@@ -68,6 +68,10 @@ GPtrArray *devices_name(const ClusterCore *core, const ClusterHost *host, const 
 GPtrArray *devices_choose(const ClusterCore *core, const ClusterHost *host,
                           const BerthPlaceRequest *request);
 
+/* The same of a vector. NULL with INVALID or NO_CAPACITY. */
+GPtrArray *devices_find(const ClusterCore *core, const ClusterHost *host, const Vector *vector,
+                        GError **error);
+
 /* After a change of its booking: gives up what it needs no more, takes what it needs again. */
 void devices_settle(ClusterCore *core, ClusterVm *vm);
 /* The engine hears what is free on a host. */

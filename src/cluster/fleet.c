@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "base/words.h"
 #include "base/resources.h"
 #include "cluster/devices.h"
 #include "cluster/ends.h"
@@ -491,21 +490,8 @@ bool fleet_can_reserve(ClusterCore *core, const ClusterHost *host, const Resourc
 static bool can_have_devices(ClusterCore *core, const ClusterVm *vm, const Vector *needs,
                              GError **error)
 {
-    BerthPlaceDevices demands[MAX_DIMENSIONS - N_FIXED];
-    BerthPlaceRequest request = {
-        .struct_size = sizeof request, .policy = BERTH_PLACE_FIRST_FIT, .vector = needs->amount};
-    if (!devices_demands(core, needs, demands, &request.n_devices, error)) {
-        return false;
-    }
-    request.devices = request.n_devices > 0 ? demands : NULL;
-    g_autoptr(GPtrArray) devices = devices_choose(core, vm->host, &request);
-    if (devices == NULL) {
-        g_autofree char *wanted = devices_demands_text(core, &request);
-        return berth_error_set(error, BERTH_ERROR_NO_CAPACITY, "accelerators", wanted,
-                               "make room on the host", "host %s lacks devices for it: %s",
-                               vm->host->spec->name, wanted);
-    }
-    return true;
+    g_autoptr(GPtrArray) devices = devices_find(core, vm->host, needs, error);
+    return devices != NULL;
 }
 
 static bool can_have(ClusterCore *core, const ClusterVm *vm, const Resources *resources,

@@ -185,13 +185,18 @@ static Named *merging(const ClusterCore *core)
     return g_hash_table_lookup(core->groups, MERGING);
 }
 
+static char *trust_name(const char *tenant, const VmSpec *spec)
+{
+    return g_strconcat(tenant, "/trust-domain/", spec->trust_domain, NULL);
+}
+
 /* NULL: none, or one that the engine has not been told of. */
 static Named *trust_of(const ClusterCore *core, const char *tenant, const VmSpec *spec)
 {
     if (spec->trust_domain == NULL) {
         return NULL;
     }
-    g_autofree char *name = g_strconcat(tenant, "/trust-domain/", spec->trust_domain, NULL);
+    g_autofree char *name = trust_name(tenant, spec);
     return g_hash_table_lookup(core->groups, name);
 }
 
@@ -261,7 +266,7 @@ bool rules_keep_trust(ClusterCore *core, const char *tenant, const VmSpec *spec,
     if (core->idle_trusts >= IDLE_TRUST_DOMAINS) {
         g_hash_table_foreach_remove(core->groups, is_idle_trust, core);
     }
-    Named *named = new_group(core, g_strconcat(tenant, "/trust-domain/", spec->trust_domain, NULL));
+    Named *named = new_group(core, trust_name(tenant, spec));
     ClusterRule *rule = named->keeps = g_new0(ClusterRule, 1);
     rule->object = rule_new();
     rule->object->name = g_strdup(spec->trust_domain);

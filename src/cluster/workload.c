@@ -1,7 +1,5 @@
 #include "cluster/workload.h"
 
-#include <string.h>
-
 #include "cluster/devices.h"
 #include "cluster/fleet.h"
 #include "place/devices.h"

@@ -15,11 +15,6 @@ typedef struct {
     uint64_t id;
 } Call; /* of the manager, under way */
 
-static int compare_ids(const void *a, const void *b, void *data)
-{
-    return strcmp(a, b);
-}
-
 static void on_exited(void *agent, const SimQemu *qemu);
 static void on_guest(void *agent, SimQemu *qemu, HostGuestEvent event);
 
@@ -29,7 +24,7 @@ SimAgent *sim_agent_new(SimWorld *world, SimMachine *machine, const SimTrouble *
     agent->world = world;
     agent->machine = machine;
     agent->trouble = trouble;
-    agent->news = g_tree_new_full(compare_ids, NULL, NULL, (GDestroyNotify)reported_vm_free);
+    agent->news = g_tree_new_full(sim_compare_ids, NULL, NULL, (GDestroyNotify)reported_vm_free);
     agent->calls = g_hash_table_new_full(NULL, NULL, g_free, NULL);
     agent->effects = g_ptr_array_new_with_free_func((GDestroyNotify)sim_effect_unref);
     machine->watch = (SimWatch){on_exited, on_guest};

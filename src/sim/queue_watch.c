@@ -52,11 +52,6 @@ struct SimQueueWatch {
     SimQueueFigures figures;
 };
 
-static gint compare_ids(gconstpointer a, gconstpointer b, gpointer data)
-{
-    return strcmp(a, b);
-}
-
 static void entry_free(void *data)
 {
     Entry *entry = data;
@@ -519,9 +514,9 @@ SimQueueWatch *sim_queue_watch_new(Sim *sim)
 {
     SimQueueWatch *watch = g_new0(SimQueueWatch, 1);
     watch->sim = sim;
-    watch->entries = g_tree_new_full(compare_ids, NULL, NULL, entry_free);
-    watch->vms = g_tree_new_full(compare_ids, NULL, g_free, lodger_free);
-    watch->apps = g_tree_new_full(compare_ids, NULL, g_free, g_free);
+    watch->entries = g_tree_new_full(sim_compare_ids, NULL, NULL, entry_free);
+    watch->vms = g_tree_new_full(sim_compare_ids, NULL, g_free, lodger_free);
+    watch->apps = g_tree_new_full(sim_compare_ids, NULL, g_free, g_free);
     sim_disk_follow(sim_manager_disk(sim->manager), take_puts, watch);
     sim_after(sim->world, LOOK_MS, look, watch, NULL, NULL);
     return watch;

@@ -26,11 +26,6 @@ static void stored_free(void *data)
     g_free(stored);
 }
 
-static int compare_ids(const void *a, const void *b, void *data)
-{
-    return strcmp(a, b);
-}
-
 static json_t *parse(GBytes *value)
 {
     return json_loadb(g_bytes_get_data(value, NULL), g_bytes_get_size(value), 0, NULL);
@@ -259,7 +254,7 @@ static void check_reservation(const char *key, GBytes *value, void *data)
 void sim_check_rest(Sim *sim)
 {
     SimDisk *disk = sim_manager_disk(sim->manager);
-    Rest rest = {sim, g_tree_new_full(compare_ids, NULL, g_free, stored_free)};
+    Rest rest = {sim, g_tree_new_full(sim_compare_ids, NULL, g_free, stored_free)};
     sim_disk_each(disk, "vm/", read_vm_key, &rest);
     g_tree_foreach(rest.vms, check_vm, &rest);
     for (guint i = 0; i < sim->agents->len; i++) {
