@@ -529,6 +529,17 @@ static void keep_promises(ClusterCore *core)
     }
 }
 
+/* What has lost its start, while somebody holds up those behind: a deadline needs another start or an end. */
+static bool may_start_at_once(ClusterCore *core, const QueueItem *item)
+{
+    bool firm = item->queued != NULL && item->queued->object->deadline_ms > 0;
+    if (!firm || !wait_on(core, item)) {
+        return false;
+    }
+    const Promise *promise = promise_of(core, queue_item_id(item));
+    return promise != NULL && promise->start_ms <= core->now_ms;
+}
+
 static void serve_round(ClusterCore *core)
 {
     g_auto(Round) round;
@@ -540,10 +551,7 @@ static void serve_round(ClusterCore *core)
         QueueItem item = g_array_index(round.items, QueueItem, number);
         promises_reach(core, queue_item_priority(&item));
         const Promise *promise = promise_of(core, queue_item_id(&item));
-        if (round.held_up && promise == NULL) {
-            if (item.queued != NULL && item.queued->object->deadline_ms > 0) {
-                wait_on(core, &item); /* it has lost its start, and needs another or an end */
-            }
+        if (round.held_up && promise == NULL && !may_start_at_once(core, &item)) {
             continue;
         }
         if (item.queued != NULL) {

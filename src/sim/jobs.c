@@ -9,15 +9,21 @@
 
 static const char *const tenants[] = {"blue", "red"};
 
+/* What is left of a job is deleted in steps, each until it is certain. */
+typedef enum { TIDY_QUEUE, TIDY_PLACED, TIDY_NOTHING } TidyStep;
+
 typedef struct {
     char *name;
     const char *tenant;
     bool app;
+    TidyStep step;
+    bool asked; /* for its step, and not answered yet */
 } Job;
 
 struct SimJobs {
     Sim *sim;
     GPtrArray *made; /* of Job */
+    GPtrArray *left; /* of Job: old ones, of which something may be left */
     GPtrArray *reservations;
     uint64_t named;
 };
@@ -34,6 +40,7 @@ SimJobs *sim_jobs_new(Sim *sim)
     SimJobs *jobs = g_new0(SimJobs, 1);
     jobs->sim = sim;
     jobs->made = g_ptr_array_new_with_free_func(job_free);
+    jobs->left = g_ptr_array_new_with_free_func(job_free);
     jobs->reservations = g_ptr_array_new_with_free_func(job_free);
     return jobs;
 }
@@ -42,6 +49,7 @@ void sim_jobs_free(SimJobs *jobs)
 {
     if (jobs != NULL) {
         g_ptr_array_unref(jobs->made);
+        g_ptr_array_unref(jobs->left);
         g_ptr_array_unref(jobs->reservations);
         g_free(jobs);
     }
@@ -90,13 +98,49 @@ static void ask(SimJobs *jobs, const char *method, const char *path, const char 
     json_decref(body);
 }
 
-static void remember(GPtrArray *names, const char *name, const char *tenant, bool app)
+static Job *remember(GPtrArray *names, const char *name, const char *tenant, bool app)
 {
-    Job *job = g_new(Job, 1);
-    *job = (Job){g_strdup(name), tenant, app};
+    Job *job = g_new0(Job, 1);
+    job->name = g_strdup(name);
+    job->tenant = tenant;
+    job->app = app;
     g_ptr_array_add(names, job);
-    if (names->len > MOST_NAMES) {
-        g_ptr_array_remove_index(names, 0);
+    return names->len > MOST_NAMES ? g_ptr_array_steal_index(names, 0) : NULL;
+}
+
+static void take_tidied(void *owner, const SimReply *reply)
+{
+    Job *job = owner;
+    job->asked = false;
+    if (reply->status != 0 && reply->status < 500) {
+        job->step++;
+    }
+}
+
+/* What stops at its end stays until somebody deletes it. */
+static void tidy(SimJobs *jobs, Job *job)
+{
+    g_autofree char *path = g_strdup_printf("/v1/%s/%s?tenant=%s",
+                                            job->step == TIDY_QUEUE ? "queue"
+                                            : job->app              ? "apps"
+                                                                    : "vms",
+                                            job->name, job->tenant);
+    job->asked = true;
+    sim_manager_ask(jobs->sim->manager, "DELETE", path, NULL, -1, take_tidied, job);
+}
+
+static void tidy_up(SimJobs *jobs)
+{
+    for (guint i = 0; i < jobs->left->len;) {
+        Job *job = jobs->left->pdata[i];
+        if (job->step == TIDY_NOTHING) {
+            g_ptr_array_remove_index(jobs->left, i);
+            continue;
+        }
+        if (!job->asked) {
+            tidy(jobs, job);
+        }
+        i++;
     }
 }
 
@@ -150,7 +194,10 @@ static void create(SimJobs *jobs)
         }
     }
     give_end(jobs, body, tenant);
-    remember(jobs->made, name, tenant, app);
+    Job *old = remember(jobs->made, name, tenant, app);
+    if (old != NULL) {
+        g_ptr_array_add(jobs->left, old);
+    }
     ask(jobs, "POST", app ? "/v1/apps" : "/v1/vms", tenant, body);
 }
 
@@ -164,7 +211,10 @@ static void reserve(SimJobs *jobs)
         g_autofree char *start = g_strdup_printf("+%" G_GUINT64_FORMAT "m", pick(jobs, 600));
         json_object_set_new(body, "start", json_string(start));
     }
-    remember(jobs->reservations, name, tenant, false);
+    Job *old = remember(jobs->reservations, name, tenant, false);
+    if (old != NULL) {
+        job_free(old); /* a reservation ends by itself */
+    }
     ask(jobs, "POST", "/v1/reservations", tenant, body);
 }
 
@@ -184,6 +234,7 @@ static void give_up(SimJobs *jobs)
 
 void sim_jobs_act(SimJobs *jobs)
 {
+    tidy_up(jobs);
     uint64_t what = pick(jobs, 24);
     if (what <= 1) {
         reserve(jobs);

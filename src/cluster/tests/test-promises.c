@@ -395,8 +395,8 @@ static void test_a_higher_priority_keeps_the_order_of_those_behind(void)
     world_free(w);
 }
 
-/* It has lost its start while somebody has waited so long that nobody passes. */
-static void test_a_deadline_is_sought_another_start_while_others_wait(void)
+/* `large` has waited so long that nobody passes, and `batch` has lost its start. */
+static World *world_in_which_a_deadline_is_lost(void)
 {
     World *w = world_of_four();
     w->config.starvation_ms = 60000;
@@ -411,11 +411,33 @@ static void test_a_deadline_is_sought_another_start_while_others_wait(void)
     world_wait(w, 61000);
     ask(w, API_OP_UPDATE_HOST, "h1", "{\"cordoned\":true}");
     world_wait(w, 1000);
+    return w;
+}
+
+static void take_again(World *w)
+{
     ask(w, API_OP_UPDATE_HOST, "h1", "{\"cordoned\":false}");
     world_wait(w, 1000);
     world_wait(w, 1000);
+}
+
+static void test_a_deadline_is_sought_another_start_while_others_wait(void)
+{
+    World *w = world_in_which_a_deadline_is_lost();
+    take_again(w);
     g_autofree char *again = start_of(w, "batch");
     g_assert_nonnull(strstr(again, "when VM runs has ended on h1"));
+    world_free(w);
+}
+
+/* The start that it finds is now: nothing else may ever make the round in which it would be served. */
+static void test_a_deadline_starts_at_once_where_it_can_while_others_wait(void)
+{
+    World *w = world_in_which_a_deadline_is_lost();
+    ask(w, API_OP_DELETE_VM, "runs", NULL);
+    take_again(w);
+    g_assert_true(is_there(w, "batch"));
+    g_assert_false(is_there(w, "large"));
     world_free(w);
 }
 
@@ -508,6 +530,8 @@ int main(int argc, char **argv)
     g_test_add_func("/cluster/promises/deadline-lost", test_a_deadline_that_is_lost_is_told);
     g_test_add_func("/cluster/promises/deadline-sought",
                     test_a_deadline_is_sought_another_start_while_others_wait);
+    g_test_add_func("/cluster/promises/deadline-at-once",
+                    test_a_deadline_starts_at_once_where_it_can_while_others_wait);
     g_test_add_func("/cluster/promises/deadline-silent",
                     test_a_deadline_that_passes_in_silence_is_told);
     g_test_add_func("/cluster/promises/writable",
