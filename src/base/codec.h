@@ -111,5 +111,11 @@ void *codec_decode_text(const CodecType *type, const char *text, size_t size,
  * something wrong, …), which only codec_decode() can judge. */
 void *codec_scan(const CodecType *type, const char *text, size_t size);
 
+/* The text of codec_dump() of codec_encode(), as quickly. */
+GBytes *codec_encode_text(const CodecType *type, const void *object);
+
+/* The fast half of it alone. NULL: not ordinary. */
+GBytes *codec_write(const CodecType *type, const void *object);
+
 char *codec_dump(const json_t *json);        /* compact */
 char *codec_dump_pretty(const json_t *json); /* indented by two */

@@ -1,11 +1,12 @@
 /*
- * Text straight into structs, by the same tables as trees (codec.c), without a tree between.
+ * Text straight into structs and back, by the same tables as trees (codec.c), without a tree between.
  *
  * Only what is ordinary is read here: known fields, each once, strings without escapes and beyond
  * ASCII nothing, whole numbers, values within their bounds. Everything else is left to codec_parse()
  * and codec_decode(), so that there is one place that knows what to say of it, and what is accepted
  * here is what they accept, with the same result (tests/test-codec-text.c holds the two against each
- * other).
+ * other). So it is with what is written: strings that need an escape, numbers with a fraction and
+ * fields that the type does not know are left to codec_encode().
  */
 #include <string.h>
 
@@ -367,4 +368,192 @@ void *codec_decode_text(const CodecType *type, const char *text, size_t size,
     object = codec_decode(type, json, mode, error);
     json_decref(json);
     return object;
+}
+
+static bool write_object(const CodecType *type, const void *object, GString *text);
+
+/* False: it needs an escape, or is not ASCII, which may be no UTF-8. */
+static bool write_string(const char *string, GString *text)
+{
+    if (string == NULL) {
+        return false;
+    }
+    gsize size = 0;
+    for (unsigned char c = (unsigned char)string[0]; c != '\0'; c = (unsigned char)string[++size]) {
+        if (c < ' ' || c > '~' || c == '"' || c == '\\') {
+            return false;
+        }
+    }
+    g_string_append_c(text, '"');
+    g_string_append_len(text, string, (gssize)size);
+    g_string_append_c(text, '"');
+    return true;
+}
+
+static bool write_integer(int64_t value, GString *text)
+{
+    char digits[24];
+    char *at = digits + sizeof digits;
+    uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    do {
+        *--at = (char)('0' + rest % 10);
+        rest /= 10;
+    } while (rest > 0);
+    if (value < 0) {
+        *--at = '-';
+    }
+    g_string_append_len(text, at, digits + sizeof digits - at);
+    return true;
+}
+
+static void separate(GString *text, size_t i)
+{
+    if (i > 0) {
+        g_string_append_c(text, ',');
+    }
+}
+
+static bool write_array(const CodecField *field, const GPtrArray *array, GString *text)
+{
+    bool sound = true;
+    g_string_append_c(text, '[');
+    for (guint i = 0; sound && i < array->len; i++) {
+        separate(text, i);
+        sound = field->kind == CODEC_STRINGS ? write_string(array->pdata[i], text)
+                                             : write_object(field->type, array->pdata[i], text);
+    }
+    g_string_append_c(text, ']');
+    return sound;
+}
+
+static bool write_string_map(const StringMap *map, GString *text)
+{
+    bool sound = true;
+    g_string_append_c(text, '{');
+    for (size_t i = 0; sound && i < string_map_size(map); i++) {
+        separate(text, i);
+        sound = write_string(string_map_key(map, i), text);
+        g_string_append_c(text, ':');
+        sound = sound && write_string(string_map_value(map, i), text);
+    }
+    g_string_append_c(text, '}');
+    return sound;
+}
+
+static bool write_int_map(const IntMap *map, GString *text)
+{
+    bool sound = true;
+    g_string_append_c(text, '{');
+    for (size_t i = 0; sound && i < int_map_size(map); i++) {
+        separate(text, i);
+        sound = write_string(int_map_key(map, i), text);
+        g_string_append_c(text, ':');
+        write_integer(int_map_value(map, i), text);
+    }
+    g_string_append_c(text, '}');
+    return sound;
+}
+
+static bool is_absent(const CodecField *field, const void *object)
+{
+    const void *value = CODEC_MEMBER(void *, object, field->offset);
+    if (field->has_offset >= 0 && !CODEC_MEMBER(bool, object, field->has_offset)) {
+        return true;
+    }
+    switch (field->kind) {
+    case CODEC_STRING:
+    case CODEC_OBJECT:
+    case CODEC_RAW:
+        return value == NULL;
+    case CODEC_STRINGS:
+    case CODEC_OBJECTS:
+        return !field->required && ((const GPtrArray *)value)->len == 0;
+    case CODEC_STRING_MAP:
+        return !field->required && string_map_size(value) == 0;
+    case CODEC_INT_MAP:
+        return !field->required && int_map_size(value) == 0;
+    case CODEC_ENUM:
+        return codec_enum_text(field->enumeration, CODEC_MEMBER(int, object, field->offset)) ==
+               NULL;
+    case CODEC_INTEGER:
+    case CODEC_NUMBER:
+    case CODEC_BOOLEAN:
+        break;
+    }
+    return false;
+}
+
+static bool write_value(const CodecField *field, const void *object, GString *text)
+{
+    switch (field->kind) {
+    case CODEC_STRING:
+        return write_string(CODEC_MEMBER(char *, object, field->offset), text);
+    case CODEC_INTEGER:
+        return write_integer(CODEC_MEMBER(int64_t, object, field->offset), text);
+    case CODEC_BOOLEAN:
+        g_string_append(text, CODEC_MEMBER(bool, object, field->offset) ? "true" : "false");
+        return true;
+    case CODEC_ENUM:
+        return write_string(
+            codec_enum_text(field->enumeration, CODEC_MEMBER(int, object, field->offset)), text);
+    case CODEC_OBJECT:
+        return write_object(field->type, CODEC_MEMBER(void *, object, field->offset), text);
+    case CODEC_STRINGS:
+    case CODEC_OBJECTS:
+        return write_array(field, CODEC_MEMBER(GPtrArray *, object, field->offset), text);
+    case CODEC_STRING_MAP:
+        return write_string_map(CODEC_MEMBER(StringMap *, object, field->offset), text);
+    case CODEC_INT_MAP:
+        return write_int_map(CODEC_MEMBER(IntMap *, object, field->offset), text);
+    case CODEC_NUMBER:
+    case CODEC_RAW:
+        break;
+    }
+    return false;
+}
+
+static bool write_object(const CodecType *type, const void *object, GString *text)
+{
+    size_t written = 0;
+    if (CODEC_MEMBER(json_t *, object, type->unknown_offset) != NULL) {
+        return false;
+    }
+    g_string_append_c(text, '{');
+    for (size_t i = 0; i < type->n_fields; i++) {
+        const CodecField *field = &type->fields[i];
+        if (is_absent(field, object)) {
+            continue;
+        }
+        separate(text, written++);
+        g_string_append_c(text, '"');
+        g_string_append(text, field->name);
+        g_string_append_len(text, "\":", 2);
+        if (!write_value(field, object, text)) {
+            return false;
+        }
+    }
+    g_string_append_c(text, '}');
+    return true;
+}
+
+GBytes *codec_write(const CodecType *type, const void *object)
+{
+    GString *text = g_string_sized_new(256);
+    if (!write_object(type, object, text)) {
+        g_string_free(text, TRUE);
+        return NULL;
+    }
+    return g_string_free_to_bytes(text);
+}
+
+GBytes *codec_encode_text(const CodecType *type, const void *object)
+{
+    GBytes *text = codec_write(type, object);
+    if (text == NULL) {
+        json_t *json = codec_encode(type, object);
+        char *dump = codec_dump(json);
+        text = g_bytes_new_take(dump, strlen(dump));
+        json_decref(json);
+    }
+    return text;
 }

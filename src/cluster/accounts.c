@@ -114,7 +114,7 @@ static void add_to_line(ClusterCore *core, ClusterTenant *tenant, const char *ap
     }
     line->amount = add_within(line->amount, amount);
     line->until_ms = until_ms;
-    txn_put_json(core, key_charge(tenant->name, hour_ms, app), charge_encode(line));
+    txn_put(core, key_charge(tenant->name, hour_ms, app), &charge_type, line);
 }
 
 static void charge_span(ClusterCore *core, ClusterTenant *tenant, Meter *meter, Wide cost,
@@ -309,7 +309,7 @@ Credit *account_credit(ClusterCore *core, ClusterTenant *tenant, int64_t amount,
     credit->note = g_strdup(note);
     credit->by = g_strdup(by);
     g_queue_push_tail(&tenant->credits, credit);
-    txn_put_json(core, key_of("credit", tenant->name, credit->id), credit_encode(credit));
+    txn_put(core, key_of("credit", tenant->name, credit->id), &credit_type, credit);
     if ((int64_t)tenant->credits.length > core->config.credits_kept) {
         g_autoptr(Credit) oldest = g_queue_pop_head(&tenant->credits);
         txn_delete(core, key_of("credit", tenant->name, oldest->id));

@@ -89,22 +89,27 @@ bool fleet_accelerator(ClusterCore *core, const char *name, int *ret_dim, GError
     return true;
 }
 
+/* Without accelerators. */
+static Vector plain_vector(const Resources *resources)
+{
+    return resources == NULL ? (Vector){0}
+                             : (Vector){{[DIM_CPU] = resources->cpu,
+                                         [DIM_MEMORY] = resources->memory,
+                                         [DIM_DISK] = resources->disk,
+                                         [DIM_DISK_BW] = resources->disk_bw,
+                                         [DIM_NET_BW] = resources->net_bw}};
+}
+
 bool fleet_vector(ClusterCore *core, const Resources *resources, Vector *ret_vector, GError **error)
 {
-    Vector vector = {0};
-    if (resources != NULL) {
-        vector.amount[DIM_CPU] = resources->cpu;
-        vector.amount[DIM_MEMORY] = resources->memory;
-        vector.amount[DIM_DISK] = resources->disk;
-        vector.amount[DIM_DISK_BW] = resources->disk_bw;
-        vector.amount[DIM_NET_BW] = resources->net_bw;
-        for (size_t i = 0; i < int_map_size(resources->accelerators); i++) {
-            int dim = 0;
-            if (!fleet_accelerator(core, int_map_key(resources->accelerators, i), &dim, error)) {
-                return false;
-            }
-            vector.amount[dim] = int_map_value(resources->accelerators, i);
+    Vector vector = plain_vector(resources);
+    size_t kinds = resources != NULL ? int_map_size(resources->accelerators) : 0;
+    for (size_t i = 0; i < kinds; i++) {
+        int dim = 0;
+        if (!fleet_accelerator(core, int_map_key(resources->accelerators, i), &dim, error)) {
+            return false;
         }
+        vector.amount[dim] = int_map_value(resources->accelerators, i);
     }
     *ret_vector = vector;
     return true;
@@ -114,14 +119,8 @@ bool fleet_vector(ClusterCore *core, const Resources *resources, Vector *ret_vec
  * kinds of accelerator beyond what the fleet can tell apart count as absent. */
 static Vector known_vector(ClusterCore *core, const Resources *resources)
 {
-    Vector vector = {0};
-    if (!fleet_vector(core, resources, &vector, NULL) && resources != NULL) {
-        g_autoptr(Resources) plain = resources_copy(resources);
-        g_clear_pointer(&plain->accelerators, int_map_free);
-        plain->accelerators = int_map_new();
-        fleet_vector(core, plain, &vector, NULL);
-    }
-    return vector;
+    Vector vector;
+    return fleet_vector(core, resources, &vector, NULL) ? vector : plain_vector(resources);
 }
 
 Vector fleet_amounts(ClusterCore *core, const Resources *resources)

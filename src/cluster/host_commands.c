@@ -161,7 +161,7 @@ bool list_join_tokens(ClusterCore *core, const ClusterRequest *request, GError *
 
 static void save_token(ClusterCore *core, const JoinToken *token)
 {
-    txn_put_json(core, key_join(token->id), join_token_encode(token));
+    txn_put(core, key_join(token->id), &join_token_type, token);
 }
 
 bool create_join_token(ClusterCore *core, const ClusterRequest *request, GError **error)

@@ -60,7 +60,7 @@ static void keep_event(ClusterCore *core, const Event *event, GBytes *json)
 
 void event_load(ClusterCore *core, Event *event)
 {
-    keep_event(core, event, json_take_bytes(event_encode(event)));
+    keep_event(core, event, codec_encode_text(&event_type, event));
 }
 
 static void drop_oldest_events(ClusterCore *core)
@@ -105,7 +105,7 @@ void event_add(ClusterCore *core, const char *kind, const Subject *subject, cons
     event->message = g_strdup_vprintf(format, args);
     va_end(args);
 
-    GBytes *json = json_take_bytes(event_encode(event));
+    GBytes *json = codec_encode_text(&event_type, event);
     txn_put_bytes(core, key_event(event->id), g_bytes_ref(json));
     ClusterAction *publish = cluster_action_new(CLUSTER_ACTION_PUBLISH);
     publish->publish.revision = event->revision;
@@ -130,10 +130,11 @@ Problem *problem_from_error(const GError *error)
  * answer, not for the store. */
 static void operation_save(ClusterCore *core, ClusterOperation *operation)
 {
-    json_t *json = operation_encode(operation->object);
-    json_object_del(json, "plan");
-    json_object_del(json, "explanation");
-    txn_put_json(core, key_of("operation", operation->object->tenant, operation->object->id), json);
+    GPtrArray none = {0};
+    Operation kept = *operation->object;
+    kept.plan = &none;
+    kept.explanation = NULL;
+    txn_put(core, key_of("operation", kept.tenant, kept.id), &operation_type, &kept);
 }
 
 static ClusterOperation *operation_enter(ClusterCore *core, Operation *object)

@@ -14,6 +14,18 @@
 #include "cluster/tenants.h"
 #include "cluster/txn.h"
 
+/* What the store has of one key. */
+typedef struct {
+    const char *text;
+    gsize size;
+    int64_t revision;
+} Stored;
+
+static void *stored_read(const CodecType *type, const Stored *stored, GError **error)
+{
+    return codec_decode_text(type, stored->text, stored->size, NULL, CODEC_TOLERANT, error);
+}
+
 static bool take(void **target, void *object)
 {
     *target = object;
@@ -26,118 +38,114 @@ static ClusterHost *host_of(ClusterCore *core, const char *id)
     return host != NULL ? host : model_add_host(core, g_strdup(id), host_spec_new());
 }
 
-static bool load_host(ClusterCore *core, char **path, const json_t *json, int64_t revision,
-                      GError **error)
+static bool load_host(ClusterCore *core, char **path, const Stored *stored, GError **error)
 {
     ClusterHost *host = host_of(core, path[1]);
     if (strcmp(path[2], "facts") == 0) {
-        return take((void **)&host->facts, host_facts_decode(json, CODEC_TOLERANT, error));
+        return take((void **)&host->facts, stored_read(&host_facts_type, stored, error));
     }
-    HostSpec *spec = host_spec_decode(json, CODEC_TOLERANT, error);
+    HostSpec *spec = stored_read(&host_spec_type, stored, error);
     if (spec == NULL) {
         return false;
     }
     host_spec_free(host->spec);
     host->spec = spec;
-    host->revision = revision;
+    host->revision = stored->revision;
     return true;
 }
 
-static bool load_size(ClusterCore *core, const json_t *json, int64_t revision, GError **error)
+static bool load_size(ClusterCore *core, const Stored *stored, GError **error)
 {
-    Size *size = size_decode(json, CODEC_TOLERANT, error);
+    Size *size = stored_read(&size_type, stored, error);
     if (size == NULL) {
         return false;
     }
-    size->revision = revision;
+    size->revision = stored->revision;
     g_tree_insert(core->sizes, size->name, size);
     return true;
 }
 
-static bool load_image(ClusterCore *core, const json_t *json, int64_t revision, GError **error)
+static bool load_image(ClusterCore *core, const Stored *stored, GError **error)
 {
-    Image *object = image_decode(json, CODEC_TOLERANT, error);
+    Image *object = stored_read(&image_type, stored, error);
     if (object == NULL) {
         return false;
     }
-    object->revision = revision;
+    object->revision = stored->revision;
     model_add_image(core, object);
     return true;
 }
 
-static bool load_network(ClusterCore *core, const json_t *json, int64_t revision, GError **error)
+static bool load_network(ClusterCore *core, const Stored *stored, GError **error)
 {
-    Network *object = network_decode(json, CODEC_TOLERANT, error);
+    Network *object = stored_read(&network_type, stored, error);
     if (object == NULL) {
         return false;
     }
-    object->revision = revision;
+    object->revision = stored->revision;
     model_add_network(core, object);
     return true;
 }
 
-static bool load_rule(ClusterCore *core, const json_t *json, int64_t revision, GError **error)
+static bool load_rule(ClusterCore *core, const Stored *stored, GError **error)
 {
-    Rule *object = rule_decode(json, CODEC_TOLERANT, error);
+    Rule *object = stored_read(&rule_type, stored, error);
     if (object == NULL) {
         return false;
     }
-    object->revision = revision;
+    object->revision = stored->revision;
     return rules_enlist(core, model_add_rule(core, object), error);
 }
 
-static bool load_queued(ClusterCore *core, const json_t *json, GError **error)
+static bool load_queued(ClusterCore *core, const Stored *stored, GError **error)
 {
-    QueuedRequest *object = queued_request_decode(json, CODEC_TOLERANT, error);
+    QueuedRequest *object = stored_read(&queued_request_type, stored, error);
     if (object != NULL) {
         model_add_queued(core, object);
     }
     return object != NULL;
 }
 
-static bool load_reservation(ClusterCore *core, const json_t *json, int64_t revision,
-                             GError **error)
+static bool load_reservation(ClusterCore *core, const Stored *stored, GError **error)
 {
-    Reservation *object = reservation_decode(json, CODEC_TOLERANT, error);
+    Reservation *object = stored_read(&reservation_type, stored, error);
     if (object == NULL) {
         return false;
     }
-    object->revision = revision;
+    object->revision = stored->revision;
     reservation_add(core, object);
     return true;
 }
 
-static bool load_app(ClusterCore *core, char **path, const json_t *json, int64_t revision,
-                     GError **error)
+static bool load_app(ClusterCore *core, char **path, const Stored *stored, GError **error)
 {
-    AppSpec *spec = app_spec_decode(json, CODEC_TOLERANT, error);
+    AppSpec *spec = stored_read(&app_spec_type, stored, error);
     if (spec == NULL) {
         return false;
     }
-    model_add_app(core, g_strdup(path[2]), path[1], spec)->revision = revision;
+    model_add_app(core, g_strdup(path[2]), path[1], spec)->revision = stored->revision;
     return true;
 }
 
-static bool load_vm(ClusterCore *core, char **path, const json_t *json, int64_t revision,
-                    GError **error)
+static bool load_vm(ClusterCore *core, char **path, const Stored *stored, GError **error)
 {
     ClusterVm *vm = g_tree_lookup(core->vms, path[2]);
     if (vm == NULL) {
         vm = model_add_vm(core, g_strdup(path[2]), path[1], NULL);
     }
     if (strcmp(path[3], "spec") == 0) {
-        vm->revision = revision;
-        return take((void **)&vm->spec, vm_spec_decode(json, CODEC_TOLERANT, error));
+        vm->revision = stored->revision;
+        return take((void **)&vm->spec, stored_read(&vm_spec_type, stored, error));
     }
     if (strcmp(path[3], "placement") == 0) {
-        return take((void **)&vm->placement, vm_placement_decode(json, CODEC_TOLERANT, error));
+        return take((void **)&vm->placement, stored_read(&vm_placement_type, stored, error));
     }
-    return take((void **)&vm->status, vm_status_decode(json, CODEC_TOLERANT, error));
+    return take((void **)&vm->status, stored_read(&vm_status_type, stored, error));
 }
 
-static bool load_tombstone(ClusterCore *core, const json_t *json, GError **error)
+static bool load_tombstone(ClusterCore *core, const Stored *stored, GError **error)
 {
-    Tombstone *tombstone = tombstone_decode(json, CODEC_TOLERANT, error);
+    Tombstone *tombstone = stored_read(&tombstone_type, stored, error);
     if (tombstone == NULL) {
         return false;
     }
@@ -146,52 +154,51 @@ static bool load_tombstone(ClusterCore *core, const json_t *json, GError **error
     return true;
 }
 
-static bool load_join_token(ClusterCore *core, const json_t *json, GError **error)
+static bool load_join_token(ClusterCore *core, const Stored *stored, GError **error)
 {
-    JoinToken *token = join_token_decode(json, CODEC_TOLERANT, error);
+    JoinToken *token = stored_read(&join_token_type, stored, error);
     if (token != NULL) {
         g_tree_insert(core->join_tokens, token->id, token);
     }
     return token != NULL;
 }
 
-static bool load_tenant(ClusterCore *core, const char *name, const json_t *json, int64_t revision,
-                        GError **error)
+static bool load_tenant(ClusterCore *core, const char *name, const Stored *stored, GError **error)
 {
     ClusterTenant *tenant = model_tenant(core, name);
     tenant_spec_free(tenant->spec);
-    tenant->revision = revision;
-    return take((void **)&tenant->spec, tenant_spec_decode(json, CODEC_TOLERANT, error));
+    tenant->revision = stored->revision;
+    return take((void **)&tenant->spec, stored_read(&tenant_spec_type, stored, error));
 }
 
-static bool load_account(ClusterCore *core, const char *name, const json_t *json, GError **error)
+static bool load_account(ClusterCore *core, const char *name, const Stored *stored, GError **error)
 {
     ClusterTenant *tenant = model_tenant(core, name);
     account_free(tenant->account);
-    return take((void **)&tenant->account, account_decode(json, CODEC_TOLERANT, error));
+    return take((void **)&tenant->account, stored_read(&account_type, stored, error));
 }
 
-static bool load_charge(ClusterCore *core, const char *tenant, const json_t *json, GError **error)
+static bool load_charge(ClusterCore *core, const char *tenant, const Stored *stored, GError **error)
 {
-    Charge *charge = charge_decode(json, CODEC_TOLERANT, error);
+    Charge *charge = stored_read(&charge_type, stored, error);
     if (charge != NULL) {
         account_load_charge(core, tenant, charge);
     }
     return charge != NULL;
 }
 
-static bool load_credit(ClusterCore *core, const char *tenant, const json_t *json, GError **error)
+static bool load_credit(ClusterCore *core, const char *tenant, const Stored *stored, GError **error)
 {
-    Credit *credit = credit_decode(json, CODEC_TOLERANT, error);
+    Credit *credit = stored_read(&credit_type, stored, error);
     if (credit != NULL) {
         g_queue_push_tail(&model_tenant(core, tenant)->credits, credit);
     }
     return credit != NULL;
 }
 
-static bool load_token(ClusterCore *core, const json_t *json, GError **error)
+static bool load_token(ClusterCore *core, const Stored *stored, GError **error)
 {
-    Token *token = token_decode(json, CODEC_TOLERANT, error);
+    Token *token = stored_read(&token_type, stored, error);
     if (token != NULL) {
         g_tree_insert(core->tokens, token->id, token);
     }
@@ -199,91 +206,91 @@ static bool load_token(ClusterCore *core, const json_t *json, GError **error)
 }
 
 /* What tenants have and pay. `ret_known`: it is of these. */
-static bool load_of_tenant(ClusterCore *core, char **path, const json_t *json, int64_t revision,
-                           bool *ret_known, GError **error)
+static bool load_of_tenant(ClusterCore *core, char **path, const Stored *stored, bool *ret_known,
+                           GError **error)
 {
     guint depth = g_strv_length(path);
     const char *kind = path[0];
     *ret_known = true;
     if (strcmp(kind, "tenant") == 0 && depth == 2) {
-        return load_tenant(core, path[1], json, revision, error);
+        return load_tenant(core, path[1], stored, error);
     } else if (strcmp(kind, "account") == 0 && depth == 2) {
-        return load_account(core, path[1], json, error);
+        return load_account(core, path[1], stored, error);
     } else if (strcmp(kind, "charge") == 0 && depth == 4) {
-        return load_charge(core, path[1], json, error);
+        return load_charge(core, path[1], stored, error);
     } else if (strcmp(kind, "credit") == 0 && depth == 3) {
-        return load_credit(core, path[1], json, error);
+        return load_credit(core, path[1], stored, error);
     } else if (strcmp(kind, "token") == 0 && depth == 2) {
-        return load_token(core, json, error);
+        return load_token(core, stored, error);
     } else if (strcmp(kind, "meta") == 0 && depth == 2 && strcmp(path[1], "levels") == 0) {
-        g_autoptr(Levels) levels = levels_decode(json, CODEC_TOLERANT, error);
+        g_autoptr(Levels) levels = stored_read(&levels_type, stored, error);
         if (levels != NULL) {
             levels_load(core, levels);
         }
         return levels != NULL;
     } else if (strcmp(kind, "meta") == 0 && depth == 2 && strcmp(path[1], "rates") == 0) {
         rates_free(core->rates);
-        return take((void **)&core->rates, rates_decode(json, CODEC_TOLERANT, error));
+        return take((void **)&core->rates, stored_read(&rates_type, stored, error));
     }
     *ret_known = false;
     return true;
 }
 
-static bool load_operation(ClusterCore *core, const json_t *json, GError **error)
+static bool load_operation(ClusterCore *core, const Stored *stored, GError **error)
 {
-    Operation *object = operation_decode(json, CODEC_TOLERANT, error);
+    Operation *object = stored_read(&operation_type, stored, error);
     if (object != NULL) {
         operation_load(core, object);
     }
     return object != NULL;
 }
 
-static bool load_event(ClusterCore *core, const json_t *json, GError **error)
+static bool load_event(ClusterCore *core, const Stored *stored, GError **error)
 {
-    g_autoptr(Event) event = event_decode(json, CODEC_TOLERANT, error);
+    g_autoptr(Event) event = stored_read(&event_type, stored, error);
     if (event != NULL) {
         event_load(core, event);
     }
     return event != NULL;
 }
 
-static bool load_json(ClusterCore *core, const char *key, char **path, const json_t *json,
-                      int64_t revision, GError **error)
+static bool load_object(ClusterCore *core, const char *key, char **path, const Stored *stored,
+                        GError **error)
 {
     guint depth = g_strv_length(path);
     const char *kind = path[0];
     if (strcmp(kind, "host") == 0 && depth == 3) {
-        return load_host(core, path, json, revision, error);
+        return load_host(core, path, stored, error);
     } else if (strcmp(kind, "size") == 0 && depth == 2) {
-        return load_size(core, json, revision, error);
+        return load_size(core, stored, error);
     } else if (strcmp(kind, "image") == 0 && depth == 3) {
-        return load_image(core, json, revision, error);
+        return load_image(core, stored, error);
     } else if (strcmp(kind, "network") == 0 && depth == 3) {
-        return load_network(core, json, revision, error);
+        return load_network(core, stored, error);
     } else if (strcmp(kind, "rule") == 0 && depth == 3) {
-        return load_rule(core, json, revision, error);
+        return load_rule(core, stored, error);
     } else if (strcmp(kind, "queue") == 0 && depth == 3) {
-        return load_queued(core, json, error);
+        return load_queued(core, stored, error);
     } else if (strcmp(kind, "reservation") == 0 && depth == 3) {
-        return load_reservation(core, json, revision, error);
+        return load_reservation(core, stored, error);
     } else if (strcmp(kind, "app") == 0 && depth == 4) {
-        return load_app(core, path, json, revision, error);
+        return load_app(core, path, stored, error);
     } else if (strcmp(kind, "vm") == 0 && depth == 4) {
-        return load_vm(core, path, json, revision, error);
+        return load_vm(core, path, stored, error);
     } else if (strcmp(kind, "tombstone") == 0 && depth == 2) {
-        return load_tombstone(core, json, error);
+        return load_tombstone(core, stored, error);
     } else if (strcmp(kind, "join") == 0 && depth == 2) {
-        return load_join_token(core, json, error);
+        return load_join_token(core, stored, error);
     } else if (strcmp(kind, "operation") == 0 && depth == 3) {
-        return load_operation(core, json, error);
+        return load_operation(core, stored, error);
     } else if (strcmp(kind, "event") == 0 && depth == 2) {
-        return load_event(core, json, error);
+        return load_event(core, stored, error);
     } else if (strcmp(key, "meta/cluster") == 0) {
         cluster_meta_free(core->meta);
-        return take((void **)&core->meta, cluster_meta_decode(json, CODEC_TOLERANT, error));
+        return take((void **)&core->meta, stored_read(&cluster_meta_type, stored, error));
     }
     bool known = false;
-    if (!load_of_tenant(core, path, json, revision, &known, error)) {
+    if (!load_of_tenant(core, path, stored, &known, error)) {
         return false;
     }
     if (!known) {
@@ -299,11 +306,9 @@ bool cluster_core_load(ClusterCore *core, const char *key, GBytes *value, int64_
     if (strcmp(path[0], "name") == 0) {
         return true; /* made anew from the objects */
     }
-    gsize size;
-    const char *text = g_bytes_get_data(value, &size);
-    json_t *json = codec_parse(text, size, NULL, error);
-    bool loaded = json != NULL && load_json(core, key, path, json, mod_revision, error);
-    json_decref(json);
+    Stored stored = {.revision = mod_revision};
+    stored.text = g_bytes_get_data(value, &stored.size);
+    bool loaded = load_object(core, key, path, &stored, error);
     if (!loaded) {
         g_prefix_error(error, "the store's key %s cannot be read: ", key);
     }

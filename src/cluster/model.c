@@ -541,82 +541,78 @@ void model_remove_app(ClusterCore *core, ClusterApp *app)
 void save_host_spec(ClusterCore *core, ClusterHost *host)
 {
     host->revision = txn_revision(core);
-    txn_put_json(core, key_host(host->id, "spec"), host_spec_encode(host->spec));
+    txn_put(core, key_host(host->id, "spec"), &host_spec_type, host->spec);
 }
 
 void save_host_facts(ClusterCore *core, ClusterHost *host)
 {
-    txn_put_json(core, key_host(host->id, "facts"), host_facts_encode(host->facts));
+    txn_put(core, key_host(host->id, "facts"), &host_facts_type, host->facts);
 }
 
 void save_vm_spec(ClusterCore *core, ClusterVm *vm)
 {
     g_clear_pointer(&vm->rendered, g_bytes_unref);
     vm->revision = txn_revision(core);
-    txn_put_json(core, key_part("vm", vm->tenant, vm->id, "spec"), vm_spec_encode(vm->spec));
+    txn_put(core, key_part("vm", vm->tenant, vm->id, "spec"), &vm_spec_type, vm->spec);
 }
 
 void save_vm_placement(ClusterCore *core, ClusterVm *vm)
 {
     g_clear_pointer(&vm->rendered, g_bytes_unref);
-    txn_put_json(core, key_part("vm", vm->tenant, vm->id, "placement"),
-                 vm_placement_encode(vm->placement));
+    txn_put(core, key_part("vm", vm->tenant, vm->id, "placement"), &vm_placement_type,
+            vm->placement);
 }
 
 void save_vm_status(ClusterCore *core, ClusterVm *vm)
 {
     g_clear_pointer(&vm->rendered, g_bytes_unref);
-    txn_put_json(core, key_part("vm", vm->tenant, vm->id, "status"), vm_status_encode(vm->status));
+    txn_put(core, key_part("vm", vm->tenant, vm->id, "status"), &vm_status_type, vm->status);
 }
 
 void save_app(ClusterCore *core, ClusterApp *app)
 {
     app->revision = txn_revision(core);
-    txn_put_json(core, key_part("app", app->tenant, app->id, "spec"), app_spec_encode(app->spec));
+    txn_put(core, key_part("app", app->tenant, app->id, "spec"), &app_spec_type, app->spec);
 }
 
 void save_network(ClusterCore *core, ClusterNetwork *network)
 {
     network->object->revision = txn_revision(core);
-    txn_put_json(core, key_of("network", network->object->tenant, network->id),
-                 network_encode(network->object));
+    txn_put(core, key_of("network", network->object->tenant, network->id), &network_type,
+            network->object);
 }
 
 void save_rule(ClusterCore *core, ClusterRule *rule)
 {
     rule->object->revision = txn_revision(core);
-    txn_put_json(core, key_of("rule", rule->object->tenant, rule->object->id),
-                 rule_encode(rule->object));
+    txn_put(core, key_of("rule", rule->object->tenant, rule->object->id), &rule_type, rule->object);
 }
 
 void save_queued(ClusterCore *core, ClusterQueued *queued)
 {
-    txn_put_json(core, key_of("queue", queued->object->tenant, queued->id),
-                 queued_request_encode(queued->object));
+    txn_put(core, key_of("queue", queued->object->tenant, queued->id), &queued_request_type,
+            queued->object);
 }
 
 void save_image(ClusterCore *core, ClusterImage *image)
 {
     image->object->revision = txn_revision(core);
-    txn_put_json(core, key_of("image", image->object->tenant, image->id),
-                 image_encode(image->object));
+    txn_put(core, key_of("image", image->object->tenant, image->id), &image_type, image->object);
 }
 
 void save_size(ClusterCore *core, Size *size)
 {
     size->revision = txn_revision(core);
-    txn_put_json(core, key_size(size->name), size_encode(size));
+    txn_put(core, key_size(size->name), &size_type, size);
 }
 
 void save_tenant(ClusterCore *core, ClusterTenant *tenant)
 {
     tenant->revision = txn_revision(core);
-    txn_put_json(core, g_strconcat("tenant/", tenant->name, NULL),
-                 tenant_spec_encode(tenant->spec));
+    txn_put(core, g_strconcat("tenant/", tenant->name, NULL), &tenant_spec_type, tenant->spec);
 }
 
 void save_account(ClusterCore *core, const ClusterTenant *tenant)
 {
-    txn_put_json(core, g_strconcat("account/", tenant->name, NULL),
-                 account_encode(tenant->account));
+    txn_put(core, g_strconcat("account/", tenant->name, NULL), &account_type, tenant->account);
 }

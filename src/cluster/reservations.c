@@ -171,8 +171,7 @@ void save_reservation(ClusterCore *core, ClusterReservation *reservation)
 {
     Reservation *object = reservation->object;
     object->revision = txn_revision(core);
-    txn_put_json(core, key_of("reservation", object->tenant, object->id),
-                 reservation_encode(object));
+    txn_put(core, key_of("reservation", object->tenant, object->id), &reservation_type, object);
 }
 
 Subject subject_of_reservation(const ClusterReservation *reservation)

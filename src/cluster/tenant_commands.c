@@ -240,7 +240,7 @@ bool set_rates(ClusterCore *core, const ClusterRequest *request, GError **error)
             account_begin(core, tenant);
         }
     }
-    txn_put_json(core, g_strdup("meta/rates"), rates_encode(core->rates));
+    txn_put(core, g_strdup("meta/rates"), &rates_type, core->rates);
     accounts_due(core);
     reply_json(core, request->id, 200, rates_encode(core->rates), -1);
     return true;

@@ -75,7 +75,7 @@ bool create_token(ClusterCore *core, const ClusterRequest *request, GError **err
     token->description = g_strdup(body->description);
     token->hash = g_compute_checksum_for_string(G_CHECKSUM_SHA256, request->secret, -1);
     g_tree_insert(core->tokens, token->id, token);
-    txn_put_json(core, key_token(token->id), token_encode(token));
+    txn_put(core, key_token(token->id), &token_type, token);
     json_t *json = render_token(token);
     g_autofree char *whole = g_strconcat(token->id, ".", request->secret, NULL);
     json_object_set_new(json, "token", json_string(whole));

@@ -138,6 +138,11 @@ void txn_put_bytes(ClusterCore *core, char *key, GBytes *value)
     }
 }
 
+void txn_put(ClusterCore *core, char *key, const CodecType *type, const void *object)
+{
+    txn_put_bytes(core, key, codec_encode_text(type, object));
+}
+
 void txn_put_json(ClusterCore *core, char *key, json_t *value)
 {
     txn_put_bytes(core, key, json_take_bytes(value));

@@ -16,6 +16,8 @@ void txn_clear(ClusterCore *core);
 /* The revision that the open transaction will have. */
 int64_t txn_revision(const ClusterCore *core);
 
+void txn_put(ClusterCore *core, char *key, const CodecType *type,
+             const void *object);                                /* takes the key over */
 void txn_put_json(ClusterCore *core, char *key, json_t *value);  /* takes both over */
 void txn_put_bytes(ClusterCore *core, char *key, GBytes *value); /* takes both over */
 void txn_delete(ClusterCore *core, char *key);                   /* takes the key over */

@@ -232,7 +232,7 @@ static void entomb(ClusterCore *core, const ClusterVm *vm)
     tombstone->epoch = vm->placement != NULL ? vm->placement->epoch : 1;
     tombstone->host = g_strdup(vm->host != NULL ? vm->host->id : NULL);
     tombstone->at_ms = core->now_ms;
-    txn_put_json(core, key_tombstone(vm->id), tombstone_encode(tombstone));
+    txn_put(core, key_tombstone(vm->id), &tombstone_type, tombstone);
     g_hash_table_replace(core->tombstones, tombstone->vm, tombstone);
     g_queue_push_tail(&core->tombstone_order, tombstone);
     while ((int64_t)core->tombstone_order.length > core->config.tombstones_kept) {

@@ -215,6 +215,13 @@ GBytes *sim_disk_get(const SimDisk *disk, const char *key)
     return value != NULL ? value->bytes : NULL;
 }
 
+void *sim_disk_read(const CodecType *type, GBytes *value)
+{
+    gsize size = 0;
+    const char *text = value != NULL ? g_bytes_get_data(value, &size) : NULL;
+    return text != NULL ? codec_decode_text(type, text, size, NULL, CODEC_TOLERANT, NULL) : NULL;
+}
+
 bool sim_disk_load(const SimDisk *disk, ClusterCore *core, GError **error)
 {
     for (GTreeNode *n = g_tree_node_first(disk->keys); n != NULL; n = g_tree_node_next(n)) {

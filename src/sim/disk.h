@@ -12,6 +12,7 @@
  */
 #pragma once
 
+#include "base/codec.h"
 #include "cluster/cluster.h"
 #include "sim/world.h"
 
@@ -41,6 +42,8 @@ void sim_disk_follow(SimDisk *disk, SimDiskFollower func, void *owner);
 /* Of the durable content. */
 int64_t sim_disk_revision(const SimDisk *disk);
 GBytes *sim_disk_get(const SimDisk *disk, const char *key); /* borrowed; NULL: no such key */
+/* A value as the object that it is; NULL: no value, or none of the type. */
+void *sim_disk_read(const CodecType *type, GBytes *value);
 /* Every key into a new core. */
 bool sim_disk_load(const SimDisk *disk, ClusterCore *core, GError **error);
 /* Puts one key past all transactions: for tests that set up a state, or take from it what an old

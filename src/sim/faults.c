@@ -229,6 +229,7 @@ bool faults_run(const FaultsOptions *options)
     ClusterConfig config = {.events_kept = 40,
                             .operations_kept = 30,
                             .tombstones_kept = 50,
+                            .charges_kept = 50,
                             .backfill = options->backfill};
     double from = processor_seconds();
     g_autoptr(Sim) sim = sim_new(options->seed, &config);

@@ -121,12 +121,9 @@ static void check_apply(SimManager *manager, const json_t *params)
     int64_t generation = json_integer_value(json_object_get(params, "generation"));
     g_autofree char *grave = g_strdup_printf("tombstone/%s", vm);
     GBytes *value = durable_spec(manager, vm);
-    json_t *spec = value != NULL
-                       ? json_loadb(g_bytes_get_data(value, NULL), g_bytes_get_size(value), 0, NULL)
-                       : NULL;
-    int64_t durable = json_integer_value(json_object_get(spec, "generation"));
+    g_autoptr(VmSpec) spec = sim_disk_read(&vm_spec_type, value);
+    int64_t durable = spec != NULL ? spec->generation : 0;
     bool known = spec != NULL || sim_disk_get(manager->disk, grave) != NULL;
-    json_decref(spec);
     if (!known || (durable != 0 && durable < generation)) {
         sim_broken(manager->world,
                    "an agent is told of generation %" G_GINT64_FORMAT " of VM %s, the store has "

@@ -67,13 +67,6 @@ static void lodger_free(void *data)
     g_free(vm);
 }
 
-static json_t *parse(GBytes *value)
-{
-    gsize size;
-    const char *text = g_bytes_get_data(value, &size);
-    return json_loadb(text, size, 0, NULL);
-}
-
 static void clear_members(json_t *json, const char *const *names)
 {
     for (guint i = 0; names[i] != NULL; i++) {
@@ -156,9 +149,7 @@ static Gang *gang_of(SimQueueWatch *watch, const char *id)
 
 static void take_app(SimQueueWatch *watch, const char *id, GBytes *value)
 {
-    json_t *json = value != NULL ? parse(value) : NULL;
-    g_autoptr(AppSpec) spec = json != NULL ? app_spec_decode(json, CODEC_TOLERANT, NULL) : NULL;
-    json_decref(json);
+    g_autoptr(AppSpec) spec = sim_disk_read(&app_spec_type, value);
     if (spec == NULL) {
         g_tree_remove(watch->apps, id);
         return;
@@ -181,9 +172,7 @@ static void end_vm(SimQueueWatch *watch, Lodger *vm)
 static void take_spec(SimQueueWatch *watch, const char *id, GBytes *value)
 {
     Lodger *vm = g_tree_lookup(watch->vms, id);
-    json_t *json = value != NULL ? parse(value) : NULL;
-    g_autoptr(VmSpec) spec = json != NULL ? vm_spec_decode(json, CODEC_TOLERANT, NULL) : NULL;
-    json_decref(json);
+    g_autoptr(VmSpec) spec = sim_disk_read(&vm_spec_type, value);
     if (spec == NULL) {
         if (vm != NULL) {
             end_vm(watch, vm);
@@ -220,9 +209,7 @@ static void take_spec(SimQueueWatch *watch, const char *id, GBytes *value)
 static void take_status(SimQueueWatch *watch, const char *id, GBytes *value)
 {
     Lodger *vm = g_tree_lookup(watch->vms, id);
-    json_t *json = value != NULL ? parse(value) : NULL;
-    g_autoptr(VmStatus) status = json != NULL ? vm_status_decode(json, CODEC_TOLERANT, NULL) : NULL;
-    json_decref(json);
+    g_autoptr(VmStatus) status = sim_disk_read(&vm_status_type, value);
     if (vm != NULL && status != NULL && vm->stays && vm->parked &&
         status->generation >= vm->parked_generation &&
         (status->power == POWER_IS_OFF || status->power == POWER_IS_CRASHED)) {
@@ -274,9 +261,7 @@ static void take_promise(SimQueueWatch *watch, Entry *entry)
 
 static QueuedRequest *decode(SimQueueWatch *watch, GBytes *value)
 {
-    json_t *json = parse(value);
-    QueuedRequest *object = queued_request_decode(json, CODEC_TOLERANT, NULL);
-    json_decref(json);
+    QueuedRequest *object = sim_disk_read(&queued_request_type, value);
     if (object == NULL) {
         sim_broken(watch->sim->world, "the store has a request that waits and cannot be read");
     }
@@ -394,9 +379,7 @@ static void check_left(SimQueueWatch *watch, const Entry *entry, GHashTable *tol
 
 static void take_event(SimQueueWatch *watch, GHashTable *told, GBytes *value)
 {
-    json_t *json = value != NULL ? parse(value) : NULL;
-    g_autoptr(Event) event = json != NULL ? event_decode(json, CODEC_TOLERANT, NULL) : NULL;
-    json_decref(json);
+    g_autoptr(Event) event = sim_disk_read(&event_type, value);
     if (event == NULL) {
         return;
     }

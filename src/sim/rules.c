@@ -26,11 +26,6 @@ static void stored_free(void *data)
     g_free(stored);
 }
 
-static json_t *parse(GBytes *value)
-{
-    return json_loadb(g_bytes_get_data(value, NULL), g_bytes_get_size(value), 0, NULL);
-}
-
 /* vm/TENANT/ID/spec, …/placement, …/status */
 static void read_vm_key(const char *key, GBytes *value, void *data)
 {
@@ -41,15 +36,13 @@ static void read_vm_key(const char *key, GBytes *value, void *data)
         stored = g_new0(Stored, 1);
         g_tree_insert(rest->vms, g_strdup(path[2]), stored);
     }
-    json_t *json = parse(value);
     if (strcmp(path[3], "spec") == 0) {
-        stored->spec = vm_spec_decode(json, CODEC_TOLERANT, NULL);
+        stored->spec = sim_disk_read(&vm_spec_type, value);
     } else if (strcmp(path[3], "placement") == 0) {
-        stored->placement = vm_placement_decode(json, CODEC_TOLERANT, NULL);
+        stored->placement = sim_disk_read(&vm_placement_type, value);
     } else {
-        stored->status = vm_status_decode(json, CODEC_TOLERANT, NULL);
+        stored->status = sim_disk_read(&vm_status_type, value);
     }
-    json_decref(json);
 }
 
 static PowerWanted wanted_power(const VmSpec *spec)
@@ -186,9 +179,7 @@ static bool is_queued(const Sim *sim, const Operation *operation)
 static void check_operation(const char *key, GBytes *value, void *data)
 {
     const Rest *rest = data;
-    json_t *json = parse(value);
-    g_autoptr(Operation) operation = operation_decode(json, CODEC_TOLERANT, NULL);
-    json_decref(json);
+    g_autoptr(Operation) operation = sim_disk_read(&operation_type, value);
     if (operation != NULL && operation->state == OPERATION_STATE_RUNNING &&
         strcmp(operation->kind, "host.drain") == 0) {
         check_drain(rest, operation);
@@ -223,9 +214,7 @@ static void check_slot(const Rest *rest, const Reservation *reservation,
 {
     g_autofree char *key = g_strdup_printf("host/%s/spec", slot->host);
     GBytes *value = sim_disk_get(sim_manager_disk(rest->sim->manager), key);
-    json_t *json = value != NULL ? parse(value) : NULL;
-    g_autoptr(HostSpec) host = json != NULL ? host_spec_decode(json, CODEC_TOLERANT, NULL) : NULL;
-    json_decref(json);
+    g_autoptr(HostSpec) host = sim_disk_read(&host_spec_type, value);
     SlotUse slots = {reservation->id, slot->host, false};
     g_tree_foreach(rest->vms, uses_slot, &slots);
     if (host == NULL) {
@@ -243,9 +232,7 @@ static void check_slot(const Rest *rest, const Reservation *reservation,
 
 static void check_reservation(const char *key, GBytes *value, void *data)
 {
-    json_t *json = parse(value);
-    g_autoptr(Reservation) reservation = reservation_decode(json, CODEC_TOLERANT, NULL);
-    json_decref(json);
+    g_autoptr(Reservation) reservation = sim_disk_read(&reservation_type, value);
     for (guint i = 0; reservation != NULL && i < reservation->slots->len; i++) {
         check_slot(data, reservation, reservation->slots->pdata[i]);
     }

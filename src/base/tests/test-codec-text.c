@@ -34,7 +34,21 @@ static void *by_tree(const CodecType *type, const char *text, size_t size, Codec
     return object;
 }
 
-/* What is scanned, strict and tolerant readers of trees take too, and the same. */
+/* What is written without a tree, if anything, is what the tree says. */
+static bool writes_as_tree(const CodecType *type, const void *object)
+{
+    json_t *json = codec_encode(type, object);
+    g_autofree char *dump = codec_dump(json);
+    json_decref(json);
+    g_autoptr(GBytes) fast = codec_write(type, object), text = codec_encode_text(type, object);
+    g_autoptr(GBytes) tree = g_bytes_new_static(dump, strlen(dump));
+    g_assert_true(g_bytes_equal(text, tree));
+    g_assert_true(fast == NULL || g_bytes_equal(fast, tree));
+    return fast != NULL;
+}
+
+/* What is scanned, strict and tolerant readers of trees take too, and the same; and it is written as they write
+ * it. */
 static bool agree(const CodecType *type, const char *text, size_t size)
 {
     void *scanned = codec_scan(type, text, size);
@@ -44,6 +58,9 @@ static bool agree(const CodecType *type, const char *text, size_t size)
             g_error("scanned as %s, but a tree is not: %.*s", type->name, (int)size, text);
         }
         codec_free(type, object);
+    }
+    if (scanned != NULL) {
+        writes_as_tree(type, scanned);
     }
     codec_free(type, scanned);
     return scanned != NULL;
@@ -93,6 +110,35 @@ static void test_what_is_out_of_the_ordinary_is_left_to_the_tree(void)
     assert_left(&resources_type, "{\"cpu\":-1}");
     assert_left(&vm_create_type, "{\"name\":\"Web\",\"size\":\"s\",\"image\":\"i\"}");
     assert_left(&resources_type, "{\"accelerators\":{\"gpu/a\":1,\"gpu/a\":1}}");
+}
+
+static void test_ordinary_objects_are_written_without_a_tree(void)
+{
+    for (guint i = 0; i < G_N_ELEMENTS(samples); i++) {
+        void *object = codec_scan(samples[i].type, samples[i].text, strlen(samples[i].text));
+        g_assert_true(writes_as_tree(samples[i].type, object));
+        codec_free(samples[i].type, object);
+    }
+    HostMeasure *measure = host_measure_new();
+    measure->cpu = INT64_MIN;
+    measure->memory = INT64_MAX;
+    g_assert_true(writes_as_tree(&host_measure_type, measure));
+    host_measure_free(measure);
+}
+
+static void test_what_needs_an_escape_is_written_by_the_tree(void)
+{
+    static const char *const texts[] = {"a\"b", "a\\b", "\n", "\001", "\177", "\303\244", "\303"};
+    for (guint i = 0; i < G_N_ELEMENTS(texts); i++) {
+        VmMeasure *vm = vm_measure_new();
+        vm->id = g_strdup(texts[i]);
+        g_assert_false(writes_as_tree(&vm_measure_type, vm));
+        vm_measure_free(vm);
+    }
+    const char *novel = "{\"id\":\"a\",\"novelty\":{\"x\":[1.5,null]}}";
+    VmMeasure *vm = by_tree(&vm_measure_type, novel, strlen(novel), CODEC_TOLERANT);
+    g_assert_false(writes_as_tree(&vm_measure_type, vm));
+    vm_measure_free(vm);
 }
 
 static void test_both_halves_are_one_reader(void)
@@ -161,6 +207,10 @@ int main(int argc, char **argv)
                     test_ordinary_text_needs_no_tree);
     g_test_add_func("/base/codec-text/what-is-out-of-the-ordinary-is-left-to-the-tree",
                     test_what_is_out_of_the_ordinary_is_left_to_the_tree);
+    g_test_add_func("/base/codec-text/ordinary-objects-are-written-without-a-tree",
+                    test_ordinary_objects_are_written_without_a_tree);
+    g_test_add_func("/base/codec-text/what-needs-an-escape-is-written-by-the-tree",
+                    test_what_needs_an_escape_is_written_by_the_tree);
     g_test_add_func("/base/codec-text/both-halves-are-one-reader", test_both_halves_are_one_reader);
     g_test_add_func("/base/codec-text/spoilt-text-is-never-taken-for-something-else",
                     test_spoilt_text_is_never_taken_for_something_else);
