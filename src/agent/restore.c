@@ -9,6 +9,7 @@
 #include "agent/agent.h"
 #include "agent/paths.h"
 #include "base/error.h"
+#include "base/order.h"
 #include "base/ulid.h"
 #include "linux/names.h"
 #include "linux/process.h"
@@ -117,16 +118,11 @@ static void list_into(GTree *ids, const char *directory, const char *suffix)
     }
 }
 
-static int compare(const void *a, const void *b, void *data)
-{
-    return strcmp(a, b);
-}
-
 bool restore_all(Agent *agent, GError **error)
 {
     g_autofree char *kept = g_build_filename(agent->state, "vms", NULL);
     g_autofree char *run = g_build_filename(agent->run, "vms", NULL);
-    g_autoptr(GTree) ids = g_tree_new_full(compare, NULL, g_free, NULL);
+    g_autoptr(GTree) ids = g_tree_new_full(berth_order_keys, NULL, g_free, NULL);
     list_into(ids, kept, ".json");
     list_into(ids, run, "");
     for (GTreeNode *n = g_tree_node_first(ids); n != NULL; n = g_tree_node_next(n)) {

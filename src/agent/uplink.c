@@ -7,6 +7,7 @@
  */
 #include "agent/agent.h"
 #include "base/error.h"
+#include "base/order.h"
 #include "rpc/client.h"
 
 #define REPORT_TIMEOUT_MS 30000
@@ -24,11 +25,6 @@ struct Uplink {
     guint flush;
     char *last_problem; /* told once, not at each attempt */
 };
-
-static int compare(const void *a, const void *b, void *data)
-{
-    return strcmp(a, b);
-}
 
 static void vm_value_free(gpointer vm)
 {
@@ -356,7 +352,7 @@ Uplink *uplink_new(Agent *agent, GError **error)
     }
     Uplink *uplink = g_new0(Uplink, 1);
     uplink->agent = agent;
-    uplink->vms = g_tree_new_full(compare, NULL, g_free, vm_value_free);
+    uplink->vms = g_tree_new_full(berth_order_keys, NULL, g_free, vm_value_free);
     uplink->notices = g_ptr_array_new_with_free_func(notice_free);
     AgentIdentity me = {
         .host = config->host, .name = config->name, .version = (char *)BERTH_VERSION};

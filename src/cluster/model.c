@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/nearest.h"
+#include "base/order.h"
 #include "cluster/devices.h"
 #include "cluster/fleet.h"
 #include "cluster/keys.h"
@@ -11,14 +12,9 @@
 #include "cluster/reservations.h"
 #include "cluster/txn.h"
 
-static gint compare_ids(gconstpointer a, gconstpointer b, gpointer data)
-{
-    return strcmp(a, b);
-}
-
 GTree *model_tree_new(GDestroyNotify free_value)
 {
-    return g_tree_new_full(compare_ids, NULL, NULL, free_value);
+    return g_tree_new_full(berth_order_keys, NULL, NULL, free_value);
 }
 
 static void cluster_host_free(void *data)
@@ -429,7 +425,7 @@ ClusterHost *model_add_host(ClusterCore *core, char *id, HostSpec *spec)
     host->vms = model_tree_new(NULL);
     host->devices = devices_new();
     host->quarantined =
-        g_tree_new_full(compare_ids, NULL, g_free, (GDestroyNotify)reported_vm_free);
+        g_tree_new_full(berth_order_keys, NULL, g_free, (GDestroyNotify)reported_vm_free);
     host->sent_networks = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     g_queue_init(&host->applies);
     g_tree_insert(core->hosts, host->id, host);
@@ -483,7 +479,7 @@ ClusterNetwork *model_add_network(ClusterCore *core, Network *object)
     ClusterNetwork *network = g_new0(ClusterNetwork, 1);
     network->id = g_strdup(object->id);
     network->object = object;
-    network->ports = g_tree_new_full(compare_ids, NULL, g_free, NULL);
+    network->ports = g_tree_new_full(berth_order_keys, NULL, g_free, NULL);
     network->used = g_hash_table_new(g_direct_hash, g_direct_equal);
     network->hosts = model_tree_new(NULL);
     g_tree_insert(core->networks, network->id, network);
@@ -510,7 +506,7 @@ ClusterTenant *model_tenant(ClusterCore *core, const char *name)
         tenant->spec->name = g_strdup(name);
         tenant->spec->charged = false;
         tenant->account = account_new();
-        tenant->meters = g_tree_new_full(compare_ids, NULL, NULL, meter_free);
+        tenant->meters = g_tree_new_full(berth_order_keys, NULL, NULL, meter_free);
         tenant->lines = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
         g_queue_init(&tenant->charges);
         g_queue_init(&tenant->credits);

@@ -16,6 +16,8 @@
 
 #include "host/vm.h"
 
+#include "base/order.h"
+
 /* Forgotten at once when there are too many, so that not every removal writes a mark. */
 #define SHARE_FORGOTTEN 8
 
@@ -33,7 +35,7 @@ static void mark_set(Mark *mark, const char *vm, int64_t epoch)
 
 void graves_init(HostCore *core, const char *vm, int64_t epoch)
 {
-    core->graves = g_tree_new_full(host_compare_ids, NULL, g_free, g_free);
+    core->graves = g_tree_new_full(berth_order_keys, NULL, g_free, g_free);
     mark_set(&core->forgotten, vm, epoch);
 }
 

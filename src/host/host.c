@@ -1,8 +1,7 @@
 #include "host/host.h"
 
-#include <string.h>
-
 #include "base/error.h"
+#include "base/order.h"
 #include "host/vm.h"
 
 static const char *const effect_names[] = {
@@ -35,11 +34,6 @@ static void vm_free(void *data)
     g_free(vm);
 }
 
-int host_compare_ids(const void *a, const void *b, void *data)
-{
-    return strcmp(a, b);
-}
-
 #define DEFAULT(field, value)                                                                      \
     (core->config.field = core->config.field > 0 ? core->config.field : (value))
 
@@ -56,7 +50,7 @@ HostCore *host_core_new(const HostConfig *config)
     DEFAULT(on_failure_max_restarts, 10);
     DEFAULT(effect_deadline_ms, 600000);
     DEFAULT(tombstones_kept, 10000);
-    core->vms = g_tree_new_full(host_compare_ids, NULL, NULL, vm_free);
+    core->vms = g_tree_new_full(berth_order_keys, NULL, NULL, vm_free);
     graves_init(core, core->config.forgotten_vm, core->config.forgotten_epoch);
     core->config.forgotten_vm = NULL;
     return core;

@@ -89,7 +89,6 @@ struct HostCore {
 };
 
 /* host.c */
-int host_compare_ids(const void *a, const void *b, void *data);
 HostAction *host_act(HostCore *core, HostActionKind kind, const HostVm *vm);
 HostAction *host_act_on(HostCore *core, HostActionKind kind, const char *vm);
 bool host_is_removed(const HostVm *vm);

@@ -1,6 +1,7 @@
 #include "linux/cgroup.h"
 
 #include "base/error.h"
+#include "base/order.h"
 #include "linux/cgroup_files.h"
 #include "linux/cgroup_private.h"
 
@@ -213,11 +214,6 @@ int cgroup_host_version(const CgroupHost *host)
     return host->version;
 }
 
-static int compare_names(gconstpointer a, gconstpointer b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 GPtrArray *cgroup_host_list(const CgroupHost *host, GError **error)
 {
     g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
@@ -244,7 +240,7 @@ GPtrArray *cgroup_host_list(const CgroupHost *host, GError **error)
             }
         }
     }
-    g_ptr_array_sort(names, compare_names);
+    g_ptr_array_sort(names, berth_order_texts);
     return g_steal_pointer(&names);
 }
 

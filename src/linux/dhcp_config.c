@@ -1,6 +1,7 @@
 #include "linux/dhcp.h"
 
 #include "base/error.h"
+#include "base/order.h"
 #include "linux/address.h"
 
 #include <pwd.h>
@@ -196,11 +197,6 @@ static char *host_line(const DhcpHost *host, GError **error)
     return g_string_free(g_steal_pointer(&line), FALSE);
 }
 
-static int compare_lines(gconstpointer a, gconstpointer b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 char *dhcp_hosts_text(const DhcpHost *hosts, size_t n_hosts, GError **error)
 {
     g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func(g_free);
@@ -214,7 +210,7 @@ char *dhcp_hosts_text(const DhcpHost *hosts, size_t n_hosts, GError **error)
         }
         g_ptr_array_add(lines, line);
     }
-    g_ptr_array_sort(lines, compare_lines);
+    g_ptr_array_sort(lines, berth_order_texts);
     text = g_string_new(NULL);
     for (guint i = 0; i < lines->len; i++) {
         g_string_append_printf(text, "%s\n", (const char *)g_ptr_array_index(lines, i));

@@ -1,6 +1,7 @@
 #include "linux/net.h"
 
 #include "base/error.h"
+#include "base/order.h"
 #include "linux/address.h"
 #include "linux/netns.h"
 #include "linux/rtnl.h"
@@ -641,11 +642,6 @@ static void visit_name(struct nlmsghdr *header, gpointer data)
     }
 }
 
-static int compare_names(gconstpointer a, gconstpointer b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 GPtrArray *net_list(Net *net, const char *prefix, GError **error)
 {
     g_autoptr(NetlinkMessage) message = netlink_message_new(RTM_GETLINK, NLM_F_DUMP);
@@ -657,7 +653,7 @@ GPtrArray *net_list(Net *net, const char *prefix, GError **error)
                        "cannot list the interfaces '%s…'", prefix)) {
         return NULL;
     }
-    g_ptr_array_sort(names, compare_names);
+    g_ptr_array_sort(names, berth_order_texts);
     return g_steal_pointer(&names);
 }
 

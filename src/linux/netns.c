@@ -1,6 +1,7 @@
 #include "linux/netns.h"
 
 #include "base/error.h"
+#include "base/order.h"
 #include "linux/net.h"
 
 #include <errno.h>
@@ -141,11 +142,6 @@ bool net_delete_namespace(const char *name, GError **error)
                            path, g_strerror(errno));
 }
 
-static int compare_names(gconstpointer a, gconstpointer b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 GPtrArray *net_list_namespaces(const char *prefix, GError **error)
 {
     g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
@@ -163,6 +159,6 @@ GPtrArray *net_list_namespaces(const char *prefix, GError **error)
             g_ptr_array_add(names, g_strdup(name));
         }
     }
-    g_ptr_array_sort(names, compare_names);
+    g_ptr_array_sort(names, berth_order_texts);
     return g_steal_pointer(&names);
 }

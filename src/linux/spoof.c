@@ -1,6 +1,7 @@
 #include "linux/spoof.h"
 
 #include "base/error.h"
+#include "base/order.h"
 #include "linux/address.h"
 
 #include <nftables/libnftables.h>
@@ -299,11 +300,6 @@ bool spoof_remove_all(Spoof *spoof, GError **error)
                "cannot remove the guards of all taps", error);
 }
 
-static int compare_names(gconstpointer a, gconstpointer b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 GPtrArray *spoof_list(Spoof *spoof, GError **error)
 {
     static const char arrow[] = "goto " CHAIN_PREFIX;
@@ -319,6 +315,6 @@ GPtrArray *spoof_list(Spoof *spoof, GError **error)
         at += strlen(arrow);
         g_ptr_array_add(ports, g_strndup(at, strcspn(at, " ,\n}")));
     }
-    g_ptr_array_sort(ports, compare_names);
+    g_ptr_array_sort(ports, berth_order_texts);
     return g_steal_pointer(&ports);
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/order.h"
 #include "sim/effects.h"
 
 #define STALE_CALL UINT64_MAX /* of no manager that listens */
@@ -24,7 +25,7 @@ SimAgent *sim_agent_new(SimWorld *world, SimMachine *machine, const SimTrouble *
     agent->world = world;
     agent->machine = machine;
     agent->trouble = trouble;
-    agent->news = g_tree_new_full(sim_compare_ids, NULL, NULL, (GDestroyNotify)reported_vm_free);
+    agent->news = g_tree_new_full(berth_order_keys, NULL, NULL, (GDestroyNotify)reported_vm_free);
     agent->calls = g_hash_table_new_full(NULL, NULL, g_free, NULL);
     agent->effects = g_ptr_array_new_with_free_func((GDestroyNotify)sim_effect_unref);
     machine->watch = (SimWatch){on_exited, on_guest};

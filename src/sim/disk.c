@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/order.h"
 
 #define MAX_OPS 128
 #define MAX_BYTES (1024 * 1024)
@@ -49,18 +50,13 @@ static void txn_free(void *data)
     g_free(txn);
 }
 
-static int compare_keys(const void *a, const void *b, void *data)
-{
-    return strcmp(a, b);
-}
-
 SimDisk *sim_disk_new(SimWorld *world, SimDurable durable, void *owner)
 {
     SimDisk *disk = g_new0(SimDisk, 1);
     disk->world = world;
     disk->durable = durable;
     disk->owner = owner;
-    disk->keys = g_tree_new_full(compare_keys, NULL, g_free, value_free);
+    disk->keys = g_tree_new_full(berth_order_keys, NULL, g_free, value_free);
     disk->typical_ms = SIM_DISK_USUAL_MS;
     g_queue_init(&disk->in_flight);
     return disk;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/order.h"
 
 #define OVERHEAD_MIB 128
 #define GUEST_OBEYS_PERCENT 85
@@ -57,9 +58,9 @@ SimMachine *sim_machine_new(SimWorld *world, SimFleet *fleet, const char *name, 
                            : g_ptr_array_new_with_free_func((GDestroyNotify)host_device_free);
     machine->overhead = OVERHEAD_MIB;
     machine->guest_obeys_percent = GUEST_OBEYS_PERCENT;
-    machine->kept = g_tree_new_full(sim_compare_ids, NULL, g_free, (GDestroyNotify)kept_vm_free);
-    machine->qemus = g_tree_new_full(sim_compare_ids, NULL, NULL, qemu_free);
-    machine->prepared = g_tree_new_full(sim_compare_ids, NULL, g_free, g_free);
+    machine->kept = g_tree_new_full(berth_order_keys, NULL, g_free, (GDestroyNotify)kept_vm_free);
+    machine->qemus = g_tree_new_full(berth_order_keys, NULL, NULL, qemu_free);
+    machine->prepared = g_tree_new_full(berth_order_keys, NULL, g_free, g_free);
     machine->off = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     machine->removed = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     machine->ghosts = g_ptr_array_new_with_free_func((GDestroyNotify)assignment_free);

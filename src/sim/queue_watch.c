@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/codec.h"
+#include "base/order.h"
 #include "schema/objects.h"
 #include "sim/jobs.h"
 
@@ -497,9 +498,9 @@ SimQueueWatch *sim_queue_watch_new(Sim *sim)
 {
     SimQueueWatch *watch = g_new0(SimQueueWatch, 1);
     watch->sim = sim;
-    watch->entries = g_tree_new_full(sim_compare_ids, NULL, NULL, entry_free);
-    watch->vms = g_tree_new_full(sim_compare_ids, NULL, g_free, lodger_free);
-    watch->apps = g_tree_new_full(sim_compare_ids, NULL, g_free, g_free);
+    watch->entries = g_tree_new_full(berth_order_keys, NULL, NULL, entry_free);
+    watch->vms = g_tree_new_full(berth_order_keys, NULL, g_free, lodger_free);
+    watch->apps = g_tree_new_full(berth_order_keys, NULL, g_free, g_free);
     sim_disk_follow(sim_manager_disk(sim->manager), take_puts, watch);
     sim_after(sim->world, LOOK_MS, look, watch, NULL, NULL);
     return watch;

@@ -4,6 +4,7 @@
 
 #include "base/codec.h"
 #include "base/error.h"
+#include "base/order.h"
 
 /* A VM as the store has it. */
 typedef struct {
@@ -241,7 +242,7 @@ static void check_reservation(const char *key, GBytes *value, void *data)
 void sim_check_rest(Sim *sim)
 {
     SimDisk *disk = sim_manager_disk(sim->manager);
-    Rest rest = {sim, g_tree_new_full(sim_compare_ids, NULL, g_free, stored_free)};
+    Rest rest = {sim, g_tree_new_full(berth_order_keys, NULL, g_free, stored_free)};
     sim_disk_each(disk, "vm/", read_vm_key, &rest);
     g_tree_foreach(rest.vms, check_vm, &rest);
     for (guint i = 0; i < sim->agents->len; i++) {

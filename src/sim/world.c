@@ -1,7 +1,6 @@
 #include "sim/world.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "base/error.h"
 
@@ -178,9 +177,4 @@ int64_t sim_delay(SimWorld *world, int64_t typical_ms)
 {
     int64_t delay = sim_between(world, typical_ms / 2, typical_ms + typical_ms / 2 + 1);
     return sim_chance(world, 0.02) ? delay * sim_between(world, 2, 20) : delay;
-}
-
-int sim_compare_ids(const void *a, const void *b, void *data)
-{
-    return strcmp(a, b);
 }

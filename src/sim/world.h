@@ -77,6 +77,3 @@ bool sim_chance(SimWorld *world, double probability);
  * 20 times, as disks, networks and busy machines do. */
 int64_t sim_delay(SimWorld *world, int64_t typical_ms);
 int64_t sim_between(SimWorld *world, int64_t low, int64_t high);
-
-/* Orders a tree by ids, which are its keys. */
-int sim_compare_ids(const void *a, const void *b, void *data);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/order.h"
 #include "store/backend.h"
 
 typedef struct {
@@ -9,11 +10,6 @@ typedef struct {
     GTree *entries; /* key → StoreEntry */
     int64_t revision;
 } Memory;
-
-static int compare_keys(const void *a, const void *b, void *data)
-{
-    return strcmp(a, b);
-}
 
 static void entry_free(gpointer entry)
 {
@@ -111,7 +107,7 @@ static const BackendOps ops = {get, range, submit, backup, stop, memory_free};
 Store *store_memory_new(const StoreMemoryOptions *options)
 {
     Memory *memory = g_new0(Memory, 1);
-    memory->entries = g_tree_new_full(compare_keys, NULL, NULL, entry_free);
+    memory->entries = g_tree_new_full(berth_order_keys, NULL, NULL, entry_free);
     StoreMemoryOptions o = options != NULL ? *options : (StoreMemoryOptions){0};
     memory->store = store_new(&ops, 0, o.history_revisions, o.history_mib);
     store_set_backend(memory->store, memory);

@@ -2,17 +2,14 @@
 
 #include "world.h"
 
+#include "base/order.h"
+
 static World *world_of_ten(void)
 {
     World *w = world_new();
     add_image_and_size(w);
     g_free(add_host(w, "h1", 10000, 100000));
     return w;
-}
-
-static gint by_text(gconstpointer a, gconstpointer b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
 /* The names of all VMs, sorted: "web-1 web-2". */
@@ -29,7 +26,7 @@ static char *names(World *w, const char *tenant)
         g_ptr_array_add(found, g_strdup(json_string_value(json_object_get(vm, "name"))));
     }
     json_decref(list);
-    g_ptr_array_sort(found, by_text);
+    g_ptr_array_sort(found, berth_order_texts);
     g_ptr_array_add(found, NULL);
     return g_strjoinv(" ", (char **)found->pdata);
 }
