@@ -80,6 +80,7 @@ static void cluster_network_free(void *data)
     network_free(network->object);
     g_tree_unref(network->ports);
     g_hash_table_unref(network->used);
+    g_hash_table_unref(network->macs);
     g_tree_unref(network->hosts);
     g_free(network);
 }
@@ -481,6 +482,7 @@ ClusterNetwork *model_add_network(ClusterCore *core, Network *object)
     network->object = object;
     network->ports = g_tree_new_full(berth_order_keys, NULL, g_free, NULL);
     network->used = g_hash_table_new(g_direct_hash, g_direct_equal);
+    network->macs = g_hash_table_new(g_str_hash, g_str_equal);
     network->hosts = model_tree_new(NULL);
     g_tree_insert(core->networks, network->id, network);
     return network;

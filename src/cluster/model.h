@@ -135,10 +135,13 @@ struct ClusterApp {
 struct ClusterNetwork {
     char *id;
     Network *object;
-    GTree *ports;       /* "vm id/nic index" → Nic, borrowed from the VM's placement */
-    GHashTable *used;   /* IPv4 as host-order number, GUINT_TO_POINTER */
-    GTree *hosts;       /* id → count of cards there (GINT_TO_POINTER) */
-    int64_t generation; /* of the port list: the revision of its last change */
+    GTree *ports;             /* "vm id/nic index" → Nic, borrowed from the VM's placement */
+    GHashTable *used;         /* IPv4 as host-order number, GUINT_TO_POINTER */
+    uint32_t none_free_below; /* of them */
+    GHashTable *macs;         /* borrowed from the ports */
+    GTree *hosts;             /* id → count of cards there (GINT_TO_POINTER) */
+    int64_t generation;       /* of the port list: the revision of its last change */
+    bool changed;             /* since the hosts in it were looked up, to be told */
 };
 
 struct ClusterImage {
@@ -267,7 +270,7 @@ struct ClusterCore {
     GQueue retries;          /* of Retry *, by time: all wait equally long */
     GPtrArray *dirty_vms;    /* ids of VMs whose host must be told, in this step */
     GTree *lagging;          /* id → ClusterHost whose networks lag */
-    int64_t networks_due_ms; /* when the lagging are told; INT64_MAX: none lag */
+    int64_t networks_due_ms; /* when the lagging are told; INT64_MAX: nobody is */
 
     /* What waits is served when there is room again, not more often than the pause says (queue.c). */
     GTree *queue;              /* by id → ClusterQueued */

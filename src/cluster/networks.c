@@ -185,28 +185,16 @@ bool network_complete(ClusterCore *core, Network *object, GError **error)
     return object->subnet == NULL || choose_subnet(core, object, error);
 }
 
-static bool mac_is_used(const ClusterNetwork *network, const char *mac)
+/* The lowest, beyond the network's own address, the gateway and the broadcast address. */
+static bool free_address(ClusterNetwork *network, Subnet subnet, uint32_t *ret_address)
 {
-    for (GTreeNode *n = g_tree_node_first(network->ports); n != NULL; n = g_tree_node_next(n)) {
-        const Nic *nic = g_tree_node_value(n);
-        if (strcmp(nic->mac, mac) == 0) {
-            return true;
-        }
+    uint32_t end = subnet.base + subnet_size(subnet) - 1;
+    uint32_t address = MAX(network->none_free_below, subnet.base + 2);
+    while (address < end && g_hash_table_contains(network->used, GUINT_TO_POINTER(address))) {
+        address++;
     }
-    return false;
-}
-
-/* Beyond the network's own address, the gateway and the broadcast address. */
-static bool free_address(const ClusterNetwork *network, Subnet subnet, uint32_t *ret_address)
-{
-    for (uint32_t i = 2; i < subnet_size(subnet) - 1; i++) {
-        uint32_t address = subnet.base + i;
-        if (!g_hash_table_contains(network->used, GUINT_TO_POINTER(address))) {
-            *ret_address = address;
-            return true;
-        }
-    }
-    return false;
+    network->none_free_below = *ret_address = address;
+    return address < end;
 }
 
 Nic *network_new_nic(ClusterCore *core, ClusterNetwork *network, const char *vm, guint index,
@@ -219,7 +207,7 @@ Nic *network_new_nic(ClusterCore *core, ClusterNetwork *network, const char *vm,
     do {
         g_free(mac);
         mac = hardware_mac(vm, index, attempt++);
-    } while (mac_is_used(network, mac));
+    } while (g_hash_table_contains(network->macs, mac));
     nic->mac = g_steal_pointer(&mac);
     nic->ipv6 = ipv6_of(network->object, nic->mac);
     if (network->object->subnet != NULL) {
@@ -250,9 +238,21 @@ static void mark_lagging(ClusterCore *core, ClusterHost *host)
     core->networks_due_ms = MIN(core->networks_due_ms, core->now_ms + NETWORK_DELAY_MS);
 }
 
-static void network_changed(ClusterCore *core, ClusterNetwork *network)
+/* The host where it changed is told before it starts a VM there; the others are looked up once, when they are
+ * told. */
+static void network_changed(ClusterCore *core, ClusterNetwork *network, ClusterHost *host)
 {
     network->generation = MAX(network->generation, txn_revision(core));
+    network->changed = true;
+    core->networks_due_ms = MIN(core->networks_due_ms, core->now_ms + NETWORK_DELAY_MS);
+    if (host->reported) {
+        mark_lagging(core, host);
+    }
+}
+
+static void mark_hosts_of(ClusterCore *core, ClusterNetwork *network)
+{
+    network->changed = false;
     for (GTreeNode *n = g_tree_node_first(network->hosts); n != NULL; n = g_tree_node_next(n)) {
         ClusterHost *host = g_tree_lookup(core->hosts, g_tree_node_key(n));
         if (host != NULL && host->reported) {
@@ -283,9 +283,10 @@ void network_link_vm(ClusterCore *core, ClusterVm *vm)
         if (ipv4_parse(nic->ipv4, &address)) {
             g_hash_table_add(network->used, GUINT_TO_POINTER(address));
         }
+        g_hash_table_add(network->macs, nic->mac);
         g_tree_insert(network->ports, g_strdup_printf("%s/%u", vm->id, i), nic);
         count_host(network, vm->host, 1);
-        network_changed(core, network);
+        network_changed(core, network, vm->host);
     }
 }
 
@@ -300,14 +301,13 @@ void network_unlink_vm(ClusterCore *core, ClusterVm *vm)
         uint32_t address;
         if (ipv4_parse(nic->ipv4, &address)) {
             g_hash_table_remove(network->used, GUINT_TO_POINTER(address));
+            network->none_free_below = MIN(network->none_free_below, address);
         }
+        g_hash_table_remove(network->macs, nic->mac);
         g_autofree char *key = g_strdup_printf("%s/%u", vm->id, i);
         g_tree_remove(network->ports, key);
         count_host(network, vm->host, -1);
-        network_changed(core, network);
-        if (vm->host->reported && g_tree_lookup(network->hosts, vm->host->id) == NULL) {
-            mark_lagging(core, vm->host);
-        }
+        network_changed(core, network, vm->host);
     }
 }
 
@@ -407,6 +407,12 @@ void network_tell_host(ClusterCore *core, ClusterHost *host)
 void network_tell_lagging(ClusterCore *core)
 {
     if (core->networks_due_ms <= core->now_ms) {
+        for (GTreeNode *n = g_tree_node_first(core->networks); n != NULL; n = g_tree_node_next(n)) {
+            ClusterNetwork *network = g_tree_node_value(n);
+            if (network->changed) {
+                mark_hosts_of(core, network);
+            }
+        }
         for (GTreeNode *n; (n = g_tree_node_first(core->lagging)) != NULL;) {
             ClusterHost *host = g_tree_node_value(n);
             g_tree_remove(core->lagging, host->id);
@@ -414,7 +420,7 @@ void network_tell_lagging(ClusterCore *core)
             network_tell_host(core, host);
         }
     }
-    if (g_tree_nnodes(core->lagging) == 0) {
+    if (core->networks_due_ms <= core->now_ms) {
         core->networks_due_ms = INT64_MAX;
     }
 }

@@ -204,11 +204,50 @@ static void test_a_late_report_does_not_end_an_operation(void)
     world_free(w);
 }
 
+static void assert_address(World *w, const char *vm, const char *ipv4)
+{
+    const char *reply = ask(w, API_OP_GET_VM, vm, NULL);
+    g_autofree char *member = g_strdup_printf("\"ipv4\":\"%s\"", ipv4);
+    g_assert_true(g_str_has_prefix(reply, "200"));
+    g_assert_nonnull(strstr(reply, member));
+}
+
+static void test_the_lowest_address_that_is_free_is_given(void)
+{
+    World *w = world_new();
+    g_autofree char *host = add_host(w, "h1", 16000, 16384);
+    add_image_and_size(w);
+    ask(w, API_OP_CREATE_NETWORK, NULL,
+        "{\"name\":\"small\",\"kind\":\"overlay\",\"subnet\":\"10.9.0.0/29\"}");
+    for (int i = 0; i < 5; i++) {
+        g_autofree char *name = g_strdup_printf("vm-%d", i);
+        g_autofree char *address = g_strdup_printf("10.9.0.%d", i + 2);
+        create_vm_of(w, name, "m1", ",\"networks\":[\"small\"]");
+        assert_address(w, name, address);
+    }
+    g_assert_nonnull(strstr(create_vm_of(w, "late", "m1", ",\"networks\":[\"small\"]"),
+                            "no address of 10.9.0.0/29 is free"));
+    ask(w, API_OP_DELETE_VM, "vm-3", NULL);
+    ask(w, API_OP_DELETE_VM, "vm-1", NULL);
+    create_vm_of(w, "late", "m1", ",\"networks\":[\"small\"]");
+    assert_address(w, "late", "10.9.0.3");
+    cluster_core_free(w->core);
+    world_boot(w);
+    report_up(w, host, 16000, 16384);
+    create_vm_of(w, "later", "m1", ",\"networks\":[\"small\"]");
+    assert_address(w, "later", "10.9.0.5");
+    g_assert_nonnull(strstr(create_vm_of(w, "last", "m1", ",\"networks\":[\"small\"]"),
+                            "no address of 10.9.0.0/29 is free"));
+    world_free(w);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/cluster/a-vm-lives-and-goes", test_a_vm_lives_and_goes);
     g_test_add_func("/cluster/an-overlay-has-ipv6", test_an_overlay_has_ipv6);
+    g_test_add_func("/cluster/the-lowest-address-that-is-free-is-given",
+                    test_the_lowest_address_that_is_free_is_given);
     g_test_add_func("/cluster/a-vm-is-shown-as-it-was-last-changed",
                     test_a_vm_is_shown_as_it_was_last_changed);
     g_test_add_func("/cluster/nothing-leaves-before-it-is-durable",
