@@ -147,7 +147,7 @@ static void reset_session(ClusterHost *host)
     host->reported = false;
     host->applies_under_way = 0;
     g_queue_clear_full(&host->applies, g_free);
-    g_hash_table_remove_all(host->sent_networks);
+    g_hash_table_remove_all(host->networks);
     for (GTreeNode *n = g_tree_node_first(host->vms); n != NULL; n = g_tree_node_next(n)) {
         ClusterVm *vm = g_tree_node_value(n);
         vm->sent_generation = 0;
@@ -314,7 +314,7 @@ static void take_missing(ClusterCore *core, ClusterHost *host, const AgentReport
     }
 }
 
-static void first_report(ClusterCore *core, ClusterHost *host)
+static void first_report(ClusterCore *core, ClusterHost *host, const AgentReport *report)
 {
     host->reported = true;
     g_tree_remove_all(host->quarantined);
@@ -328,11 +328,11 @@ static void first_report(ClusterCore *core, ClusterHost *host)
     for (GTreeNode *n = g_tree_node_first(host->vms); n != NULL; n = g_tree_node_next(n)) {
         agent_mark_vm(core, g_tree_node_value(n));
     }
-    if (!host->networks_lag) {
-        host->networks_lag = true;
-        g_tree_insert(core->lagging, host->id, host);
+    for (guint i = 0; i < report->networks->len; i++) {
+        const ReportedNetwork *network = report->networks->pdata[i];
+        network_host_has(host, network->id, network->generation);
     }
-    core->networks_due_ms = core->now_ms;
+    network_host_lags(core, host, 0);
 }
 
 static void take_notice(ClusterCore *core, ClusterHost *host, const HostNotice *notice)
@@ -351,7 +351,7 @@ void agent_report(ClusterCore *core, const char *host_id, uint64_t session,
             take_facts(core, host, report->facts);
         }
         if (report->full) {
-            first_report(core, host);
+            first_report(core, host, report);
         }
         fleet_update_host(core, host);
         for (guint i = 0; i < report->vms->len; i++) {
@@ -436,10 +436,8 @@ void agent_answer(ClusterCore *core, uint64_t id, const json_t *result, const GE
     } else if (current && call->kind == CALL_REMOVE) {
         remove_answered(core, call, error);
     } else if (current && call->kind == CALL_NETWORK && error != NULL) {
-        g_hash_table_remove(host->sent_networks, call->subject);
-        host->networks_lag = true;
-        g_tree_insert(core->lagging, host->id, host);
-        core->networks_due_ms = MIN(core->networks_due_ms, core->now_ms + core->config.retry_ms);
+        network_host_has(host, call->subject, call->generation);
+        network_host_lags(core, host, core->config.retry_ms);
     }
     g_hash_table_remove(core->calls, &id);
 }

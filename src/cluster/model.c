@@ -27,7 +27,7 @@ static void cluster_host_free(void *data)
     g_array_unref(host->devices);
     host_measure_free(host->measure);
     g_tree_unref(host->quarantined);
-    g_hash_table_unref(host->sent_networks);
+    g_hash_table_unref(host->networks);
     string_map_free(host->labelled);
     g_free(host->drain);
     g_queue_clear_full(&host->applies, g_free);
@@ -427,7 +427,7 @@ ClusterHost *model_add_host(ClusterCore *core, char *id, HostSpec *spec)
     host->devices = devices_new();
     host->quarantined =
         g_tree_new_full(berth_order_keys, NULL, g_free, (GDestroyNotify)reported_vm_free);
-    host->sent_networks = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    host->networks = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     g_queue_init(&host->applies);
     g_tree_insert(core->hosts, host->id, host);
     g_hash_table_insert(core->hosts_by_id, host->id, host);

@@ -66,9 +66,10 @@ struct ClusterHost {
     bool was_up;      /* since the manager started */
     int64_t since_ms;
     HostMeasure *measure;
-    GTree *quarantined;        /* id → ReportedVm */
-    GHashTable *sent_networks; /* id → generation that this session has been sent */
-    GQueue applies;            /* of VM ids (own copies) that wait for a place in the window */
+    GTree *quarantined; /* id → ReportedVm */
+    GHashTable *
+        networks; /* id → generation that this session was sent; negative: it has some, which may be another */
+    GQueue applies; /* of VM ids (own copies) that wait for a place in the window */
     int applies_under_way;
     bool networks_lag; /* some network that it has VMs in has changed since it was sent */
 };

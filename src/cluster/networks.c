@@ -229,13 +229,23 @@ Nic *network_new_nic(ClusterCore *core, ClusterNetwork *network, const char *vm,
     return g_steal_pointer(&nic);
 }
 
-static void mark_lagging(ClusterCore *core, ClusterHost *host)
+void network_host_lags(ClusterCore *core, ClusterHost *host, int64_t delay_ms)
 {
     if (!host->networks_lag) {
         host->networks_lag = true;
         g_tree_insert(core->lagging, host->id, host);
     }
-    core->networks_due_ms = MIN(core->networks_due_ms, core->now_ms + NETWORK_DELAY_MS);
+    core->networks_due_ms = MIN(core->networks_due_ms, core->now_ms + delay_ms);
+}
+
+static void remember(ClusterHost *host, const char *id, int64_t generation)
+{
+    g_hash_table_insert(host->networks, g_strdup(id), g_memdup2(&generation, sizeof generation));
+}
+
+void network_host_has(ClusterHost *host, const char *id, int64_t generation)
+{
+    remember(host, id, -MAX(generation, 1));
 }
 
 /* The host where it changed is told before it starts a VM there; the others are looked up once, when they are
@@ -246,7 +256,7 @@ static void network_changed(ClusterCore *core, ClusterNetwork *network, ClusterH
     network->changed = true;
     core->networks_due_ms = MIN(core->networks_due_ms, core->now_ms + NETWORK_DELAY_MS);
     if (host->reported) {
-        mark_lagging(core, host);
+        network_host_lags(core, host, NETWORK_DELAY_MS);
     }
 }
 
@@ -256,7 +266,7 @@ static void mark_hosts_of(ClusterCore *core, ClusterNetwork *network)
     for (GTreeNode *n = g_tree_node_first(network->hosts); n != NULL; n = g_tree_node_next(n)) {
         ClusterHost *host = g_tree_lookup(core->hosts, g_tree_node_key(n));
         if (host != NULL && host->reported) {
-            mark_lagging(core, host);
+            network_host_lags(core, host, NETWORK_DELAY_MS);
         }
     }
 }
@@ -353,12 +363,11 @@ static json_t *assignment_of(ClusterCore *core, const ClusterNetwork *network)
 static void tell_network(ClusterCore *core, ClusterHost *host, const ClusterNetwork *network)
 {
     int64_t generation = MAX(network->generation, 1);
-    const int64_t *sent = g_hash_table_lookup(host->sent_networks, network->id);
+    const int64_t *sent = g_hash_table_lookup(host->networks, network->id);
     if (sent != NULL && *sent == generation) {
         return;
     }
-    g_hash_table_insert(host->sent_networks, g_strdup(network->id),
-                        g_memdup2(&generation, sizeof generation));
+    remember(host, network->id, generation);
     agent_call(core, host, CALL_NETWORK, network->id, generation, AGENT_METHOD_NETWORK_APPLY,
                assignment_of(core, network), 0, 0);
 }
@@ -372,17 +381,17 @@ static void tell_removed(ClusterCore *core, ClusterHost *host, const char *id, i
                network_remove_encode(removal), 0, 0);
 }
 
-/* What the host was told of and has no VMs in any more. */
+/* What the host has and has no VMs in any more. */
 static void tell_departed(ClusterCore *core, ClusterHost *host)
 {
     GHashTableIter iter;
     void *id, *sent;
-    g_hash_table_iter_init(&iter, host->sent_networks);
+    g_hash_table_iter_init(&iter, host->networks);
     while (g_hash_table_iter_next(&iter, &id, &sent)) {
         const ClusterNetwork *network = g_tree_lookup(core->networks, id);
         if (network == NULL || g_tree_lookup(network->hosts, host->id) == NULL) {
-            int64_t generation = network != NULL ? network->generation : *(int64_t *)sent + 1;
-            tell_removed(core, host, id, generation);
+            int64_t newer = ABS(*(const int64_t *)sent) + 1;
+            tell_removed(core, host, id, network != NULL ? MAX(network->generation, newer) : newer);
             g_hash_table_iter_remove(&iter);
         }
     }

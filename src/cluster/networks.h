@@ -28,6 +28,12 @@ Nic *network_new_nic(ClusterCore *core, ClusterNetwork *network, const char *vm,
 void network_link_vm(ClusterCore *core, ClusterVm *vm);
 void network_unlink_vm(ClusterCore *core, ClusterVm *vm);
 
+/* It has this network, in a state that may not be the newest, or is to lose it and has not: it is told (again)
+ * when it lags. */
+void network_host_has(ClusterHost *host, const char *id, int64_t generation);
+/* What it has of networks may be wrong: it is told within `delay_ms`. */
+void network_host_lags(ClusterCore *core, ClusterHost *host, int64_t delay_ms);
+
 /* Tells `host` now what it lacks of the networks that it has VMs in. */
 void network_tell_host(ClusterCore *core, ClusterHost *host);
 /* That each card has an address of its own, and no other address is in use. */

@@ -56,7 +56,7 @@ static HostFacts *facts_of(const SimMachine *machine)
     for (guint i = 0; i < machine->devices->len; i++) {
         g_ptr_array_add(facts->devices, host_device_copy(machine->devices->pdata[i]));
     }
-    facts->address = g_strdup_printf("192.0.2.%u", g_str_hash(machine->name) % 250 + 1);
+    facts->address = sim_machine_address(machine);
     facts->accelerator = accel_new();
     facts->accelerator->kind = ACCELERATOR_TCG;
     facts->machine = g_strdup("pc-q35-7.2");
@@ -275,6 +275,7 @@ static void agent_up(void *owner)
     agent->full = agent_report_new();
     agent->full->full = true;
     agent->full->facts = facts_of(agent->machine);
+    sim_machine_report_networks(agent->machine, agent->full->networks);
     sim_agent_step(agent, &(HostEvent){.kind = HOST_EVENT_REPORT_ALL});
     check_full(agent);
     send_report(agent, g_steal_pointer(&agent->full));
@@ -346,6 +347,23 @@ static void take_remove(SimAgent *agent, const SimMessage *message)
     sim_agent_step(agent, &event);
 }
 
+static void take_network(SimAgent *agent, const SimMessage *message)
+{
+    g_autoptr(GError) error = NULL;
+    bool removal = strcmp(message->method, AGENT_METHOD_NETWORK_REMOVE) == 0;
+    g_autoptr(NetworkAssignment) network =
+        removal ? NULL : network_assignment_decode(message->json, CODEC_STRICT, &error);
+    g_autoptr(NetworkRemove) gone =
+        removal ? network_remove_decode(message->json, CODEC_STRICT, &error) : NULL;
+    if (network != NULL) {
+        sim_machine_apply_network(agent->machine, network);
+    } else if (gone != NULL) {
+        sim_machine_remove_network(agent->machine, gone);
+    } else {
+        unreadable(agent, message, error);
+    }
+}
+
 /* Networks and the rest concern no core: they work, or they do not. */
 static void take_other(SimAgent *agent, const SimMessage *message)
 {
@@ -354,6 +372,8 @@ static void take_other(SimAgent *agent, const SimMessage *message)
     if (sim_chance(agent->world, agent->trouble->effect_fails)) {
         berth_error_set(&error, BERTH_ERROR_UNAVAILABLE, NULL, NULL, NULL,
                         "the host's kernel has no memory for it");
+    } else if (g_str_has_prefix(message->method, "network.")) {
+        take_network(agent, message);
     }
     answer(agent, &call, error);
 }

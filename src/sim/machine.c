@@ -61,6 +61,8 @@ SimMachine *sim_machine_new(SimWorld *world, SimFleet *fleet, const char *name, 
     machine->kept = g_tree_new_full(berth_order_keys, NULL, g_free, (GDestroyNotify)kept_vm_free);
     machine->qemus = g_tree_new_full(berth_order_keys, NULL, NULL, qemu_free);
     machine->prepared = g_tree_new_full(berth_order_keys, NULL, g_free, g_free);
+    machine->networks =
+        g_tree_new_full(berth_order_keys, NULL, NULL, (GDestroyNotify)network_assignment_free);
     machine->off = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     machine->removed = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     machine->ghosts = g_ptr_array_new_with_free_func((GDestroyNotify)assignment_free);
@@ -78,6 +80,7 @@ void sim_machine_free(SimMachine *machine)
     g_tree_unref(machine->kept);
     g_tree_unref(machine->qemus);
     g_tree_unref(machine->prepared);
+    g_tree_unref(machine->networks);
     g_hash_table_unref(machine->off);
     g_hash_table_unref(machine->removed);
     g_ptr_array_unref(machine->ghosts);
@@ -89,6 +92,43 @@ void sim_machine_free(SimMachine *machine)
     g_free(machine->name);
     g_free(machine->id);
     g_free(machine);
+}
+
+char *sim_machine_address(const SimMachine *machine)
+{
+    return g_strdup_printf("192.0.2.%u", g_str_hash(machine->name) % 250 + 1);
+}
+
+static bool knows_better(const SimMachine *machine, const char *network, int64_t generation)
+{
+    const NetworkAssignment *known = g_tree_lookup(machine->networks, network);
+    return known != NULL && known->generation > generation;
+}
+
+void sim_machine_apply_network(SimMachine *machine, const NetworkAssignment *network)
+{
+    if (!knows_better(machine, network->id, network->generation)) {
+        NetworkAssignment *copy = network_assignment_copy(network);
+        g_tree_replace(machine->networks, copy->id, copy);
+    }
+}
+
+void sim_machine_remove_network(SimMachine *machine, const NetworkRemove *removal)
+{
+    if (!knows_better(machine, removal->id, removal->generation)) {
+        g_tree_remove(machine->networks, removal->id);
+    }
+}
+
+void sim_machine_report_networks(const SimMachine *machine, GPtrArray *reported)
+{
+    for (GTreeNode *n = g_tree_node_first(machine->networks); n != NULL; n = g_tree_node_next(n)) {
+        const NetworkAssignment *network = g_tree_node_value(n);
+        ReportedNetwork *one = reported_network_new();
+        one->id = g_strdup(network->id);
+        one->generation = network->generation;
+        g_ptr_array_add(reported, one);
+    }
 }
 
 static int64_t drifted(const SimMachine *machine, int64_t span_ms)

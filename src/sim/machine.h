@@ -80,6 +80,7 @@ struct SimMachine {
     GTree *kept;     /* VM id → KeptVm */
     GTree *qemus;    /* VM id → SimQemu */
     GTree *prepared; /* VM id → SimPrepared */
+    GTree *networks; /* id → NetworkAssignment, made anew after each boot */
     GHashTable *off; /* VM id → int64_t *: generation in which its guest has powered itself off */
     char *forgotten_vm; /* the mark that stands for old tombstones; NULL: none */
     int64_t forgotten_epoch;
@@ -109,6 +110,14 @@ int64_t sim_machine_wait(const SimMachine *machine, int64_t clock_ms);
 void sim_machine_set_clock(SimMachine *machine, int64_t step_ms, int64_t drift_ppm);
 
 SimQemu *sim_machine_qemu(const SimMachine *machine, const char *vm); /* NULL: none */
+
+/* The address by which other hosts reach it. g_free it. */
+char *sim_machine_address(const SimMachine *machine);
+
+/* What is older than what it has of the network is ignored. */
+void sim_machine_apply_network(SimMachine *machine, const NetworkAssignment *network);
+void sim_machine_remove_network(SimMachine *machine, const NetworkRemove *removal);
+void sim_machine_report_networks(const SimMachine *machine, GPtrArray *reported);
 
 /* The effects, as of now, at once. */
 bool sim_machine_persist(SimMachine *machine, const char *vm, const Assignment *assignment,

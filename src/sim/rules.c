@@ -159,6 +159,74 @@ static void check_leftovers(const Rest *rest, const SimMachine *machine)
     }
 }
 
+/* Does the host know where this card is? */
+static bool knows_card(const Rest *rest, const NetworkAssignment *network, const Nic *nic,
+                       const char *host)
+{
+    const SimAgent *agent = sim_find_host_by_id(rest->sim, host);
+    g_autofree char *address = agent != NULL ? sim_machine_address(sim_agent_machine(agent)) : NULL;
+    for (guint i = 0; i < network->ports->len; i++) {
+        const NetworkPort *port = network->ports->pdata[i];
+        if (strcmp(port->mac, nic->mac) == 0) {
+            return g_strcmp0(port->ipv4, nic->ipv4) == 0 && g_strcmp0(port->host, address) == 0;
+        }
+    }
+    return false;
+}
+
+/* What the store has of one network. */
+typedef struct {
+    const Rest *rest;
+    const SimMachine *machine;
+    const char *id;
+    const NetworkAssignment *network; /* as the machine has it; NULL: it has none */
+    guint cards, own;                 /* in the network; of them on the machine */
+} Lookup;
+
+static gboolean look_up_cards(void *id, void *value, void *data)
+{
+    const Stored *vm = value;
+    Lookup *lookup = data;
+    for (guint i = 0; vm->placement != NULL && i < vm->placement->nics->len; i++) {
+        const Nic *nic = vm->placement->nics->pdata[i];
+        if (strcmp(nic->network, lookup->id) != 0) {
+            continue;
+        }
+        lookup->cards++;
+        lookup->own += strcmp(vm->placement->host, lookup->machine->id) == 0;
+        if (lookup->network != NULL &&
+            !knows_card(lookup->rest, lookup->network, nic, vm->placement->host)) {
+            sim_broken(lookup->rest->sim->world, "%s does not know where VM %s is in network %s",
+                       lookup->machine->name, (char *)id, lookup->id);
+        }
+    }
+    return FALSE;
+}
+
+/* It knows all cards of the networks that it has VMs in, and of no other. */
+static void check_network(const Rest *rest, const SimMachine *machine, const char *id)
+{
+    Lookup lookup = {rest, machine, id, g_tree_lookup(machine->networks, id), 0, 0};
+    g_tree_foreach(rest->vms, look_up_cards, &lookup);
+    if (lookup.own > 0 && lookup.network == NULL) {
+        sim_broken(rest->sim->world, "%s was not told of network %s", machine->name, id);
+    } else if (lookup.own == 0 && lookup.network != NULL) {
+        sim_broken(rest->sim->world, "network %s is left on %s, which has no VM in it", id,
+                   machine->name);
+    } else if (lookup.network != NULL && lookup.network->ports->len != lookup.cards) {
+        sim_broken(rest->sim->world, "%s knows %u cards of network %s, there are %u", machine->name,
+                   lookup.network->ports->len, id, lookup.cards);
+    }
+}
+
+static void check_network_key(const char *key, GBytes *value, void *data)
+{
+    const Rest *rest = data;
+    for (guint i = 0; i < rest->sim->agents->len; i++) {
+        check_network(rest, sim_agent_machine(rest->sim->agents->pdata[i]), strrchr(key, '/') + 1);
+    }
+}
+
 /* It goes on exactly while something runs there. */
 static void check_drain(const Rest *rest, const Operation *operation)
 {
@@ -248,6 +316,7 @@ void sim_check_rest(Sim *sim)
     for (guint i = 0; i < sim->agents->len; i++) {
         check_leftovers(&rest, sim_agent_machine(sim->agents->pdata[i]));
     }
+    sim_disk_each(disk, "network/", check_network_key, &rest);
     sim_disk_each(disk, "operation/", check_operation, &rest);
     sim_disk_each(disk, "reservation/", check_reservation, &rest);
     g_tree_unref(rest.vms);
