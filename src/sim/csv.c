@@ -3,11 +3,13 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "sim/text.h"
 
 struct Csv {
     char *name;
     GPtrArray *columns; /* of char * */
-    GArray *fields;     /* of Field, row by row */
+    unsigned names_line;
+    GArray *fields; /* of Field, row by row */
 };
 
 typedef struct {
@@ -85,6 +87,7 @@ static bool take_names(Csv *csv, const GArray *fields, GError **error)
                              "name each column once", "two columns have the same name", error);
         }
         g_ptr_array_add(csv->columns, g_strdup(field->text));
+        csv->names_line = field->line;
     }
     return true;
 }
@@ -96,7 +99,8 @@ static bool take_row(Csv *csv, GArray *fields, GError **error)
     if (fields->len != csv->columns->len) {
         g_autofree char *remedy = g_strdup_printf(
             "write %u fields between commas, as the first line has names", csv->columns->len);
-        g_autofree char *what = g_strdup_printf("the line has %u fields", fields->len);
+        g_autofree char *what = g_strdup_printf("the line has %u %s", fields->len,
+                                                fields->len == 1 ? "field" : "fields");
         return refuse_at(csv, last->line, last->at, NULL, last->text, remedy, what, error);
     }
     for (guint i = 0; i < fields->len; i++) {
@@ -110,10 +114,11 @@ static bool take_row(Csv *csv, GArray *fields, GError **error)
 
 static bool take_line(Csv *csv, const char *line, size_t length, unsigned number, GError **error)
 {
-    const char *quote = memchr(line, '"', length), *nul = memchr(line, '\0', length);
+    length -= length > 0 && line[length - 1] == '\r';
+    const char *quote = memchr(line, '"', length), *control = text_find_control(line, length);
 
-    if (quote != NULL || nul != NULL) {
-        const char *at = quote != NULL ? quote : nul;
+    if (quote != NULL || control != NULL) {
+        const char *at = quote != NULL ? quote : control;
         return refuse_at(csv, number, (unsigned)(at - line) + 1, NULL, NULL,
                          "write plain text with commas between fields",
                          quote != NULL ? "fields are not quoted" : "this is not text", error);
@@ -134,9 +139,7 @@ Csv *csv_parse(const char *name, const char *text, size_t length, GError **error
     csv->columns = g_ptr_array_new_with_free_func(g_free);
     csv->fields = g_array_new(FALSE, FALSE, sizeof(Field));
     g_array_set_clear_func(csv->fields, field_clear);
-    if (length >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {
-        at += 3;
-    }
+    at += text_mark_length(text, length);
     for (unsigned number = 1; at < end; number++) {
         const char *stop = memchr(at, '\n', (size_t)(end - at));
         stop = stop != NULL ? stop : end;
@@ -178,11 +181,17 @@ bool csv_require(const Csv *csv, const char *name, guint *ret_column, GError **e
             g_string_append_printf(names, "%s%s", i > 0 ? "," : "",
                                    (char *)g_ptr_array_index(csv->columns, i));
         }
-        return refuse_at(csv, 1, 1, name, names->str, "name the column on the first line",
+        return refuse_at(csv, csv->names_line, 1, name, names->str,
+                         "name the column on the first line, with commas between names",
                          "a column is missing", error);
     }
     *ret_column = column;
     return true;
+}
+
+bool csv_refuse_rows(const Csv *csv, const char *remedy, const char *what, GError **error)
+{
+    return refuse_at(csv, csv->names_line + 1, 1, NULL, NULL, remedy, what, error);
 }
 
 const char *csv_field(const Csv *csv, guint row, guint column)

@@ -5,7 +5,8 @@
  *     node-1,32000,262144
  *
  * Columns are found by name, so their order and further ones are of no account, nor are blanks
- * around fields, CRLF and empty lines. There is no quoting. What is wrong is told with file, line and
+ * around fields, CRLF, empty lines and the mark that some editors put first (U+FEFF). There is no
+ * quoting. What is wrong is told with file, line and
  * column of the line, the field, its value and what would be right.
  *
  * Threading: pure functions. A Csv owns its fields.
@@ -37,6 +38,9 @@ const char *csv_field(const Csv *csv, guint row, guint column);
 /* A whole number between `low` and `high`. */
 bool csv_number(const Csv *csv, guint row, guint column, int64_t low, int64_t high,
                 int64_t *ret_number, GError **error);
+
+/* Refuses a table of names alone, where its first row should stand; always false. */
+bool csv_refuse_rows(const Csv *csv, const char *remedy, const char *what, GError **error);
 
 /* Refuses a field; always false. */
 bool csv_refuse(const Csv *csv, guint row, guint column, const char *remedy, const char *what,

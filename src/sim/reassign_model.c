@@ -3,14 +3,17 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "sim/text.h"
 
 #define MAX_SHOWN 40 /* bytes of what stands where a number should */
 
 typedef struct {
     const char *name;
-    const char *at, *end;
+    const char *at, *end; /* what is left of the text */
+    const char *line_start;
+    const char *token; /* where the number begins that is read */
     unsigned line;
-    unsigned number; /* of numbers read */
+    unsigned number; /* which of the file's numbers it is, from 1 */
     GError **error;
     bool failed; /* the error is set; whatever is read is 0 from then on */
 } Reader;
@@ -38,6 +41,7 @@ static char *field_text(Field field)
     return g_string_free(text, FALSE);
 }
 
+/* Refuses the number that begin_number went to. */
 static void refuse(Reader *reader, Field field, const char *value, const char *remedy,
                    const char *what)
 {
@@ -47,15 +51,36 @@ static void refuse(Reader *reader, Field field, const char *value, const char *r
     g_autofree char *name = field_text(field);
     reader->failed = true;
     berth_error_set(reader->error, BERTH_ERROR_INVALID, name, value, remedy,
-                    "%s, line %u, number %u: %s", reader->name, reader->line, reader->number, what);
+                    "%s: line %u, column %zu, number %u of the file: %s", reader->name,
+                    reader->line, (size_t)(reader->token - reader->line_start) + 1, reader->number,
+                    what);
 }
 
 static void skip_space(Reader *reader)
 {
     while (reader->at < reader->end && g_ascii_isspace(*reader->at)) {
-        reader->line += *reader->at == '\n';
-        reader->at++;
+        if (*reader->at++ == '\n') {
+            reader->line_start = reader->at;
+            reader->line++;
+        }
     }
+}
+
+static Reader begin_text(const char *name, const char *text, size_t size, GError **error)
+{
+    const char *begin = text + text_mark_length(text, size);
+    Reader reader = {.name = name, .at = begin, .end = text + size, .line = 1, .error = error};
+
+    reader.line_start = reader.token = begin;
+    return reader;
+}
+
+/* Goes to where the next number should begin. */
+static void begin_number(Reader *reader)
+{
+    skip_space(reader);
+    reader->token = reader->at;
+    reader->number++;
 }
 
 static uint64_t read_number(Reader *reader, Field field, uint64_t most)
@@ -63,8 +88,7 @@ static uint64_t read_number(Reader *reader, Field field, uint64_t most)
     if (reader->failed) {
         return 0;
     }
-    skip_space(reader);
-    reader->number++;
+    begin_number(reader);
     const char *begin = reader->at;
     while (reader->at < reader->end && !g_ascii_isspace(*reader->at)) {
         reader->at++;
@@ -73,17 +97,23 @@ static uint64_t read_number(Reader *reader, Field field, uint64_t most)
         refuse(reader, field, NULL, "check the counts before it", "the text ends too early");
         return 0;
     }
+    if (text_find_control(begin, (size_t)(reader->at - begin)) != NULL) {
+        refuse(reader, field, NULL, "save the file as plain text", "this is not text");
+        return 0;
+    }
     g_autofree char *token = g_strndup(begin, (gsize)(reader->at - begin));
     guint64 value = 0;
     g_autoptr(GError) reason = NULL;
-    if (!g_ascii_string_to_unsigned(token, 10, 0, most, &value, &reason) ||
-        strlen(token) != (size_t)(reader->at - begin)) {
+    if (!g_ascii_string_to_unsigned(token, 10, 0, most, &value, &reason)) {
         g_autofree char *shown = g_utf8_make_valid(token, MIN((gssize)strlen(token), MAX_SHOWN));
         g_autofree char *remedy =
             g_strdup_printf("write a whole number from 0 to %" G_GUINT64_FORMAT, most);
-        bool large =
-            g_error_matches(reason, G_NUMBER_PARSER_ERROR, G_NUMBER_PARSER_ERROR_OUT_OF_BOUNDS);
-        refuse(reader, field, shown, remedy, large ? "a number out of its range" : "not a number");
+        bool outside =
+            g_error_matches(reason, G_NUMBER_PARSER_ERROR, G_NUMBER_PARSER_ERROR_OUT_OF_BOUNDS) ||
+            (token[0] == '-' && token[1] != '\0' &&
+             strspn(token + 1, "0123456789") == strlen(token + 1));
+        refuse(reader, field, shown, remedy,
+               outside ? "the number is out of its range" : "this is not a whole number");
         return 0;
     }
     return value;
@@ -101,8 +131,11 @@ static int64_t read_amount(Reader *reader, Field field)
 
 static uint32_t read_index(Reader *reader, Field field, uint32_t count)
 {
-    if (count == 0) {
+    if (count == 0 && !reader->failed) {
+        begin_number(reader);
         refuse(reader, field, NULL, "remove it, or add what it names", "there is nothing to name");
+    }
+    if (reader->failed) {
         return 0;
     }
     return (uint32_t)read_number(reader, field, count - 1);
@@ -278,7 +311,7 @@ static void read_weights(Reader *reader, ReassignModel *owner)
 
 static void read_end(Reader *reader)
 {
-    skip_space(reader);
+    begin_number(reader);
     if (!reader->failed && reader->at < reader->end) {
         refuse(reader, field_of("end", -1, NULL, -1), NULL, "check the counts, or remove the rest",
                "more follows after the last number");
@@ -287,7 +320,7 @@ static void read_end(Reader *reader)
 
 ReassignModel *reassign_model_parse(const char *name, const char *text, size_t size, GError **error)
 {
-    Reader reader = {.name = name, .at = text, .end = text + size, .line = 1, .error = error};
+    Reader reader = begin_text(name, text, size, error);
     g_autoptr(ReassignModel) owner = g_new0(ReassignModel, 1);
 
     owner->owned = g_ptr_array_new_with_free_func(g_free);
@@ -311,7 +344,7 @@ void reassign_model_free(ReassignModel *model)
 uint32_t *reassign_assignment_parse(const ReassignModel *model, const char *name, const char *text,
                                     size_t size, GError **error)
 {
-    Reader reader = {.name = name, .at = text, .end = text + size, .line = 1, .error = error};
+    Reader reader = begin_text(name, text, size, error);
     uint32_t n = model->model.n_processes;
     g_autofree uint32_t *assignment = g_new0(uint32_t, MAX(n, 1));
 

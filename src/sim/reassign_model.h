@@ -10,7 +10,7 @@
  *     balances    n, then each: resource, other resource, target, weight
  *     weights     of moves of processes, of services, between machines
  *
- * What does not add up is refused with file, line, number in the file and field; no count makes the
+ * What does not add up is refused with file, line, column, number in the file and field; no count makes the
  * parser allocate more than a small multiple of the text.
  *
  * Ownership: what is returned is the caller's. Thread safety: pure functions, any thread.

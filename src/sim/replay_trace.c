@@ -45,8 +45,12 @@ static bool read_host(ReplayTrace *trace, const Csv *csv, guint row, const guint
         !csv_number(csv, row, columns[2], 0, BERTH_PLACE_MAX_DEVICES, &n, error)) {
         return false;
     }
-    if (n > 0 && !find_model(trace, columns[3] != CSV_NONE ? csv_field(csv, row, columns[3]) : "",
-                             &host.model)) {
+    const char *model = columns[3] != CSV_NONE ? csv_field(csv, row, columns[3]) : "";
+    if (strchr(model, '|') != NULL) {
+        return csv_refuse(csv, row, columns[3], "name one model, or write a line for each",
+                          "the devices of a host are of one model", error);
+    }
+    if (n > 0 && !find_model(trace, model, &host.model)) {
         return csv_refuse(csv, row, columns[3], "name at most 64 models in both files",
                           "there are too many models", error);
     }
@@ -69,10 +73,12 @@ static bool read_hosts(ReplayTrace *trace, const Csv *csv, GError **error)
         return false;
     }
     columns[3] = csv_column(csv, "model");
-    if (csv_n_rows(csv) == 0 || csv_n_rows(csv) > BERTH_PLACE_MAX_HOSTS) {
-        return berth_error_set(error, BERTH_ERROR_INVALID, "--hosts", NULL,
-                               "give a line for each host, 1 to 1048576 of them",
-                               "the table of hosts has %u", csv_n_rows(csv));
+    static const char *const remedy = "give a line for each host, 1 to 1048576 of them";
+    if (csv_n_rows(csv) == 0) {
+        return csv_refuse_rows(csv, remedy, "the table has no hosts", error);
+    }
+    if (csv_n_rows(csv) > BERTH_PLACE_MAX_HOSTS) {
+        return csv_refuse(csv, BERTH_PLACE_MAX_HOSTS, 0, remedy, "there are too many hosts", error);
     }
     for (guint row = 0; row < csv_n_rows(csv); row++) {
         if (!read_host(trace, csv, row, columns, error)) {
@@ -95,7 +101,7 @@ static bool read_spec(ReplayTrace *trace, const Csv *csv, guint row, guint colum
 
     for (char **name = names; *name != NULL; name++) {
         uint32_t model;
-        if ((*name)[0] == '\0') {
+        if (g_strstrip(*name)[0] == '\0') {
             continue;
         }
         if (!find_model(trace, *name, &model)) {
@@ -182,8 +188,7 @@ static bool read_tasks(ReplayTrace *trace, const Csv *csv, bool needs_times, GEr
         return false;
     }
     if (csv_n_rows(csv) == 0) {
-        return berth_error_set(error, BERTH_ERROR_INVALID, "--trace", NULL,
-                               "give a line for each task", "the table of tasks is empty");
+        return csv_refuse_rows(csv, "give a line for each task", "the table has no tasks", error);
     }
     for (guint row = 0; row < csv_n_rows(csv); row++) {
         if (!read_task(trace, csv, row, columns, error)) {

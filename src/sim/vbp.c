@@ -3,12 +3,14 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "sim/text.h"
 
 typedef struct {
     const char *name;
     const char *at, *end; /* what is left of the text */
     const char *line_start;
     unsigned line;
+    unsigned count_line; /* says how many items there are */
 } Reader;
 
 static bool refuse(const Reader *reader, const char *where, size_t length, const char *remedy,
@@ -76,9 +78,13 @@ static bool read_number(Reader *reader, int64_t low, int64_t high, const char *w
     }
     size_t length = word_length(reader);
     g_autofree char *word = g_strndup(reader->at, length);
+    const char *control = text_find_control(reader->at, length);
     const char *digits = word[0] == '-' ? word + 1 : word;
     gint64 number;
 
+    if (control != NULL) {
+        return refuse(reader, control, 0, "save the file as plain text", error, "this is not text");
+    }
     if (digits[0] == '\0' || strspn(digits, "0123456789") != length - (size_t)(digits - word)) {
         return refuse(reader, reader->at, length, remedy, error, "this is not a whole number");
     }
@@ -100,7 +106,7 @@ static bool end_line(Reader *reader, const char *remedy, GError **error)
 /* Begins the next line, which must be there. */
 static bool begin_line(Reader *reader, const char *what, GError **error)
 {
-    g_autofree char *remedy = g_strdup_printf("the file ends before %s", what);
+    g_autofree char *remedy = g_strdup_printf("write a line with %s", what);
 
     return next_line(reader) ||
            refuse(reader, reader->at, 0, remedy, error, "the file is too short");
@@ -131,6 +137,7 @@ static bool read_head(Reader *reader, Vbp *vbp, GError **error)
         return false;
     }
     vbp->problem.n_kinds = (uint32_t)number;
+    reader->count_line = reader->line;
     return true;
 }
 
@@ -139,6 +146,18 @@ typedef struct {
     unsigned line;
     uint32_t column;
 } Place;
+
+/* The file has not as many items as it says; it is the count or the items that are wrong. */
+static bool refuse_count(const Reader *reader, const Vbp *vbp, uint32_t found, size_t length,
+                         const char *what, GError **error)
+{
+    g_autofree char *remedy = g_strdup_printf(
+        "line %u says that there are %u kinds of items, and %u are read: correct the count, or %s",
+        reader->count_line, vbp->problem.n_kinds, found,
+        found < vbp->problem.n_kinds ? "add the others" : "end the file here");
+
+    return refuse(reader, reader->at, length, remedy, error, what);
+}
 
 static bool read_items(Reader *reader, Vbp *vbp, GArray *places, GError **error)
 {
@@ -149,8 +168,8 @@ static bool read_items(Reader *reader, Vbp *vbp, GArray *places, GError **error)
     for (uint32_t i = 0; i < vbp->problem.n_kinds; i++) {
         int64_t number;
 
-        if (!begin_line(reader, "all items that line 3 announces", error)) {
-            return false;
+        if (!next_line(reader)) {
+            return refuse_count(reader, vbp, i, 0, "the file ends before its last item", error);
         }
         for (uint32_t k = 0; k < d; k++) {
             skip_blanks(reader);
@@ -220,9 +239,8 @@ static bool parse(Reader *reader, Vbp *vbp, GError **error)
         return false;
     }
     if (next_line(reader)) {
-        return refuse(reader, reader->at, word_length(reader),
-                      "the third line says how many items there are: correct it, or end the file",
-                      error, "the file goes on after the last item");
+        return refuse_count(reader, vbp, vbp->problem.n_kinds, word_length(reader),
+                            "the file goes on after its last item", error);
     }
     return check_sizes(reader, vbp, text, places, error);
 }
@@ -230,7 +248,9 @@ static bool parse(Reader *reader, Vbp *vbp, GError **error)
 Vbp *vbp_parse(const char *name, const char *text, size_t length, GError **error)
 {
     g_autoptr(Vbp) vbp = g_new0(Vbp, 1);
-    Reader reader = {.name = name, .at = text, .end = text + length, .line_start = text, .line = 1};
+    const char *begin = text + text_mark_length(text, length);
+    Reader reader = {
+        .name = name, .at = begin, .end = text + length, .line_start = begin, .line = 1};
 
     vbp->problem.struct_size = sizeof vbp->problem;
     if (!parse(&reader, vbp, error)) {

@@ -7,8 +7,8 @@
  *     30 10 4           a size for each dimension, and how many are wanted
  *     60 -5 1           sizes may be negative
  *
- * A line holds no more and no less than its numbers; blanks around them, CRLF and empty lines are of
- * no account. What is wrong is told with file, line and column.
+ * A line holds no more and no less than its numbers; blanks around them, CRLF, empty lines and the
+ * mark that some editors put first (U+FEFF) are of no account. What is wrong is told with file, line and column.
  *
  * Threading: pure functions.
  */
