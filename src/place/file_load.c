@@ -140,9 +140,16 @@ static BerthPlaceResult read_table(Reader *reader)
 static BerthPlaceResult expect(Reader *reader, Section kind, uint64_t length)
 {
     const Bytes *section = &reader->sections[kind];
+    static const char *const missing[SECTION_END] = {
+        [SECTION_FLEET] = "the section of the fleet is missing",
+        [SECTION_SHAPES] = "the section of shapes is missing",
+        [SECTION_STATES] = "the section of states is missing",
+        [SECTION_SHAPE_OF] = "the section of the hosts' shapes is missing",
+        [SECTION_AVAILABLE] = "the section of what is available is missing",
+    };
 
-    if (section->at == NULL) {
-        return refuse(reader, reader->bytes + FORMAT_HEADER, "a section is missing");
+    if (section->at == NULL) { /* the others are looked for only where they are */
+        return refuse(reader, reader->bytes + FORMAT_HEADER, missing[kind]);
     }
     return section->length == length
                ? BERTH_PLACE_OK
@@ -234,6 +241,24 @@ static void read_vector(const Reader *reader, const uint8_t *at, uint32_t width,
     }
 }
 
+/* Where that amount of a host stands which the fleet refuses. */
+static const uint8_t *find_amount(const Reader *reader, const int64_t *capacity,
+                                  const uint8_t *capacity_at, const int64_t *available,
+                                  const uint8_t *available_at)
+{
+    for (uint32_t d = 0; d < reader->n_dims; d++) {
+        if (capacity[d] < 0 || capacity[d] > BERTH_PLACE_MAX_AMOUNT) {
+            return capacity_at + (size_t)d * 8;
+        }
+    }
+    for (uint32_t d = 0; d < reader->n_dims; d++) {
+        if (available[d] > capacity[d] || available[d] < -BERTH_PLACE_MAX_AMOUNT) {
+            return available_at + (size_t)d * reader->width;
+        }
+    }
+    return available_at;
+}
+
 /* The i-th host. `shapes_seen` counts shapes, which come in the order of their first host. */
 static BerthPlaceResult read_host(Reader *reader, uint32_t i, uint32_t *shapes_seen, bool *is_wide,
                                   bool *has_order)
@@ -253,8 +278,9 @@ static BerthPlaceResult read_host(Reader *reader, uint32_t i, uint32_t *shapes_s
         reader->sections[SECTION_SHAPES].at + (size_t)shape * reader->n_dims * 8;
     read_vector(reader, capacity_at, 8, capacity);
     read_vector(reader, available_at, reader->width, available);
-    BerthPlaceResult result = check(
-        reader, berth_place_add(reader->place, host, order, capacity, available), available_at);
+    BerthPlaceResult result =
+        check(reader, berth_place_add(reader->place, host, order, capacity, available),
+              find_amount(reader, capacity, capacity_at, available, available_at));
     if (result != BERTH_PLACE_OK) {
         return result;
     }
@@ -481,8 +507,11 @@ static BerthPlaceResult read_rules(Reader *reader)
         if (format_u32(at + 28) != 0 || (!relations_uses_b(&rule) && rule.b != 0)) {
             return refuse(reader, at, "what is not used of a rule is not zero");
         }
-        result =
-            check(reader, berth_place_rule_add(reader->place, format_u32(at), &rule, NULL), at);
+        result = berth_place_rule_add(reader->place, format_u32(at), &rule, NULL);
+        if (result == BERTH_PLACE_ERROR_EXISTS) {
+            return refuse(reader, at, "two rules have the same number");
+        }
+        result = check(reader, result, at);
     }
     return result;
 }
@@ -543,6 +572,10 @@ static BerthPlaceResult set_workload(Reader *reader, BerthPlaceTypical *typical,
             .weight = format_u32(at)};
         if (format_u32(at + 12) != 0) {
             return refuse(reader, at + 12, "what is not used yet is not zero");
+        }
+        BerthPlaceResult result = check(reader, workload_check_one(reader->place, &typical[i]), at);
+        if (result != BERTH_PLACE_OK) {
+            return result;
         }
     }
     BerthPlaceResult result =

@@ -61,6 +61,25 @@ static bool asks_alike(const BerthPlaceDevices *one, const BerthPlaceDevices *ot
            (one->n == 0 || (one->slices == other->slices && one->models == other->models));
 }
 
+BerthPlaceResult workload_check_one(const BerthPlace *place, const BerthPlaceTypical *typical)
+{
+    BerthPlaceResult result =
+        typical->devices.n > 0 ? inventory_check_asked(&typical->devices) : BERTH_PLACE_OK;
+
+    if (result != BERTH_PLACE_OK) {
+        return result;
+    }
+    if (typical->vector == NULL || typical->weight == 0) {
+        return BERTH_PLACE_ERROR_ARGUMENT;
+    }
+    for (uint32_t d = 0; d < place->n_dims; d++) {
+        if (typical->vector[d] < 0 || typical->vector[d] > BERTH_PLACE_MAX_AMOUNT) {
+            return BERTH_PLACE_ERROR_AMOUNT;
+        }
+    }
+    return BERTH_PLACE_OK;
+}
+
 static BerthPlaceResult check_typical(const BerthPlace *place, const BerthPlaceTypical *typical,
                                       uint32_t n)
 {
@@ -70,20 +89,11 @@ static BerthPlaceResult check_typical(const BerthPlace *place, const BerthPlaceT
         return BERTH_PLACE_ERROR_ARGUMENT;
     }
     for (uint32_t i = 0; i < n; i++) {
-        BerthPlaceResult result =
-            typical[i].devices.n > 0 ? inventory_check_asked(&typical[i].devices) : BERTH_PLACE_OK;
+        BerthPlaceResult result = workload_check_one(place, &typical[i]);
         if (result != BERTH_PLACE_OK) {
             return result;
         }
         weight += typical[i].weight;
-        if (typical[i].vector == NULL || typical[i].weight == 0) {
-            return BERTH_PLACE_ERROR_ARGUMENT;
-        }
-        for (uint32_t d = 0; d < place->n_dims; d++) {
-            if (typical[i].vector[d] < 0 || typical[i].vector[d] > BERTH_PLACE_MAX_AMOUNT) {
-                return BERTH_PLACE_ERROR_AMOUNT;
-            }
-        }
     }
     return weight <= BERTH_PLACE_MAX_WEIGHT ? BERTH_PLACE_OK : BERTH_PLACE_ERROR_AMOUNT;
 }

@@ -36,6 +36,9 @@ typedef struct Workload {
     int64_t *vectors;  /* of each need, n_dims long */
 } Workload;
 
+/* Whether a workload may have this request, whatever else it has. */
+BerthPlaceResult workload_check_one(const BerthPlace *place, const BerthPlaceTypical *typical);
+
 /* False when memory runs out. `from` may be NULL. */
 bool workload_copy(const Workload *from, Workload **ret_copy);
 void workload_free(Workload *workload); /* takes NULL */

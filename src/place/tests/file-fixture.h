@@ -66,3 +66,33 @@ static inline bool file_is_refused_or_same(const uint8_t *bytes, size_t length)
     berth_place_free(place);
     return true;
 }
+
+/* Where a section's line stands, and its section. */
+static inline uint8_t *file_find(GByteArray *file, Section kind, bool in_table)
+{
+    for (uint8_t *entry = file->data + FORMAT_HEADER;; entry += FORMAT_ENTRY) {
+        if (format_u32(entry) == (uint32_t)kind) {
+            return in_table ? entry : file->data + format_u64(entry + 8);
+        }
+    }
+}
+
+static inline BerthPlace *file_small_fleet(void)
+{
+    BerthPlaceOptions options = {.struct_size = sizeof options, .n_dims = 1};
+    BerthPlace *place;
+
+    berth_place_new(&options, &place);
+    berth_place_set_levels(place, 3);
+    for (uint32_t host = 0; host < 3; host++) {
+        berth_place_add(place, host, 2 - host, (int64_t[]){10 + host}, NULL);
+        berth_place_set_domains(place, host, (uint32_t[]){host / 2, 5});
+        berth_place_set_label(place, host, 3, true);
+        berth_place_enter(place, host, (uint32_t[]){1}, 1);
+    }
+    berth_place_rule_add(
+        place, 4,
+        &(BerthPlaceRule){.struct_size = sizeof(BerthPlaceRule), .kind = BERTH_PLACE_ALONE, .a = 1},
+        NULL);
+    return place;
+}

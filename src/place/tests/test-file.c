@@ -1,5 +1,5 @@
-/* A fleet that was saved and loaded is the same fleet; bytes that are none are refused, each with what and
- * where.
+/* A fleet that was saved and loaded is the same fleet; bytes that are none are refused.
+ * (test-file-faults.c has what a refusal says.)
  *
  *     BERTH_PLACE_FILES=n BERTH_PLACE_SEED=s test-place-file      (default: 300 fleets, seed 1) */
 #include "file-fixture.h"
@@ -215,114 +215,9 @@ static void test_a_changed_number_is_refused_or_another_fleet(void)
     g_rand_free(rand);
 }
 
-typedef struct {
-    const char *what;
-    guint offset; /* in the table's line or the section */
-    Section section;
-    bool in_table;
-    uint64_t value;
-    unsigned bytes;
-} Change;
-
-/* Where a section's line stands, and its section. */
-static uint8_t *find(GByteArray *file, Section kind, bool in_table)
-{
-    for (uint8_t *entry = file->data + FORMAT_HEADER;; entry += FORMAT_ENTRY) {
-        if (format_u32(entry) == (uint32_t)kind) {
-            return in_table ? entry : file->data + format_u64(entry + 8);
-        }
-    }
-}
-
-static BerthPlace *small_fleet(void)
-{
-    BerthPlaceOptions options = {.struct_size = sizeof options, .n_dims = 1};
-    BerthPlace *place;
-
-    berth_place_new(&options, &place);
-    berth_place_set_levels(place, 3);
-    for (uint32_t host = 0; host < 3; host++) {
-        berth_place_add(place, host, 2 - host, (int64_t[]){10 + host}, NULL);
-        berth_place_set_domains(place, host, (uint32_t[]){host / 2, 5});
-        berth_place_set_label(place, host, 3, true);
-        berth_place_enter(place, host, (uint32_t[]){1}, 1);
-    }
-    berth_place_rule_add(
-        place, 4,
-        &(BerthPlaceRule){.struct_size = sizeof(BerthPlaceRule), .kind = BERTH_PLACE_ALONE, .a = 1},
-        NULL);
-    return place;
-}
-
-static void test_faults_say_what_and_where(void)
-{
-    static const Change changes[] = {
-        {"a section does not begin where the last one ends", 8, SECTION_STATES, true, 1, 8},
-        {"a section is longer than the file", 16, SECTION_RULES, true, UINT64_MAX, 8},
-        {"sections are not in rising order", 0, SECTION_VMS, true, SECTION_SHAPES, 4},
-        {"a section that this library does not know", 0, SECTION_RULES, true, 99, 4},
-        {"a section that this library does not know", 4, SECTION_RULES, true, 2, 2},
-        {"a section has not the length that it must have", 0, SECTION_RULES, true, 0, 0},
-        {"the number of dimensions is out of its range", 0, SECTION_FLEET, false, 17, 4},
-        {"more hosts than a fleet can have", 4, SECTION_FLEET, false, UINT32_MAX, 4},
-        {"more shapes than hosts", 12, SECTION_FLEET, false, 4, 4},
-        {"an amount has four or eight bytes", 16, SECTION_FLEET, false, 5, 4},
-        {"a slot is empty, enabled or disabled", 0, SECTION_STATES, false, 3, 1},
-        {"fewer hosts than the file says", 0, SECTION_STATES, false, 0, 1},
-        {"shapes do not come in the order of their first host", 0, SECTION_SHAPE_OF, false, 1, 4},
-        {"two shapes are the same", 0, SECTION_SHAPES, false, 11, 8},
-        {"an amount is negative, too large or above the capacity, or all are zero", 0,
-         SECTION_AVAILABLE, false, 11, 4},
-        {"the number of levels is out of its range", 0, SECTION_DOMAINS, false, 9, 4},
-        {"a domain lies in another domain of the next level already", 20, SECTION_DOMAINS, false, 6,
-         4},
-        {"labels are not in rising order, or one is cut off", 4, SECTION_LABELS, false, 4, 4},
-        {"there is no host of this number", 8, SECTION_LABELS, false, 8, 4},
-        {"a label has another number of hosts than it says", 8, SECTION_LABELS, false, 3, 4},
-        {"more VMs than can be counted", 0, SECTION_VMS, false, UINT32_MAX, 4},
-        {"groups are not in rising order, or one is cut off", 4, SECTION_GROUPS, false, 4, 4},
-        {"there is no host of this number", 8, SECTION_GROUPS, false, 7, 4},
-        {"a group has no VM, or more than its host, on a host", 12, SECTION_GROUPS, false, 2, 4},
-        {"the hosts of a group are not in rising order", 16, SECTION_GROUPS, false, 0, 4},
-        {"a size, a number, a policy or a filter is out of its range", 4, SECTION_RULES, false, 99,
-         4},
-        {"what is not used of a rule is not zero", 12, SECTION_RULES, false, 1, 4},
-    };
-    BerthPlace *place = small_fleet();
-
-    for (guint i = 0; i < G_N_ELEMENTS(changes); i++) {
-        g_autoptr(GByteArray) file = file_save(place);
-        BerthPlaceFault fault = {.struct_size = sizeof fault, .what = ""};
-        BerthPlace *none = NULL;
-        const Change *change = &changes[i];
-        uint8_t *at = find(file, change->section, change->in_table) + change->offset;
-
-        if (change->bytes == 0) { /* the file grows behind its last section */
-            guint entry = (guint)(at - file->data), end = file->len;
-            g_byte_array_set_size(file, end + 8);
-            memset(file->data + end, 0, 8);
-            at = file->data + entry;
-            format_put(at + 16, 40, 8);
-        } else {
-            format_put(at, change->value, change->bytes);
-        }
-        file_seal(file->data, file->len);
-        BerthPlaceResult result = berth_place_load(file->data, file->len, &none, &fault);
-        g_assert_cmpstr(fault.what, ==, change->what);
-        g_assert_cmpint(result, ==,
-                        g_str_has_suffix(change->what, "does not know")
-                            ? BERTH_PLACE_ERROR_UNSUPPORTED
-                            : BERTH_PLACE_ERROR_FILE);
-        g_assert_null(none);
-        g_assert_cmpuint(fault.offset, >=, FORMAT_HEADER);
-        g_assert_cmpuint(fault.offset, <, file->len);
-    }
-    berth_place_free(place);
-}
-
 static void test_an_optional_section_is_skipped(void)
 {
-    BerthPlace *place = small_fleet(), *same = NULL;
+    BerthPlace *place = file_small_fleet(), *same = NULL;
     g_autoptr(GByteArray) file = file_save(place), longer = g_byte_array_new();
     uint32_t n = format_u32(file->data + 12);
     guint table = FORMAT_HEADER + n * FORMAT_ENTRY;
@@ -360,7 +255,7 @@ static bool refuse_second(const void *bytes, size_t length, void *user_data)
 
 static void test_a_failed_write_ends_the_writing(void)
 {
-    BerthPlace *place = small_fleet();
+    BerthPlace *place = file_small_fleet();
     int calls = 0;
 
     g_assert_cmpint(berth_place_save(place, refuse_second, &calls), ==, BERTH_PLACE_ERROR_WRITE);
@@ -385,7 +280,6 @@ int main(int argc, char **argv)
     g_test_add_func("/place/file/a-changed-byte-is-refused", test_a_changed_byte_is_refused);
     g_test_add_func("/place/file/a-changed-number-is-refused-or-another-fleet",
                     test_a_changed_number_is_refused_or_another_fleet);
-    g_test_add_func("/place/file/faults-say-what-and-where", test_faults_say_what_and_where);
     g_test_add_func("/place/file/an-optional-section-is-skipped",
                     test_an_optional_section_is_skipped);
     g_test_add_func("/place/file/a-failed-write-ends-the-writing",
