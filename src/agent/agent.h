@@ -105,6 +105,7 @@ void agent_log(const char *vm, const char *format, ...) G_GNUC_PRINTF(2, 3);
 /* vm.c */
 AgentVm *agent_vm(Agent *agent, const char *id); /* made if there is none */
 AgentVm *agent_vm_find(Agent *agent, const char *id);
+const char *agent_vm_name(const Agent *agent, const char *id); /* the id, where none is known */
 void agent_vm_free(AgentVm *vm);
 /* Watches QEMU's end and connects to its keeper. */
 bool agent_vm_watch(AgentVm *vm, const KeeperStatus *status, GError **error);

@@ -117,7 +117,8 @@ void consoles_open(Consoles *consoles, RpcCall *call)
         console_open_decode(rpc_call_params(call), CODEC_TOLERANT, &error);
     const AgentVm *vm = open != NULL ? agent_vm_find(consoles->agent, open->id) : NULL;
     if (open != NULL && (vm == NULL || vm->pid == 0)) {
-        berth_error_set(&error, BERTH_ERROR_CONFLICT, "vm", open->id, "start it first",
+        berth_error_set(&error, BERTH_ERROR_CONFLICT, "vm",
+                        agent_vm_name(consoles->agent, open->id), "start it first",
                         "the VM does not run");
     }
     GSocketConnection *connection = error == NULL ? connect_to(vm, &error) : NULL;

@@ -26,13 +26,14 @@ static void on_ended(const GaExecResult *result, const GError *error, gpointer d
 static AgentVm *running_vm(Agent *agent, const char *id, GError **error)
 {
     AgentVm *vm = agent_vm_find(agent, id);
+    const char *name = agent_vm_name(agent, id);
     if (vm == NULL || host_core_process(agent->core, id) != HOST_PROCESS_RUNNING) {
-        berth_error_set(error, BERTH_ERROR_CONFLICT, "vm", id, "start it first",
+        berth_error_set(error, BERTH_ERROR_CONFLICT, "vm", name, "start it first",
                         "the VM does not run");
         return NULL;
     }
     if (vm->ga == NULL || !vm->ga_up) {
-        berth_error_set(error, BERTH_ERROR_UNAVAILABLE, "vm", id,
+        berth_error_set(error, BERTH_ERROR_UNAVAILABLE, "vm", name,
                         "wait until the guest has booted, or install qemu-guest-agent in it",
                         "the guest's agent has not answered yet");
         return NULL;

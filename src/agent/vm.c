@@ -15,6 +15,12 @@ AgentVm *agent_vm_find(Agent *agent, const char *id)
     return g_hash_table_lookup(agent->vms, id);
 }
 
+const char *agent_vm_name(const Agent *agent, const char *id)
+{
+    const Assignment *assignment = host_core_assignment(agent->core, id);
+    return assignment != NULL ? assignment->name : id;
+}
+
 AgentVm *agent_vm(Agent *agent, const char *id)
 {
     AgentVm *vm = agent_vm_find(agent, id);

@@ -9,3 +9,8 @@ char *berth_words_join(const GPtrArray *items)
     }
     return g_string_free(text, FALSE);
 }
+
+char *berth_words_count(int64_t n, const char *thing)
+{
+    return g_strdup_printf("%" G_GINT64_FORMAT " %s%s", n, thing, n == 1 ? "" : "s");
+}

@@ -4,6 +4,7 @@
 #include "base/resources.h"
 #include "base/timefmt.h"
 #include "base/units.h"
+#include "base/words.h"
 #include "cli/change.h"
 #include "cli/commands.h"
 #include "cli/ledger.h"
@@ -276,8 +277,8 @@ static bool token_details(Cli *cli, const json_t *json, GError **error)
     }
     g_autofree char *expires = berth_time_ago_format(token->expires_ms, cli_now_ms());
     cli_say(cli, "%s", token->token != NULL ? token->token : token->id);
-    cli_note(cli, "expires %s; %" G_GINT64_FORMAT " hosts may join with it, each with", expires,
-             token->uses);
+    g_autofree char *hosts = berth_words_count(token->uses, "host");
+    cli_note(cli, "expires %s; %s may join with it, each with", expires, hosts);
     cli_note(cli, "  berth-agent join --manager %s --token %s", api_client_url(cli->client),
              token->token != NULL ? token->token : "TOKEN");
     return true;

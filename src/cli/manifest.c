@@ -347,6 +347,11 @@ GPtrArray *manifest_read(const char *const *paths, GError **error)
             return NULL;
         }
     }
+    if (items->len == 0) {
+        berth_error_set(error, BERTH_ERROR_INVALID, "--file", paths[0],
+                        "'berth apply --help' shows one", "there is nothing in the manifest");
+        return NULL;
+    }
     g_ptr_array_sort(items, by_kind); /* which is stable */
     return g_steal_pointer(&items);
 }

@@ -5,6 +5,7 @@
 #include "base/resources.h"
 #include "base/timefmt.h"
 #include "base/units.h"
+#include "base/words.h"
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/quota.h"
@@ -76,8 +77,8 @@ static char *quota_text(const Quota *quota)
                                int_map_key(quota->accelerators, i));
     }
     if (quota->has_vms) {
-        g_string_append_printf(text, "%s%" G_GINT64_FORMAT " VMs", text->len > 0 ? ", " : "",
-                               quota->vms);
+        g_autofree char *vms = berth_words_count(quota->vms, "VM");
+        g_string_append_printf(text, "%s%s", text->len > 0 ? ", " : "", vms);
     }
     if (text->len == 0) {
         g_string_append(text, "no limits");

@@ -4,6 +4,7 @@
 
 #include "base/credits.h"
 #include "base/error.h"
+#include "base/words.h"
 #include "cluster/journal.h"
 #include "cluster/keys.h"
 #include "cluster/txn.h"
@@ -261,9 +262,9 @@ static void stop_vms(ClusterCore *core, ClusterTenant *tenant)
     tenant->account->stopped = true;
     save_account(core, tenant);
     Subject subject = subject_of_tenant(tenant);
+    g_autofree char *vms = berth_words_count(count, "VM");
     event_add(core, "tenant.stopped", &subject, NULL, NULL,
-              "%" G_GINT64_FORMAT " VMs of tenant %s are powered off: its credits have ended",
-              count, tenant->name);
+              "the credits of tenant %s have ended: %s powered off", tenant->name, vms);
 }
 
 static int64_t stop_due(const ClusterTenant *tenant)

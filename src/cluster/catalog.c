@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/words.h"
 #include "cluster/commands.h"
 #include "cluster/journal.h"
 #include "cluster/keys.h"
@@ -245,9 +246,9 @@ bool delete_image(ClusterCore *core, const ClusterRequest *request, GError **err
         return false;
     }
     if (image->users > 0) {
+        g_autofree char *users = berth_words_count(image->users, "VM");
         return berth_error_set(error, BERTH_ERROR_CONFLICT, "image", image->object->name,
-                               "remove them first", "%" G_GINT64_FORMAT " VMs are made of it",
-                               image->users);
+                               "remove what is made of it first", "%s still made of it", users);
     }
     txn_delete(core, key_of("image", image->object->tenant, image->id));
     name_release(core, "image", image->object->tenant, image->object->name);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/words.h"
 #include "cluster/commands.h"
 #include "cluster/fleet.h"
 #include "cluster/journal.h"
@@ -48,10 +49,9 @@ static char *waits_for(const ClusterHost *host)
             g_string_append_printf(names, "%s%s", left > 1 ? ", " : "", vm->spec->name);
         }
     }
-    return g_strdup_printf("%" G_GINT64_FORMAT
-                           " VM%s left: %s%s; VMs are not moved, stop or delete "
-                           "them",
-                           left, left == 1 ? "" : "s", names->str, left > NAMES_SHOWN ? ", …" : "");
+    g_autofree char *vms = berth_words_count(left, "VM");
+    return g_strdup_printf("%s left: %s%s; VMs are not moved, stop or delete them", vms, names->str,
+                           left > NAMES_SHOWN ? ", …" : "");
 }
 
 /* At most one is running for a host. */

@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/words.h"
 #include "cluster/commands.h"
 #include "cluster/drain.h"
 #include "cluster/devices.h"
@@ -109,9 +110,9 @@ bool delete_host(ClusterCore *core, const ClusterRequest *request, GError **erro
         return false;
     }
     if (g_tree_nnodes(host->vms) > 0) {
+        g_autofree char *vms = berth_words_count(g_tree_nnodes(host->vms), "VM");
         return berth_error_set(error, BERTH_ERROR_CONFLICT, "host", host->spec->name,
-                               "delete its VMs first", "%d VMs are on the host",
-                               g_tree_nnodes(host->vms));
+                               "delete its VMs first", "the host has %s", vms);
     }
     if (!rescue_all_of(core, host, error)) {
         return false;

@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/words.h"
 #include "cluster/commands.h"
 #include "cluster/keys.h"
 #include "cluster/networks.h"
@@ -87,9 +88,9 @@ bool delete_network(ClusterCore *core, const ClusterRequest *request, GError **e
         return false;
     }
     if (g_tree_nnodes(network->ports) > 0) {
+        g_autofree char *cards = berth_words_count(g_tree_nnodes(network->ports), "card");
         return berth_error_set(error, BERTH_ERROR_CONFLICT, "network", network->object->name,
-                               "remove the VMs first", "%d cards of VMs are in it",
-                               g_tree_nnodes(network->ports));
+                               "remove the VMs first", "VMs have %s in it", cards);
     }
     txn_delete(core, key_of("network", network->object->tenant, network->id));
     name_release(core, "network", network->object->tenant, network->object->name);

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/timefmt.h"
+#include "base/words.h"
 #include "cluster/ends.h"
 #include "cluster/journal.h"
 #include "cluster/txn.h"
@@ -133,7 +134,8 @@ static void move_what_can(ClusterCore *core, ClusterReservation *reservation, GA
 /* "room for 2 VMs" */
 static char *room_for(guint count)
 {
-    return g_strdup_printf("room for %u VM%s", count, count == 1 ? "" : "s");
+    g_autofree char *vms = berth_words_count(count, "VM");
+    return g_strconcat("room for ", vms, NULL);
 }
 
 static void tell_moves(ClusterCore *core, ClusterReservation *reservation, const GArray *moves,

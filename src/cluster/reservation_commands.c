@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/words.h"
 #include "cluster/explain.h"
 #include "base/resources.h"
 #include "base/timefmt.h"
@@ -289,9 +290,9 @@ static json_t *make(ClusterCore *core, Reservation *object, int64_t *ret_revisio
     Subject subject = subject_of_reservation(reservation);
     g_autofree char *start = berth_time_format(object->start_ms);
     g_autofree char *end = berth_time_format(object->end_ms);
+    g_autofree char *vms = berth_words_count(object->count, "VM");
     event_add(core, "reservation.made", &subject, NULL, NULL,
-              "room for %" G_GINT64_FORMAT " VMs is reserved from %s to %s", object->count, start,
-              end);
+              "room for %s is reserved from %s to %s", vms, start, end);
     *ret_revision = object->revision;
     return render_reservation(core, reservation);
 }

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/timefmt.h"
+#include "base/words.h"
 #include "cluster/accounts.h"
 #include "cluster/ends.h"
 #include "cluster/journal.h"
@@ -533,9 +534,10 @@ static void begin(ClusterCore *core, ClusterReservation *reservation)
     g_autofree char *end = berth_time_format(reservation->object->end_ms);
     reservation->object->begun = true;
     save_reservation(core, reservation);
+    g_autofree char *vms = berth_words_count(reservation->n_slots, "VM");
     event_add(core, "reservation.started", &subject, NULL, NULL,
-              "reservation %s has begun: room for %u VMs until %s", reservation->object->name,
-              reservation->n_slots, end);
+              "reservation %s has begun: room for %s until %s", reservation->object->name, vms,
+              end);
     core->room_made = true;
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/words.h"
 #include "cluster/ends.h"
 #include "cluster/fleet.h"
 
@@ -260,8 +261,9 @@ AppSpec *spec_from_create_app(ClusterCore *core, const char *tenant, const AppCr
     }
     if (body->partial > spec->count) {
         g_autofree char *value = g_strdup_printf("%" G_GINT64_FORMAT, body->partial);
+        g_autofree char *vms = berth_words_count(spec->count, "VM");
         berth_error_set(error, BERTH_ERROR_INVALID, "partial", value, "at most as many as count",
-                        "the app has %" G_GINT64_FORMAT " VMs", spec->count);
+                        "the app has %s", vms);
         return NULL;
     }
     spec->partial = body->partial;

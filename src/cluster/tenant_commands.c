@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/words.h"
 #include "cluster/accounts.h"
 #include "cluster/commands.h"
 #include "cluster/fleet.h"
@@ -151,10 +152,17 @@ bool update_tenant(ClusterCore *core, const ClusterRequest *request, GError **er
     return true;
 }
 
+static void add_count(GPtrArray *what, int64_t n, const char *thing)
+{
+    if (n > 0) {
+        g_ptr_array_add(what, berth_words_count(n, thing));
+    }
+}
+
 /* What the tenant still owns, in words; NULL: nothing. */
 static char *belongings(ClusterCore *core, const ClusterTenant *tenant)
 {
-    int64_t apps = queue_count(core, tenant->name), networks = 0, rules = 0, reservations = 0;
+    int64_t apps = 0, networks = 0, rules = 0, reservations = 0;
     for (GTreeNode *n = g_tree_node_first(core->apps); n != NULL; n = g_tree_node_next(n)) {
         apps += strcmp(((ClusterApp *)g_tree_node_value(n))->tenant, tenant->name) == 0;
     }
@@ -169,13 +177,14 @@ static char *belongings(ClusterCore *core, const ClusterTenant *tenant)
         const ClusterReservation *reservation = g_tree_node_value(n);
         reservations += strcmp(reservation->object->tenant, tenant->name) == 0;
     }
-    return tenant->vms + apps + networks + rules + reservations == 0
-               ? NULL
-               : g_strdup_printf("%" G_GINT64_FORMAT " VMs, %" G_GINT64_FORMAT
-                                 " apps and waiting requests, %" G_GINT64_FORMAT
-                                 " networks, %" G_GINT64_FORMAT " rules and %" G_GINT64_FORMAT
-                                 " reservations",
-                                 tenant->vms, apps, networks, rules, reservations);
+    g_autoptr(GPtrArray) what = g_ptr_array_new_with_free_func(g_free);
+    add_count(what, tenant->vms, "VM");
+    add_count(what, apps, "app");
+    add_count(what, queue_count(core, tenant->name), "waiting request");
+    add_count(what, networks, "network");
+    add_count(what, rules, "rule");
+    add_count(what, reservations, "reservation");
+    return what->len > 0 ? berth_words_join(what) : NULL;
 }
 
 bool delete_tenant(ClusterCore *core, const ClusterRequest *request, GError **error)

@@ -29,6 +29,13 @@ def test_done(manager):
     run(manager, 0, "vm", "delete", "cli", "--wait=20")
 
 
+def test_a_manifest_that_says_nothing(manager, tmp_path):
+    manifest = tmp_path / "empty.yaml"
+    for text in ("", "# size small\n", "---\n"):
+        manifest.write_text(text)
+        assert "there is nothing in the manifest" in run(manager, 2, "apply", "-f", str(manifest))
+
+
 def test_a_manifest_with_a_tab(manager, tmp_path):
     manifest = tmp_path / "tab.yaml"
     manifest.write_text("kind: size\nname: tabbed\nspec:\n\tresources: {cpu: 1, memory: 64MiB}\n")

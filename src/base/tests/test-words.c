@@ -20,9 +20,19 @@ static void test_join(void)
     }
 }
 
+static void test_count(void)
+{
+    g_autofree char *none = berth_words_count(0, "VM"), *one = berth_words_count(1, "VM"),
+                    *two = berth_words_count(2, "VM");
+    g_assert_cmpstr(none, ==, "0 VMs");
+    g_assert_cmpstr(one, ==, "1 VM");
+    g_assert_cmpstr(two, ==, "2 VMs");
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/words/join", test_join);
+    g_test_add_func("/words/count", test_count);
     return g_test_run();
 }

@@ -269,7 +269,7 @@ static void test_a_tenant_goes_when_it_has_nothing(void)
         ask(w, API_OP_CREATE_TOKEN, NULL, "{\"role\":\"tenant\",\"tenant\":\"blue\"}"), "token");
     const Token *known = NULL;
     g_assert_true(cluster_core_check_token(w->core, token, w->now, &known, NULL));
-    g_assert_nonnull(strstr(ask(w, API_OP_DELETE_TENANT, "blue", NULL), "the tenant has 1 VMs"));
+    g_assert_nonnull(strstr(ask(w, API_OP_DELETE_TENANT, "blue", NULL), "the tenant has 1 VM"));
     as_tenant(w, "blue");
     ask(w, API_OP_DELETE_VM, "a", NULL);
     as_admin(w);
