@@ -456,7 +456,6 @@ static bool write_int_map(const IntMap *map, GString *text)
 
 static bool is_absent(const CodecField *field, const void *object)
 {
-    const void *value = CODEC_MEMBER(void *, object, field->offset);
     if (field->has_offset >= 0 && !CODEC_MEMBER(bool, object, field->has_offset)) {
         return true;
     }
@@ -464,14 +463,15 @@ static bool is_absent(const CodecField *field, const void *object)
     case CODEC_STRING:
     case CODEC_OBJECT:
     case CODEC_RAW:
-        return value == NULL;
+        return CODEC_MEMBER(void *, object, field->offset) == NULL;
     case CODEC_STRINGS:
     case CODEC_OBJECTS:
-        return !field->required && ((const GPtrArray *)value)->len == 0;
+        return !field->required && CODEC_MEMBER(GPtrArray *, object, field->offset)->len == 0;
     case CODEC_STRING_MAP:
-        return !field->required && string_map_size(value) == 0;
+        return !field->required &&
+               string_map_size(CODEC_MEMBER(StringMap *, object, field->offset)) == 0;
     case CODEC_INT_MAP:
-        return !field->required && int_map_size(value) == 0;
+        return !field->required && int_map_size(CODEC_MEMBER(IntMap *, object, field->offset)) == 0;
     case CODEC_ENUM:
         return codec_enum_text(field->enumeration, CODEC_MEMBER(int, object, field->offset)) ==
                NULL;
