@@ -36,7 +36,7 @@ class Asked(ctypes.Structure):
 
 
 class NewRequest(ctypes.Structure):
-    _fields_ = Request._fields_ + [("devices", ctypes.POINTER(Asked))]
+    _fields_ = Request._fields_ + [("devices", ctypes.POINTER(Asked)), ("n_devices", ctypes.c_uint32)]
 
 
 class NewDecision(ctypes.Structure):
@@ -70,10 +70,19 @@ def as_new(request):
     return ctypes.cast(ctypes.pointer(request), ctypes.POINTER(Request))
 
 
-def ask(policy, vector, devices):
-    request = NewRequest(struct_size=ctypes.sizeof(NewRequest), policy=policy, vector=amounts(vector))
-    if devices is not None:
-        request.devices = ctypes.pointer(Asked(*devices))
+def set_demands(request, demands, counts_one=True):
+    """A caller of an older version knows a single demand, which no count tells."""
+    request.struct_size = ctypes.sizeof(NewRequest)
+    if demands:
+        request.devices = (Asked * len(demands))(*(Asked(*demand) for demand in demands))
+        request.n_devices = len(demands)
+    if len(demands) == 1 and not counts_one:
+        request.struct_size, request.n_devices = NewRequest.n_devices.offset, 0xBAD
+
+
+def ask(policy, vector, demands, counts_one=True):
+    request = NewRequest(policy=policy, vector=amounts(vector))
+    set_demands(request, demands, counts_one)
     return request
 
 
@@ -123,8 +132,25 @@ def usable_ones(devices, asked):
     return [i for i, device in enumerate(devices) if usable(device, asked)]
 
 
-def tightest(devices, asked):
-    return sorted(sorted(usable_ones(devices, asked), key=lambda i: (devices[i][2], i))[:asked[0]])
+def missing(devices, demands):
+    return sum(max(0, asked[0] - len(usable_ones(devices, asked))) for asked in demands)
+
+
+def tightest(devices, demands):
+    """For each demand its devices; no two demands name the same model."""
+    return [sorted(sorted(usable_ones(devices, asked), key=lambda i: (devices[i][2], i))[:asked[0]])
+            for asked in demands]
+
+
+def mask_of(chosen):
+    """The devices of all demands."""
+    return sum(1 << i for its in chosen for i in its)
+
+
+def booked(devices, demands, chosen):
+    for (_, slices, _), its in zip(demands, chosen):
+        devices = moved(devices, slices, its, -1)
+    return devices
 
 
 def moved(devices, slices, chosen, sign):
@@ -146,25 +172,22 @@ def fragments_of(typical, available, devices):
     return total
 
 
-def placed(host, vector, asked, typical):
+def placed(host, vector, demands, typical):
     """The score of fragmentation and the devices it takes."""
     after = tuple(a - v for a, v in zip(host.available, vector))
-    if asked is None:
-        options = [[]]
-    elif asked[0] == 1:
-        options = [[i] for i in usable_ones(host.devices, asked)]
+    if len(demands) == 1 and demands[0][0] == 1:
+        options = [[[i]] for i in usable_ones(host.devices, demands[0])]
     else:
-        options = [tightest(host.devices, asked)]
-    slices = asked[1] if asked else 0
-    ranked = [(fragments_of(typical, after, moved(host.devices, slices, chosen, -1)),
-               [host.devices[i][2] for i in chosen], chosen) for chosen in options]
+        options = [tightest(host.devices, demands)]
+    ranked = [(fragments_of(typical, after, booked(host.devices, demands, chosen)),
+               [host.devices[i][2] for its in chosen for i in its], chosen) for chosen in options]
     fragments, _, chosen = min(ranked)
     increase = fragments - fragments_of(typical, host.available, host.devices)
     weight = sum(w for _, _, w in typical)
     return float(math.ceil(Fraction(25 * increase, PARTS * weight))), chosen
 
 
-def verdict(host, policy, vector, asked, typical):
+def verdict(host, policy, vector, demands, typical):
     """Reason, missing, score."""
     for d in range(N_DIMS):
         if vector[d] > 0 and host.capacity[d] == 0:
@@ -172,17 +195,17 @@ def verdict(host, policy, vector, asked, typical):
     for d in range(N_DIMS):
         if vector[d] > host.available[d] and vector[d] > 0:
             return SHORT, vector[d] - host.available[d], 0.0
-    if asked and len(usable_ones(host.devices, asked)) < asked[0]:
-        return DEVICE, asked[0] - len(usable_ones(host.devices, asked)), 0.0
+    if missing(host.devices, demands) > 0:
+        return DEVICE, missing(host.devices, demands), 0.0
     if policy == FRAGMENTATION:
-        return CANDIDATE, 0, placed(host, vector, asked, typical)[0]
+        return CANDIDATE, 0, placed(host, vector, demands, typical)[0]
     return CANDIDATE, 0, score_of(policy, vector, host.available, host.capacity)
 
 
-def check_answer(fleet, hosts, policy, vector, asked, typical):
+def check_answer(fleet, hosts, policy, vector, demands, typical, counts_one=True):
     """Holds find, explain and the devices chosen against the model; answers with host and devices."""
-    request = ask(policy, vector, asked)
-    expected = {n: verdict(h, policy, vector, asked, typical) for n, h in hosts.items()}
+    request = ask(policy, vector, demands, counts_one)
+    expected = {n: verdict(h, policy, vector, demands, typical) for n, h in hosts.items()}
     candidates = [n for n, (reason, _, _) in expected.items() if reason == CANDIDATE]
     sign = -1 if policy in PREFERS_HIGH else 1
     best = min(candidates, key=lambda n: (sign * expected[n][2], n), default=None)
@@ -196,13 +219,11 @@ def check_answer(fleet, hosts, policy, vector, asked, typical):
         assert result == NO_HOST
         return None
     assert (result, decision.host, decision.score) == (OK, best, expected[best][2])
-    if asked is None:
-        chosen = []
-    elif policy == FRAGMENTATION:
-        chosen = placed(hosts[best], vector, asked, typical)[1]
+    if policy == FRAGMENTATION:
+        chosen = placed(hosts[best], vector, demands, typical)[1]
     else:
-        chosen = tightest(hosts[best].devices, asked)
-    assert decision.devices == sum(1 << i for i in chosen)
+        chosen = tightest(hosts[best].devices, demands)
+    assert decision.devices == mask_of(chosen)
     return best, chosen
 
 
@@ -212,6 +233,22 @@ device = st.tuples(st.integers(0, 3), capacities, st.none() | st.integers(0, 100
 slices = st.just(WHOLE) | st.integers(1, 10) | st.sampled_from([500, 1000])
 asked = st.tuples(st.integers(1, 3), slices, st.just(ANY) | st.integers(1, 15))
 vector = st.tuples(st.integers(0, 10), st.integers(0, 10))
+
+
+@st.composite
+def demands_of(draw):
+    """None, one of any models, or several that share the models among them; one may be left a model that no device
+    is of."""
+    n = draw(st.sampled_from([0, 1, 1, 1, 2, 2, 3]))
+    if n == 1:
+        return [draw(asked)]
+    models = [1 << 10 + i if draw(st.integers(0, 9)) == 0 else 0 for i in range(n)]
+    for model in range(4 if n > 0 else 0):
+        models[draw(st.integers(0, n - 1))] |= 1 << model
+    return [(draw(st.integers(1, 2)), draw(slices), its or 1 << 20 + i) for i, its in enumerate(models)]
+
+
+demands = demands_of()
 typical = st.lists(st.tuples(vector, st.none() | asked, st.integers(1, 50)), min_size=1, max_size=6)
 host = st.builds(Model, st.tuples(st.integers(0, 20), st.integers(0, 20)), st.lists(device, max_size=6))
 policy = st.integers(0, 7) | st.just(FRAGMENTATION)
@@ -227,21 +264,21 @@ def build(hosts, workload):
 
 
 @settings(max_examples=500)
-@given(st.dictionaries(st.integers(0, 70), host, min_size=1, max_size=6), policy, vector.filter(any), st.none() | asked,
-       typical)
-def test_decision_reasons_and_devices_are_the_documented_ones(hosts, policy, vector, asked, typical):
+@given(st.dictionaries(st.integers(0, 70), host, min_size=1, max_size=6), policy, vector.filter(any), demands,
+       typical, st.booleans())
+def test_decision_reasons_and_devices_are_the_documented_ones(hosts, policy, vector, demands, typical, counts_one):
     fleet = build(hosts, typical)
-    check_answer(fleet, hosts, policy, vector, asked, typical)
+    check_answer(fleet, hosts, policy, vector, demands, typical, counts_one)
     weight = sum(w for _, _, w in typical)
     for number, h in hosts.items():
         assert fleet.fragments(number) == float(fragments_of(typical, h.available, h.devices)) / float(PARTS * weight)
         chosen = u64(77)
-        result = fleet.call("choose_devices", ask(0, vector, asked or (1, 1, ANY)), number, chosen)
-        want = asked or (1, 1, ANY)
-        if len(usable_ones(h.devices, want)) < want[0]:
+        want = demands or [(1, 1, ANY)]
+        result = fleet.call("choose_devices", ask(0, vector, want, counts_one), number, chosen)
+        if missing(h.devices, want) > 0:
             assert (result, chosen.value) == (NO_HOST, 77)
         else:
-            assert (result, chosen.value) == (OK, sum(1 << i for i in tightest(h.devices, want)))
+            assert (result, chosen.value) == (OK, mask_of(tightest(h.devices, want)))
     assert fleet.call("check") is None
 
 
@@ -256,7 +293,7 @@ def test_the_order_of_what_is_typical_makes_no_difference(devices, order, typica
 @given(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1), st.integers(0, 2**64 - 1))
 def test_what_is_asked_for_is_checked(n, slices, models):
     fleet = build({0: Model((9, 9), [(0, 10, 10)])}, [((1, 1), None, 1)])
-    result, _ = fleet.find_devices(ask(0, (1, 1), (n, slices, models)))
+    result, _ = fleet.find_devices(ask(0, (1, 1), [(n, slices, models)]))
     if not 1 <= n <= 64 or models == 0:
         assert result == ARGUMENT
     elif slices == 0 or MAX_SLICES < slices < WHOLE:
@@ -264,6 +301,23 @@ def test_what_is_asked_for_is_checked(n, slices, models):
     else:
         fits = n == 1 and models & 1 and (slices <= 10 or slices == WHOLE)
         assert result == (OK if fits else NO_HOST)
+
+
+@settings(max_examples=300)
+@given(st.lists(st.tuples(st.sampled_from([1, 1, 1, 1, 2, 0]), slices, st.sampled_from([1, 2, 4, 1, 2, 4, 3, 6, 0])),
+                min_size=2, max_size=3))
+def test_no_two_demands_name_a_model(demands):
+    fleet = build({0: Model((9, 9), [(0, 10, 10), (1, 10, 10), (2, 10, 10)])}, [((1, 1), None, 1)])
+    result, _ = fleet.find_devices(ask(0, (1, 1), demands))
+    models = [its for _, _, its in demands]
+    if any(n == 0 or its == 0 for n, _, its in demands) or sum(models) != models[0] | models[1] | models[-1]:
+        assert result == ARGUMENT
+    else:
+        fits = missing([(0, 10, 10), (1, 10, 10), (2, 10, 10)], demands) == 0
+        assert result == (OK if fits else NO_HOST)
+    lost = ask(0, (1, 1), demands)
+    lost.devices = None  # a count of nothing
+    assert fleet.find_devices(lost)[0] == ARGUMENT
 
 
 @given(st.lists(st.tuples(st.integers(0, 70), st.sampled_from([0, 1, MAX_SLICES, MAX_SLICES + 1]), st.integers(0, 2)),
@@ -283,42 +337,59 @@ def test_what_a_host_has_is_checked(devices):
 
 
 class DevicesMachine(RuleBasedStateMachine):
-    """VMs with devices come and go next to a model of it; questions of what would be leave no trace."""
+    """VMs with devices come and go next to a model of it; questions of what would be leave no trace. What a device
+    has left is what it had at first less the slices of each VM that is on it."""
 
     taken = Bundle("taken")
 
     @initialize(hosts=st.lists(host, min_size=1, max_size=4), typical=typical)
     def start(self, hosts, typical):
         self.hosts = dict(enumerate(hosts))
+        self.first = {number: (h.available, list(h.devices)) for number, h in self.hosts.items()}
+        self.vms = {}  # by number: host, vector, demands, the devices of each
         self.typical = typical
         self.fleet = build(self.hosts, typical)
 
-    def book(self, number, vector, slices, chosen, sign):
-        h = self.hosts[number]
-        h.available = tuple(a + sign * v for a, v in zip(h.available, vector))
-        h.devices = moved(h.devices, slices, chosen, sign)
+    def count(self):
+        """The hosts anew from what they had and who is there."""
+        for number, h in self.hosts.items():
+            available, devices = self.first[number]
+            left = [free for _, _, free in devices]
+            for on, vector, demands, chosen in self.vms.values():
+                if on == number:
+                    available = tuple(a - v for a, v in zip(available, vector))
+                    for (_, slices, _), its in zip(demands, chosen):
+                        for i in its:
+                            left[i] -= devices[i][1] if slices == WHOLE else slices
+            h.available = available
+            h.devices = [(m, c, free) for (m, c, _), free in zip(devices, left)]
 
-    @rule(target=taken, policy=policy, vector=vector.filter(any), asked=st.none() | asked)
-    def place(self, policy, vector, asked):
-        answer = check_answer(self.fleet, self.hosts, policy, vector, asked, self.typical)
+    @rule(target=taken, policy=policy, vector=vector.filter(any), demands=demands)
+    def place(self, policy, vector, demands):
+        answer = check_answer(self.fleet, self.hosts, policy, vector, demands, self.typical)
         if answer is None:
             return None
         number, chosen = answer
-        slices = asked[1] if asked else 0
         assert self.fleet.call("take", number, amounts(vector)) == OK
-        if chosen:
-            assert self.fleet.call("take_devices", number, slices, sum(1 << i for i in chosen)) == OK
-        self.book(number, vector, slices, chosen, -1)
-        return number, vector, slices, chosen
+        for asked, its in zip(demands, chosen):
+            # As many devices as it says, all different, each of which does by itself: nothing straddles two.
+            assert len(set(its)) == asked[0]
+            assert all(usable(self.hosts[number].devices[i], asked) for i in its)
+            assert self.fleet.call("take_devices", number, asked[1], mask_of([its])) == OK
+        vm = max(self.vms, default=0) + 1
+        self.vms[vm] = (number, vector, demands, chosen)
+        self.count()
+        assert all(0 <= free <= c for h in self.hosts.values() for _, c, free in h.devices)
+        return vm
 
     @rule(vm=consumes(taken))
     def remove(self, vm):
         if vm is not None:
-            number, vector, slices, chosen = vm
+            number, vector, demands, chosen = self.vms.pop(vm)
             assert self.fleet.call("give", number, amounts(vector)) == OK
-            if chosen:
-                assert self.fleet.call("give_devices", number, slices, sum(1 << i for i in chosen)) == OK
-            self.book(number, vector, slices, chosen, 1)
+            for (_, slices, _), its in zip(demands, chosen):
+                assert self.fleet.call("give_devices", number, slices, mask_of([its])) == OK
+            self.count()
 
     @rule(data=st.data(), slices=slices, gives=st.booleans())
     def try_and_roll_back(self, data, slices, gives):

@@ -17,7 +17,7 @@ import random
 
 from hypothesis import given, settings, strategies as st
 
-from test_devices import ANY, WHOLE, Asked, Device, NewRequest, as_new, moved, usable_ones
+from test_devices import ANY, WHOLE, Device, NewRequest, as_new, missing, moved, set_demands, usable_ones
 from test_place import AMOUNT, CANDIDATE, NO_HOST, OK, Decision, amounts, library, make_request
 from test_rules import Model, numbers
 
@@ -143,15 +143,13 @@ class Scene(Model):
         self.labels = sorted(rng.sample(range(2), rng.choice((0,) * 7 + (1,))))
         self.allowed = set(rng.sample(range(4), 3)) if rng.random() < 0.2 else None
         self.banned = {rng.randint(0, 3)} if rng.random() < 0.15 else set()
-        self.asked = (rng.randint(1, 2), rng.choice((1, 2, 4, WHOLE)), rng.choice((ANY, ANY, 1, 2))) if (
-            rng.random() < 0.3) else None  # fmt: skip
+        models = rng.choice(((),) * 6 + ((ANY,), (ANY,), (1,), (1, 2)))
+        self.demands = [(rng.randint(1, 2), rng.choice((1, 2, 4, WHOLE)), its) for its in models]
         request = make_request(self.policy, self.vector, self.allowed, self.banned)
         new = NewRequest(*(getattr(request, name) for name, _ in request._fields_))
-        new.struct_size = ctypes.sizeof(NewRequest)
         new.n_groups, new.groups = len(self.groups), numbers(self.groups)
         new.n_labels, new.labels = len(self.labels), numbers(self.labels)
-        if self.asked:
-            new.devices = ctypes.pointer(Asked(*self.asked))
+        set_demands(new, self.demands)
         self.parts = request  # which owns the arrays
         return new
 
@@ -176,7 +174,7 @@ class Scene(Model):
             available = [a + v for a, v in zip(available, vm.vector)]
             for slices, mask in vm.holdings:
                 devices = moved(devices, slices, [d for d in range(64) if mask >> d & 1], 1)
-        if self.asked and len(usable_ones(devices, self.asked)) < self.asked[0]:
+        if missing(devices, self.demands) > 0:
             return False
         if any(v > a for v, a in zip(self.vector, available) if v > 0):
             return False
