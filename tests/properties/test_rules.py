@@ -75,12 +75,14 @@ def numbers(values):
 class Model:
     """A fleet with its rules, in plain Python."""
 
+    new_fleet = Fleet
+
     def __init__(self, rng, most_hosts=9):
         self.rng = rng
         self.hosts = {}  # number: dict of order, capacity, available, enabled, domains, labels
         self.vms = []  # (host, groups)
         self.rules = {}  # number: dict, in the order of their adding
-        self.fleet = Fleet(2)
+        self.fleet = self.new_fleet(2)
         assert self.fleet.call("set_levels", N_LEVELS) == OK
         for number in range(rng.randint(1, most_hosts)):
             self.add_host(number)
