@@ -295,6 +295,29 @@ static void test_a_reservation_leaves_a_late_start_its_time(void)
     world_free(w);
 }
 
+/* Later than that it would run into the reservation, which cannot move. */
+static void test_a_start_that_is_too_late_comes_behind_a_reservation(void)
+{
+    World *w = world_with(CLUSTER_BACKFILL_EASY);
+    create_vm_of(w, "runs", "m3", ENDS(3600));
+    create_vm_of(w, "head", "m3", ",\"queue\":true" ENDS(1000));
+    g_assert_nonnull(strstr(ask(w, API_OP_CREATE_RESERVATION, NULL,
+                                "{\"name\":\"behind\",\"size\":\"m3\",\"duration-seconds\":3600,"
+                                "\"grace-seconds\":0,\"at-end\":\"delete\"}"),
+                            "\"end-ms\":1700008260029"));
+    g_autofree char *runs = id_of(w, "runs");
+    w->obedient = false;
+    world_wait(w, 3599000);
+    for (int i = 0; i < 70; i++) {
+        world_wait(w, 1000);
+    }
+    let_go(w, runs);
+    world_wait(w, 1000);
+    g_autofree char *start = start_of(w, "head");
+    g_assert_cmpstr(start, ==, "at 2023-11-15T00:31:00.029Z, when there is room on h1");
+    world_free(w);
+}
+
 /* Two of the same: the one that has waited longer starts first, also when room is made where the other is
  * promised its start. */
 static void test_of_two_that_want_the_same_the_older_starts_first(void)
@@ -528,6 +551,8 @@ int main(int argc, char **argv)
     g_test_add_func("/cluster/promises/cordon", test_a_promise_leaves_a_host_that_takes_nothing);
     g_test_add_func("/cluster/promises/deadline", test_a_deadline_is_held_against_all);
     g_test_add_func("/cluster/promises/deadline-lost", test_a_deadline_that_is_lost_is_told);
+    g_test_add_func("/cluster/promises/too-late",
+                    test_a_start_that_is_too_late_comes_behind_a_reservation);
     g_test_add_func("/cluster/promises/deadline-sought",
                     test_a_deadline_is_sought_another_start_while_others_wait);
     g_test_add_func("/cluster/promises/deadline-at-once",
