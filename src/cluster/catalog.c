@@ -27,7 +27,7 @@ bool get_size(ClusterCore *core, const ClusterRequest *request, GError **error)
     if (size == NULL) {
         return false;
     }
-    reply_json(core, request->id, 200, size_encode(size), size->revision);
+    reply_object(core, request->id, 200, &size_type, size, size->revision);
     return true;
 }
 
@@ -75,14 +75,14 @@ bool create_size(ClusterCore *core, const ClusterRequest *request, GError **erro
         return false;
     }
     if (query->dry_run) {
-        reply_json(core, request->id, 200, size_encode(size), -1);
+        reply_object(core, request->id, 200, &size_type, size, -1);
         size_free(size);
         return true;
     }
     g_tree_insert(core->sizes, size->name, size);
     save_size(core, size);
     workload_changed(core);
-    reply_json(core, request->id, 201, size_encode(size), size->revision);
+    reply_object(core, request->id, 201, &size_type, size, size->revision);
     return true;
 }
 
@@ -126,7 +126,7 @@ bool get_image(ClusterCore *core, const ClusterRequest *request, GError **error)
     if (image == NULL) {
         return false;
     }
-    reply_json(core, request->id, 200, image_encode(image->object), image->object->revision);
+    reply_object(core, request->id, 200, &image_type, image->object, image->object->revision);
     return true;
 }
 
@@ -228,14 +228,14 @@ bool create_image(ClusterCore *core, const ClusterRequest *request, GError **err
     }
     take_known_files(core, object);
     if (query->dry_run) {
-        reply_json(core, request->id, 200, image_encode(object), -1);
+        reply_object(core, request->id, 200, &image_type, object, -1);
         image_free(object);
         return true;
     }
     ClusterImage *image = model_add_image(core, object);
     name_take(core, "image", tenant, body->name, id, image);
     save_image(core, image);
-    reply_json(core, request->id, 201, image_encode(object), object->revision);
+    reply_object(core, request->id, 201, &image_type, object, object->revision);
     return true;
 }
 
@@ -274,7 +274,7 @@ void image_received(ClusterCore *core, const char *id, const char *sha256, uint6
         }
         save_image(core, image);
     }
-    reply_json(core, request, 200, image_encode(image->object), image->object->revision);
+    reply_object(core, request, 200, &image_type, image->object, image->object->revision);
 }
 
 bool cluster_core_expects_file(const ClusterCore *core, const char *tenant, const char *key,

@@ -218,7 +218,7 @@ static void reply_operation(ClusterCore *core, uint64_t request, const ClusterOp
 {
     bool running = operation->object->state == OPERATION_STATE_RUNNING;
     int status = running ? running_status : 200;
-    reply_json(core, request, status, operation_encode(operation->object), -1);
+    reply_object(core, request, status, &operation_type, operation->object, -1);
 }
 
 void operation_finish(ClusterCore *core, ClusterOperation *operation, GError *error,

@@ -57,7 +57,7 @@ void reply_refusal(ClusterCore *core, uint64_t request, GError *refusal, Explana
     answer->error = problem_from_error(refusal);
     explanation_fold(explanation);
     answer->error->explanation = explanation;
-    reply_json(core, request, berth_error_http_status(refusal), error_answer_encode(answer), -1);
+    reply_object(core, request, berth_error_http_status(refusal), &error_answer_type, answer, -1);
     g_error_free(refusal);
 }
 
@@ -85,7 +85,7 @@ void reply_plan(ClusterCore *core, uint64_t request, const char *kind, const cha
         g_ptr_array_unref(operation->plan);
         operation->plan = plan;
     }
-    reply_json(core, request, 200, operation_encode(operation), -1);
+    reply_object(core, request, 200, &operation_type, operation, -1);
 }
 
 static json_t *encode_operation(ClusterCore *core, const void *object, const void *shown)
@@ -211,7 +211,7 @@ bool get_cluster(ClusterCore *core, const ClusterRequest *request, GError **erro
     state->reason = g_strdup(core->unwritable_reason);
     if (request->principal.bound) {
         count_own_vms(core, request->principal.tenant, state);
-        reply_json(core, request->id, 200, cluster_state_encode(state), -1);
+        reply_object(core, request->id, 200, &cluster_state_type, state, -1);
         return true;
     }
     state->hosts = g_tree_nnodes(core->hosts);
@@ -220,7 +220,7 @@ bool get_cluster(ClusterCore *core, const ClusterRequest *request, GError **erro
     for (GTreeNode *n = g_tree_node_first(core->hosts); n != NULL; n = g_tree_node_next(n)) {
         state->hosts_up += ((ClusterHost *)g_tree_node_value(n))->reported;
     }
-    reply_json(core, request->id, 200, cluster_state_encode(state), -1);
+    reply_object(core, request->id, 200, &cluster_state_type, state, -1);
     return true;
 }
 
@@ -264,6 +264,6 @@ bool get_top(ClusterCore *core, const ClusterRequest *request, GError **error)
         row->ledger = fleet_ledger(core, host);
         g_ptr_array_add(top->hosts, row);
     }
-    reply_json(core, request->id, 200, top_encode(top), -1);
+    reply_object(core, request->id, 200, &top_type, top, -1);
     return true;
 }

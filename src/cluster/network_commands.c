@@ -70,7 +70,7 @@ bool create_network(ClusterCore *core, const ClusterRequest *request, GError **e
     object->id = model_new_id(core);
     network_choose_subnet6(object);
     if (query->dry_run) {
-        reply_json(core, request->id, 200, network_encode(object), -1);
+        reply_object(core, request->id, 200, &network_type, object, -1);
         return true;
     }
     ClusterNetwork *network = model_add_network(core, g_steal_pointer(&object));

@@ -29,7 +29,7 @@ bool get_plan_fit(ClusterCore *core, const ClusterRequest *request, GError **err
     if (plan == NULL) {
         return false;
     }
-    reply_json(core, request->id, 200, plan_fit_encode(plan), -1);
+    reply_object(core, request->id, 200, &plan_fit_type, plan, -1);
     return true;
 }
 
@@ -81,7 +81,7 @@ static bool reply_moves(ClusterCore *core, const ClusterRequest *request, const 
     if (plan == NULL) {
         return false;
     }
-    reply_json(core, request->id, 200, plan_moves_encode(plan), -1);
+    reply_object(core, request->id, 200, &plan_moves_type, plan, -1);
     return true;
 }
 

@@ -79,7 +79,7 @@ bool list_queue(ClusterCore *core, const ClusterRequest *request, GError **error
         }
         g_ptr_array_add(list->items, describe(core, item, i));
     }
-    reply_json(core, request->id, 200, queue_list_encode(list), -1);
+    reply_object(core, request->id, 200, &queue_list_type, list, -1);
     return true;
 }
 
@@ -115,7 +115,7 @@ bool get_queue_entry(ClusterCore *core, const ClusterRequest *request, GError **
     }
     g_autoptr(QueueEntry) entry =
         describe(core, &g_array_index(order, QueueItem, place), (guint)place);
-    reply_json(core, request->id, 200, queue_entry_encode(entry), -1);
+    reply_object(core, request->id, 200, &queue_entry_type, entry, -1);
     return true;
 }
 

@@ -28,7 +28,7 @@ bool get_rule(ClusterCore *core, const ClusterRequest *request, GError **error)
     if (rule == NULL) {
         return false;
     }
-    reply_json(core, request->id, 200, rule_encode(rule->object), rule->object->revision);
+    reply_object(core, request->id, 200, &rule_type, rule->object, rule->object->revision);
     return true;
 }
 
@@ -112,14 +112,14 @@ bool create_rule(ClusterCore *core, const ClusterRequest *request, GError **erro
         return false;
     }
     if (query->dry_run) {
-        reply_json(core, request->id, 200, rule_encode(rule->object), -1);
+        reply_object(core, request->id, 200, &rule_type, rule->object, -1);
         rules_strike(core, rule);
         g_tree_remove(core->rules, rule->object->id);
         return true;
     }
     name_take(core, "rule", tenant, body->name, rule->object->id, rule);
     save_rule(core, rule);
-    reply_json(core, request->id, 201, rule_encode(rule->object), rule->object->revision);
+    reply_object(core, request->id, 201, &rule_type, rule->object, rule->object->revision);
     return true;
 }
 

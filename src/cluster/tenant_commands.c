@@ -229,7 +229,7 @@ bool add_credits(ClusterCore *core, const ClusterRequest *request, GError **erro
 
 bool get_rates(ClusterCore *core, const ClusterRequest *request, GError **error)
 {
-    reply_json(core, request->id, 200, rates_encode(core->rates), -1);
+    reply_object(core, request->id, 200, &rates_type, core->rates, -1);
     return true;
 }
 
@@ -251,7 +251,7 @@ bool set_rates(ClusterCore *core, const ClusterRequest *request, GError **error)
     }
     txn_put(core, g_strdup("meta/rates"), &rates_type, core->rates);
     accounts_due(core);
-    reply_json(core, request->id, 200, rates_encode(core->rates), -1);
+    reply_object(core, request->id, 200, &rates_type, core->rates, -1);
     return true;
 }
 
@@ -305,6 +305,6 @@ bool get_statement(ClusterCore *core, const ClusterRequest *request, GError **er
             g_ptr_array_add(statement->credits, credit_copy(l->data));
         }
     }
-    reply_json(core, request->id, 200, statement_encode(statement), -1);
+    reply_object(core, request->id, 200, &statement_type, statement, -1);
     return true;
 }

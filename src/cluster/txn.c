@@ -263,6 +263,12 @@ void reply_bytes(ClusterCore *core, uint64_t request, int status, GBytes *body, 
     core_hold(core, action);
 }
 
+void reply_object(ClusterCore *core, uint64_t request, int status, const CodecType *type,
+                  const void *object, int64_t revision)
+{
+    reply_bytes(core, request, status, codec_encode_text(type, object), revision);
+}
+
 void reply_json(ClusterCore *core, uint64_t request, int status, json_t *body, int64_t revision)
 {
     reply_bytes(core, request, status, json_take_bytes(body), revision);

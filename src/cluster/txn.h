@@ -43,5 +43,7 @@ GBytes *json_take_bytes(json_t *value);
 
 /* Shorthands for the answers to a request, each held. `body` is taken over. */
 void reply_bytes(ClusterCore *core, uint64_t request, int status, GBytes *body, int64_t revision);
+void reply_object(ClusterCore *core, uint64_t request, int status, const CodecType *type,
+                  const void *object, int64_t revision);
 void reply_json(ClusterCore *core, uint64_t request, int status, json_t *body, int64_t revision);
 void reply_error(ClusterCore *core, uint64_t request, GError *error); /* takes the error over */

@@ -340,7 +340,7 @@ bool explain_vm(ClusterCore *core, const ClusterRequest *request, GError **error
     rules_vm_enters(core, vm);
     explanation_fold(explanation);
     core->claims_rest = false;
-    reply_json(core, request->id, 200, explanation_encode(explanation), -1);
+    reply_object(core, request->id, 200, &explanation_type, explanation, -1);
     return true;
 }
 
