@@ -124,37 +124,54 @@ static void direction_of(const Forest *forest, const int16_t *coordinates, size_
     }
 }
 
+/* The range of what a point with these coordinates adds to the sum of the shares, or of their squares. */
+static inline void part_of(Family family, int16_t coordinate, float *low, float *high)
+{
+    float least = kernels_share_low(coordinate), most = kernels_share_high(coordinate);
+
+    *low += family == FAMILY_SQUARES ? least * least : least;
+    *high += family == FAMILY_SQUARES ? most * most : most;
+}
+
+static void sums_of(const Forest *forest, const int16_t *coordinates, float *ret_low,
+                    float *ret_high)
+{
+    *ret_low = *ret_high = 0;
+    for (uint32_t d = 0; d < forest->n_dims; d++) {
+        part_of(forest->family, coordinates[d], ret_low, ret_high);
+    }
+}
+
+/* What the policy is made of, by the coordinates of one host. */
+static void set_extra(const Forest *forest, Box *box)
+{
+    if (forest->family == FAMILY_DIRECTION) {
+        direction_of(forest, box->low, 1, box->extra_low, box->extra_high);
+    } else {
+        sums_of(forest, box->low, &box->extra_low[0], &box->extra_high[0]);
+    }
+}
+
 /* Coordinates of a corner reach up to this much. */
 static int16_t corner_of(uint32_t k, int16_t first, int16_t second)
 {
     float a = (float)first + 32769.05F, b = ((float)second + 32769.05F) * kernels_corners[k];
-    float least = ceilf(a < b ? a : b);
 
-    return (int16_t)(least < 65535 ? least - 32768 : INT16_MAX);
+    return kernels_corner(a < b ? a : b);
 }
 
 void boxes_of_leaf(const Forest *forest, const Leaf *leaf, Box *ret_box)
 {
     const int16_t *coordinates = leaf_coordinates(leaf);
+    const Points points = {.coordinates = coordinates,
+                           .n = leaf->n,
+                           .stride = LEAF,
+                           .n_dims = forest->n_dims,
+                           .n_corners = forest->n_corners,
+                           .family = forest->family};
 
-    for (uint32_t d = 0; d < forest->n_dims; d++) {
-        ret_box->low[d] = lowest(coordinates + d * LEAF, leaf->n);
-        ret_box->high[d] = highest(coordinates + d * LEAF, leaf->n);
-    }
-    for (uint32_t k = 0; k < forest->n_corners; k++) {
-        float most = 0;
-        for (uint32_t i = 0; i < leaf->n; i++) {
-            float a = (float)coordinates[i] + 32769.05F;
-            float b = ((float)coordinates[LEAF + i] + 32769.05F) * kernels_corners[k];
-            float least = a < b ? a : b;
-            most = least > most ? least : most;
-        }
-        most = ceilf(most);
-        ret_box->corner[k] = (int16_t)(most < 65535 ? most - 32768 : INT16_MAX);
-    }
+    forest->kernels->surround(&points, ret_box);
     if (forest->family != FAMILY_DIRECTION) {
-        ret_box->extra_low[0] = boxes_lowest(leaf_extra(forest, leaf), leaf->n);
-        ret_box->extra_high[0] = boxes_highest(leaf_extra(forest, leaf), leaf->n);
         return;
     }
     for (uint32_t d = 0; d < forest->n_dims; d++) {
@@ -175,25 +192,16 @@ void boxes_of_leaf(const Forest *forest, const Leaf *leaf, Box *ret_box)
 void boxes_of_host(const Forest *forest, const int64_t *capacity, const int64_t *available,
                    Box *ret_box)
 {
-    float sum = 0, squares = 0;
-
     for (uint32_t d = 0; d < forest->n_dims; d++) {
         float share = capacity[d] > 0 ? (float)available[d] / (float)capacity[d] : 0;
         float root = sqrtf(share) * 65535;
-        sum += share;
-        squares += share * share;
         ret_box->low[d] = (int16_t)((int32_t)(root < 65534 ? root : 65534) - 32768);
         ret_box->high[d] = ret_box->low[d];
     }
     for (uint32_t k = 0; k < forest->n_corners; k++) {
         ret_box->corner[k] = corner_of(k, ret_box->low[0], ret_box->low[1]);
     }
-    if (forest->family == FAMILY_DIRECTION) {
-        direction_of(forest, ret_box->low, 1, ret_box->extra_low, ret_box->extra_high);
-    } else {
-        ret_box->extra_low[0] = forest->family == FAMILY_SQUARES ? squares : sum;
-        ret_box->extra_high[0] = ret_box->extra_low[0];
-    }
+    set_extra(forest, ret_box);
 }
 
 /* What a host of a leaf looks like. */
@@ -205,11 +213,7 @@ void boxes_in_leaf(const Forest *forest, const Leaf *leaf, uint32_t i, Box *ret_
     for (uint32_t k = 0; k < forest->n_corners; k++) {
         ret_box->corner[k] = corner_of(k, ret_box->low[0], ret_box->low[1]);
     }
-    if (forest->family == FAMILY_DIRECTION) {
-        direction_of(forest, ret_box->low, 1, ret_box->extra_low, ret_box->extra_high);
-    } else {
-        ret_box->extra_low[0] = ret_box->extra_high[0] = leaf_extra(forest, leaf)[i];
-    }
+    set_extra(forest, ret_box);
 }
 
 /* How much a box would have to grow to take in another. */

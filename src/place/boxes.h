@@ -5,11 +5,6 @@
 
 #include "place/forest.h"
 
-typedef struct {
-    int16_t low[BERTH_PLACE_MAX_DIMS], high[BERTH_PLACE_MAX_DIMS], corner[CORNERS];
-    float extra_low[BERTH_PLACE_MAX_DIMS], extra_high[BERTH_PLACE_MAX_DIMS];
-} Box;
-
 /* Gives a slot of a node the box of nothing. */
 void boxes_clear(const Forest *forest, Node *node, uint32_t slot);
 

@@ -57,6 +57,14 @@ static bool make_input(const Forest *forest, const BerthPlaceRequest *request, u
     return true;
 }
 
+/* What is on top is likely to be the next. */
+static void fetch_top(const Walk *walk)
+{
+    const Open *top = &walk->open[0];
+
+    forest_fetch(top->level == 0 ? &walk->forest->leaves : &walk->forest->nodes, top->item);
+}
+
 static void push(Walk *walk, Open entry)
 {
     uint32_t at = walk->n_open++;
@@ -66,6 +74,9 @@ static void push(Walk *walk, Open entry)
         at = (at - 1) / 2;
     }
     walk->open[at] = entry;
+    if (at == 0) {
+        fetch_top(walk);
+    }
 }
 
 static Open pop(Walk *walk)
@@ -82,6 +93,7 @@ static Open pop(Walk *walk)
         at = child;
     }
     walk->open[at] = last;
+    fetch_top(walk);
     return top;
 }
 
@@ -89,12 +101,9 @@ static void try_leaf(Walk *walk, const Open *entry, const BoundInput *input)
 {
     const Forest *forest = walk->forest;
     const Leaf *leaf = forest_leaf(forest, entry->item);
-    const float *extra = forest->family == FAMILY_DIRECTION ? NULL : leaf_extra(forest, leaf);
     const Boxes points = {
         .low = leaf_coordinates(leaf),
         .high = leaf_coordinates(leaf),
-        .extra_low = extra,
-        .extra_high = extra,
         .is_point = true,
         .stride = FOREST_LEAF,
     };

@@ -69,8 +69,7 @@ Forest *forest_new(const BerthPlace *place, Family family)
     size_t node_size = sizeof(Node) +
                        sizeof(int16_t) * FAN * (2 * forest->n_dims + forest->n_corners) +
                        sizeof(float) * FAN * 2 * forest->n_extra;
-    size_t leaf_size = sizeof(Leaf) + sizeof(int16_t) * LEAF * forest->n_dims +
-                       (family == FAMILY_DIRECTION ? 0 : sizeof(float) * LEAF);
+    size_t leaf_size = sizeof(Leaf) + sizeof(int16_t) * LEAF * forest->n_dims;
     uint32_t leaves = place->slots / 8 + 2 * FOREST_SHAPES;
     forest->where = malloc(place->slots * sizeof *forest->where);
     bool is_made = pool_init(&forest->nodes, node_size, leaves / 4 + 2 * FOREST_SHAPES) &&
@@ -303,9 +302,6 @@ static void put_host(Forest *forest, uint32_t number, uint32_t host, const Box *
     for (uint32_t d = 0; d < forest->n_dims; d++) {
         leaf_coordinates(leaf)[d * LEAF + i] = box->low[d];
     }
-    if (forest->family != FAMILY_DIRECTION) {
-        leaf_extra(forest, leaf)[i] = box->extra_low[0];
-    }
     forest->where[host] = number;
 }
 
@@ -400,6 +396,7 @@ static bool insert(Forest *forest, uint32_t shape, uint32_t host, const Box *box
     for (uint32_t level = tree->level; level > 0; level--) {
         at = choose_child(forest, forest_node(forest, at), box);
     }
+    forest_fetch(&forest->leaves, at);
     Leaf *leaf = forest_leaf(forest, at);
     if (leaf->n == LEAF) {
         return split_leaf(forest, tree, at, host, box);
@@ -494,9 +491,6 @@ static bool leave_tree(Forest *forest, uint32_t host)
     leaf->host[i] = leaf->host[last];
     for (uint32_t d = 0; d < forest->n_dims; d++) {
         leaf_coordinates(leaf)[d * LEAF + i] = leaf_coordinates(leaf)[d * LEAF + last];
-    }
-    if (forest->family != FAMILY_DIRECTION) {
-        leaf_extra(forest, leaf)[i] = leaf_extra(forest, leaf)[last];
     }
     if (leaf->n == 0) {
         remove_leaf(forest, &forest->trees[leaf->shape], number);
@@ -641,6 +635,9 @@ bool forest_move(Forest *forest, uint32_t host)
     int64_t available[BERTH_PLACE_MAX_DIMS] = {0};
     Box box;
 
+    if ((where & (FOREST_IDLE | FOREST_ODD)) == 0) {
+        forest_fetch(&forest->leaves, where);
+    }
     fleet_available(forest->place, host, available);
     if ((where & (FOREST_IDLE | FOREST_ODD)) == 0 &&
         kind_of(forest, host, capacity, available) == KIND_TREE) {

@@ -19,14 +19,6 @@
 #define FOREST_LEAF 32
 #define FOREST_SHAPES 256
 
-typedef enum {
-    FAMILY_SUM,       /* most-free, least-free: keeps Σ q */
-    FAMILY_SQUARES,   /* l2-diff, dot-product: Σ q² */
-    FAMILY_DIRECTION, /* cosine: q / |q| */
-    FAMILY_RATIO,     /* l2-ratio, l2-ratio-spread: Σ q, but trees by the box alone */
-    N_FAMILIES,
-} Family;
-
 typedef struct {
     uint32_t n, parent, slot, level; /* children of level 1 are leaves */
     uint32_t child[FOREST_FAN];
@@ -35,7 +27,7 @@ typedef struct {
 typedef struct {
     uint32_t n, parent, slot, shape;
     uint32_t host[FOREST_LEAF];
-} Leaf; /* behind it: coordinates [dims][LEAF], and the extra one [LEAF] unless it is a direction */
+} Leaf; /* behind it: coordinates [dims][LEAF] */
 
 typedef struct {
     unsigned char *items;
@@ -88,6 +80,16 @@ void forest_search(const Forest *forest, Search *search);
 
 const char *forest_check(const Forest *forest);
 
+/* Has a node or leaf brought from memory, all of which is needed. */
+static inline void forest_fetch(const Pool *pool, uint32_t item)
+{
+    const unsigned char *begin = pool->items + item * pool->size;
+
+    for (size_t at = 0; at < pool->size; at += 64) {
+        __builtin_prefetch(begin + at);
+    }
+}
+
 static inline Node *forest_node(const Forest *forest, uint32_t node)
 {
     return (Node *)(void *)(forest->nodes.items + node * forest->nodes.size);
@@ -126,9 +128,4 @@ static inline float *node_extra_high(const Forest *forest, const Node *node)
 static inline int16_t *leaf_coordinates(const Leaf *leaf)
 {
     return (int16_t *)(void *)((unsigned char *)leaf + sizeof *leaf);
-}
-
-static inline float *leaf_extra(const Forest *forest, const Leaf *leaf)
-{
-    return (float *)(void *)(leaf_coordinates(leaf) + (size_t)forest->n_dims * FOREST_LEAF);
 }

@@ -326,25 +326,38 @@ TARGET static inline __attribute__((always_inline)) V8 NAME(bound_lanes)(const B
     }
     switch (policy) {
     case BERTH_PLACE_MOST_FREE:
-        extra = *(const V8 *)(boxes->extra_high + lane);
-        return (NAME(at_most)(sum, extra) - in->sum) * in->n_inverse;
+        if (!boxes->is_point) {
+            sum = NAME(at_most)(sum, *(const V8 *)(boxes->extra_high + lane));
+        }
+        return (sum - in->sum) * in->n_inverse;
     case BERTH_PLACE_LEAST_FREE:
-        extra = *(const V8 *)(boxes->extra_low + lane);
-        return (in->sum - NAME(at_least)(sum, extra)) * in->n_inverse;
+        if (!boxes->is_point) {
+            sum = NAME(at_least)(sum, *(const V8 *)(boxes->extra_low + lane));
+        }
+        return (in->sum - sum) * in->n_inverse;
     case BERTH_PLACE_L2_DIFF:
-        extra = *(const V8 *)(boxes->extra_low + lane) - 2 * other + (in->squares - 4e-6F);
-        return -NAME(at_least)(sum, extra);
+        if (!boxes->is_point) {
+            extra = *(const V8 *)(boxes->extra_low + lane) - 2 * other + (in->squares - 4e-6F);
+            sum = NAME(at_least)(sum, extra);
+        }
+        return -sum;
     case BERTH_PLACE_L2_RATIO:
         return sum;
     case BERTH_PLACE_L2_RATIO_SPREAD:
-        extra = in->roots / *(const V8 *)(boxes->extra_high + lane);
-        return -NAME(at_least)(sum, extra * 0.999999F);
+        if (!boxes->is_point) {
+            extra = in->roots / *(const V8 *)(boxes->extra_high + lane);
+            sum = NAME(at_least)(sum, extra * 0.999999F);
+        }
+        return -sum;
     case BERTH_PLACE_COSINE:
         if (boxes->is_point) {
             return sum / (in->length * NAME(roots)(other + 1e-30F));
         }
         return NAME(bound_direction)(in, boxes, lane);
     default:
+        if (boxes->is_point) {
+            return sum;
+        }
         extra = *(const V8 *)(boxes->extra_high + lane);
         return NAME(at_most)(sum, in->length * NAME(roots)(extra) * 1.000001F);
     }
@@ -395,6 +408,107 @@ TARGET static void NAME(bound)(const BoundInput *in, const Boxes *boxes, float *
     }
 }
 
+/* Eight points in one dimension; behind the last of all points the first one again. */
+TARGET static inline V8s NAME(points)(const Points *points, uint32_t dim, uint32_t lane)
+{
+    const V8s places = {0, 1, 2, 3, 4, 5, 6, 7};
+    const int16_t *at = points->coordinates + (size_t)dim * points->stride;
+    V8s in_use = places < (int16_t)(points->n - lane);
+
+    return (*(const V8s *)(at + lane) & in_use) | (at[0] & ~in_use);
+}
+
+TARGET static inline float NAME(lowest)(V8 values)
+{
+    float least = values[0];
+
+    for (int i = 1; i < 8; i++) {
+        least = values[i] < least ? values[i] : least;
+    }
+    return least;
+}
+
+TARGET static inline float NAME(highest)(V8 values)
+{
+    return -NAME(lowest)(-values);
+}
+
+TARGET static inline int16_t NAME(lowest_short)(V8s values)
+{
+    int16_t least = values[0];
+
+    for (int i = 1; i < 8; i++) {
+        least = values[i] < least ? values[i] : least;
+    }
+    return least;
+}
+
+TARGET static void NAME(surround_sides)(const Points *points, Box *ret_box)
+{
+    for (uint32_t d = 0; d < points->n_dims; d++) {
+        V8s low = NAME(points)(points, d, 0), high = low;
+        for (uint32_t lane = 8; lane < points->n; lane += 8) {
+            V8s next = NAME(points)(points, d, lane);
+            V8s below = next<low, above = next> high;
+            low = (next & below) | (low & ~below);
+            high = (next & above) | (high & ~above);
+        }
+        ret_box->low[d] = NAME(lowest_short)(low);
+        ret_box->high[d] = (int16_t)~NAME(lowest_short)(~high);
+    }
+}
+
+TARGET static void NAME(surround_corners)(const Points *points, Box *ret_box)
+{
+    V8 most[CORNERS] = {{0}};
+
+    for (uint32_t lane = 0; lane < points->n && points->n_corners > 0; lane += 8) {
+        V8 a = __builtin_convertvector(NAME(points)(points, 0, lane), V8) + 32769.05F;
+        V8 b = __builtin_convertvector(NAME(points)(points, 1, lane), V8) + 32769.05F;
+        for (uint32_t k = 0; k < CORNERS; k++) {
+            most[k] = NAME(at_least)(most[k], NAME(at_most)(a, b * kernels_corners[k]));
+        }
+    }
+    for (uint32_t k = 0; k < points->n_corners; k++) {
+        ret_box->corner[k] = kernels_corner(NAME(highest)(most[k]));
+    }
+}
+
+TARGET static inline __attribute__((always_inline)) void NAME(surround_sums)(const Points *points,
+                                                                             bool is_squared,
+                                                                             Box *ret_box)
+{
+    V8 least = {0}, most = {0};
+
+    for (uint32_t lane = 0; lane < points->n; lane += 8) {
+        V8 low_sum = {0}, high_sum = {0};
+        for (uint32_t d = 0; d < points->n_dims; d++) {
+            V8s at = NAME(points)(points, d, lane);
+            V8 low = NAME(coordinates)((const int16_t *)&at, 32767.95F);
+            V8 high = NAME(coordinates)((const int16_t *)&at, 32769.05F);
+            low *= low;
+            high *= high;
+            low_sum += is_squared ? low * low : low;
+            high_sum += is_squared ? high * high : high;
+        }
+        least = lane == 0 ? low_sum : NAME(at_most)(least, low_sum);
+        most = NAME(at_least)(most, high_sum);
+    }
+    ret_box->extra_low[0] = NAME(lowest)(least);
+    ret_box->extra_high[0] = NAME(highest)(most);
+}
+
+TARGET static void NAME(surround)(const Points *points, Box *ret_box)
+{
+    NAME(surround_sides)(points, ret_box);
+    NAME(surround_corners)(points, ret_box);
+    if (points->family == FAMILY_SQUARES) {
+        NAME(surround_sums)(points, true, ret_box);
+    } else if (points->family != FAMILY_DIRECTION) {
+        NAME(surround_sums)(points, false, ret_box);
+    }
+}
+
 static const Kernels NAME(kernels) = {.score = NAME(score),
                                       .raise = NAME(raise),
                                       .meet = NAME(meet),
@@ -408,4 +522,5 @@ static const Kernels NAME(kernels) = {.score = NAME(score),
                                       .reach = NAME(reach),
                                       .reach_columns = NAME(reach_columns),
                                       .raise_steps = NAME(raise_steps),
+                                      .surround = NAME(surround),
                                       .bound = NAME(bound)};

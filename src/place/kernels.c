@@ -89,9 +89,15 @@ float kernels_slack(BerthPlacePolicy policy, float key)
 {
     float relative = 8e-6F * fabsf(key);
 
-    /* Differences of nearly equal shares, each of at most 1, round absolutely. */
-    return policy == BERTH_PLACE_MOST_FREE || policy == BERTH_PLACE_LEAST_FREE ||
-                   policy == BERTH_PLACE_L2_DIFF
-               ? relative + 8e-6F
-               : relative;
+    switch (policy) {
+    case BERTH_PLACE_MOST_FREE:
+    case BERTH_PLACE_LEAST_FREE:
+        /* A mean of up to 16 shares and differences of shares, each of at most 1: two thirds of this. */
+        return 3e-6F + 3e-6F * fabsf(key);
+    case BERTH_PLACE_L2_DIFF:
+        /* Differences of nearly equal shares round absolutely. */
+        return relative + 8e-6F;
+    default:
+        return relative;
+    }
 }

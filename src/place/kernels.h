@@ -43,6 +43,35 @@ static inline float kernels_share_high(int16_t coordinate)
 #define CORNERS 5
 extern const float kernels_corners[CORNERS];
 
+/* The coordinate of a corner that reaches up to so much, in steps. */
+static inline int16_t kernels_corner(float most)
+{
+    int32_t up = (int32_t)most + 1;
+
+    return (int16_t)(up < 65535 ? up - 32768 : INT16_MAX);
+}
+
+/* What a policy is made of, of which the forest keeps a range: the extra. */
+typedef enum {
+    FAMILY_SUM,       /* most-free, least-free: Σ q */
+    FAMILY_SQUARES,   /* l2-diff, dot-product: Σ q² */
+    FAMILY_DIRECTION, /* cosine: q / |q| */
+    FAMILY_RATIO,     /* l2-ratio, l2-ratio-spread: Σ q, but trees by the box alone */
+    N_FAMILIES,
+} Family;
+
+typedef struct {
+    int16_t low[BERTH_PLACE_MAX_DIMS], high[BERTH_PLACE_MAX_DIMS], corner[CORNERS];
+    float extra_low[BERTH_PLACE_MAX_DIMS], extra_high[BERTH_PLACE_MAX_DIMS];
+} Box;
+
+/* Points in arrays of `stride` for each dimension, of which the first `n` are in use, at least one. */
+typedef struct {
+    const int16_t *coordinates;
+    uint32_t n, stride, n_dims, n_corners;
+    Family family;
+} Points;
+
 /* A request as shares of a shape's capacity, and what bounds are made from. */
 typedef struct {
     BerthPlacePolicy policy;
@@ -56,10 +85,10 @@ typedef struct {
 } BoundInput;
 
 /* Boxes in arrays of `stride` for each dimension, corner and extra. Of points low and high are the
- * same, and there are no corners. */
+ * same, and there are no corners and extras. */
 typedef struct {
     const int16_t *low, *high, *corner;
-    const float *extra_low, *extra_high; /* NULL for points where the extra is a direction */
+    const float *extra_low, *extra_high;
     bool is_point;
     uint32_t stride; /* also the number of boxes, a multiple of 8 */
 } Boxes;
@@ -104,6 +133,9 @@ typedef struct {
     /* steps[d] = max(steps[d], codes[d]) in the steps whose threshold codes[0] reaches. */
     void (*raise_steps)(uint8_t (*steps)[KERNELS_STEPS], const uint8_t *thresholds,
                         const uint8_t *codes, uint32_t n_dims);
+
+    /* The box around points; the extra only where it is one number. */
+    void (*surround)(const Points *points, Box *ret_box);
 
     /* For each box an upper bound on the key of what fits in it; -INFINITY if nothing does. */
     void (*bound)(const BoundInput *input, const Boxes *boxes, float *ret_bounds);
