@@ -117,11 +117,15 @@ static bool take_line(Csv *csv, const char *line, size_t length, unsigned number
     length -= length > 0 && line[length - 1] == '\r';
     const char *quote = memchr(line, '"', length), *control = text_find_control(line, length);
 
-    if (quote != NULL || control != NULL) {
-        const char *at = quote != NULL ? quote : control;
-        return refuse_at(csv, number, (unsigned)(at - line) + 1, NULL, NULL,
-                         "write plain text with commas between fields",
-                         quote != NULL ? "fields are not quoted" : "this is not text", error);
+    if (control != NULL && (quote == NULL || control < quote)) {
+        return refuse_at(csv, number, (unsigned)(control - line) + 1, NULL, NULL,
+                         "save the file as plain text with commas between fields",
+                         "this is not text", error);
+    }
+    if (quote != NULL) {
+        return refuse_at(csv, number, (unsigned)(quote - line) + 1, NULL, NULL,
+                         "write plain text with commas between fields", "fields are not quoted",
+                         error);
     }
     g_autoptr(GArray) fields = split(line, length, number);
     if (fields->len == 1 && g_array_index(fields, Field, 0).text[0] == '\0') {

@@ -51,6 +51,8 @@ static void test_malformed_tables_are_refused(void)
         {"a,b\n1,2,\n", "t.csv: line 2, column 5: the line has 3 fields"},
         {"a\tb\n1,2\n", "t.csv: line 2, column 3: the line has 2 fields"},
         {"a,b\n1;2\n", "t.csv: line 2, column 1: the line has 1 field"},
+        {"a\x01,\"b\"\n", "t.csv: line 1, column 2: this is not text"},
+        {"\"a\x01\"\n", "t.csv: line 1, column 1: fields are not quoted"},
         {"a,b\r1,2\r", "t.csv: line 1, column 4: this is not text"},
         {"a,b\n1,\x1b[31m\n", "t.csv: line 2, column 3: this is not text"},
         {"\xff\xfe"
