@@ -102,7 +102,8 @@ bool berth_time_parse(const char *field, const char *text, int64_t *ret_time_ms,
     return true;
 }
 
-char *berth_age_format(int64_t age_ms)
+/* In the first unit of which there are few enough. What is over is cut off, or rounded. */
+static char *length_format(int64_t ms, bool rounded)
 {
     static const struct {
         int64_t seconds, until;
@@ -114,13 +115,22 @@ char *berth_age_format(int64_t age_ms)
         {86400, 730, 'd'},
         {365 * 86400, INT64_MAX, 'y'},
     };
-    int64_t seconds = MAX(age_ms, 0) / 1000;
     size_t i = 0;
+    int64_t count;
 
-    while (seconds / units[i].seconds >= units[i].until) {
-        i++;
+    for (;; i++) {
+        int64_t unit = units[i].seconds * 1000;
+        count = ms / unit + (rounded && ms % unit >= unit / 2);
+        if (count < units[i].until) {
+            break;
+        }
     }
-    return g_strdup_printf("%" G_GINT64_FORMAT "%c", seconds / units[i].seconds, units[i].suffix);
+    return g_strdup_printf("%" G_GINT64_FORMAT "%c", count, units[i].suffix);
+}
+
+char *berth_age_format(int64_t age_ms)
+{
+    return length_format(MAX(age_ms, 0), false);
 }
 
 char *berth_time_ago_format(int64_t time_ms, int64_t now_ms)
@@ -133,7 +143,7 @@ char *berth_time_ago_format(int64_t time_ms, int64_t now_ms)
     if (age_ms > -1000 && age_ms < 1000) {
         return g_strdup("now");
     }
-    g_autofree char *age = berth_age_format(age_ms < 0 ? -age_ms : age_ms);
+    g_autofree char *length = length_format(age_ms < 0 ? -age_ms : age_ms, age_ms < 0);
 
-    return age_ms < 0 ? g_strdup_printf("in %s", age) : g_strdup_printf("%s ago", age);
+    return age_ms < 0 ? g_strdup_printf("in %s", length) : g_strdup_printf("%s ago", length);
 }

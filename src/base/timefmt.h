@@ -26,5 +26,6 @@ bool berth_time_parse(const char *field, const char *text, int64_t *ret_time_ms,
  * g_free it. */
 char *berth_age_format(int64_t age_ms);
 
-/* `3m ago`, `in 2d`, or `now` within a second. g_free it. */
+/* `3m ago`, `in 2d`, or `now` within a second. What is ahead is rounded to the nearest unit, so that an
+ * hour from now is `in 1h` also a moment later. g_free it. */
 char *berth_time_ago_format(int64_t time_ms, int64_t now_ms);

@@ -43,7 +43,9 @@ static Size *size_from_create(const SizeCreate *body, GError **error)
     int64_t max_vcpus = body->has_max_vcpus ? body->max_vcpus : vcpus;
     g_autofree char *value = g_strdup_printf("%" G_GINT64_FORMAT, vcpus);
     if (max_vcpus < vcpus) {
-        berth_error_set(error, BERTH_ERROR_INVALID, "max-vcpus", value, "at least vcpus",
+        g_autofree char *given = g_strdup_printf("%" G_GINT64_FORMAT, max_vcpus);
+        g_autofree char *remedy = g_strdup_printf("at least %s", value);
+        berth_error_set(error, BERTH_ERROR_INVALID, "max-vcpus", given, remedy,
                         "fewer than the vCPUs that the size has");
         return NULL;
     }

@@ -188,7 +188,7 @@ bool delete_join_token(ClusterCore *core, const ClusterRequest *request, GError 
     const JoinToken *token = g_tree_lookup(core->join_tokens, request->params[0]);
     if (token == NULL) {
         return berth_error_set(error, BERTH_ERROR_NOT_FOUND, "token", request->params[0],
-                               "see the list of join tokens", "there is no such join token");
+                               "see 'berth host token list'", "there is no such join token");
     }
     txn_delete(core, key_join(token->id));
     g_tree_remove(core->join_tokens, token->id);

@@ -248,19 +248,31 @@ static char *name_key(const char *kind, const char *tenant, const char *name)
     return g_strconcat(kind, "/", tenant, "/", name, NULL);
 }
 
+/* Does a request for such an object wait in the queue? */
+static bool waits(const ClusterCore *core, const char *kind, const char *tenant, const char *name)
+{
+    g_autofree char *key = g_strconcat("queue/", tenant, "/", kind, ":", name, NULL);
+    return g_hash_table_contains(core->names, key);
+}
+
+/* "a vm", "an app" */
+static const char *article(const char *kind)
+{
+    return strchr("aeiou", kind[0]) != NULL ? "an" : "a";
+}
+
 bool name_is_free(ClusterCore *core, const char *kind, const char *tenant, const char *name,
                   GError **error)
 {
     g_autofree char *key = name_key(kind, tenant, name);
-    g_autofree char *waiting = g_strconcat("queue/", tenant, "/", kind, ":", name, NULL);
-    if (g_hash_table_contains(core->names, waiting)) {
+    if (waits(core, kind, tenant, name)) {
         return berth_error_set(error, BERTH_ERROR_EXISTS, "name", name,
                                "choose another name, or see 'berth queue list'",
-                               "a %s of this name waits in the queue", kind);
+                               "%s %s of this name waits in the queue", article(kind), kind);
     }
     return !g_hash_table_contains(core->names, key) ||
            berth_error_set(error, BERTH_ERROR_EXISTS, "name", name, "choose another name",
-                           "there is a %s of this name already", kind);
+                           "there is %s %s of this name already", article(kind), kind);
 }
 
 void *name_owner(const ClusterCore *core, const char *kind, const char *tenant, const char *name)
@@ -324,6 +336,13 @@ static void *find_named(ClusterCore *core, GTree *tree, const char *kind, const 
     void *object = g_tree_lookup(tree, key);
     if (object == NULL) {
         object = name_owner(core, kind, tenant, key);
+    }
+    if (object == NULL && waits(core, kind, tenant, key)) {
+        g_autofree char *remedy =
+            g_strdup_printf("it waits for room: see 'berth queue show %s'", key);
+        berth_error_set(error, BERTH_ERROR_NOT_FOUND, kind, key, remedy, "there is no such %s yet",
+                        kind);
+        return NULL;
     }
     return object != NULL ? object
                           : not_found(error, kind, key, nearest_name(core, kind, tenant, key));

@@ -254,11 +254,12 @@ static bool admit_to(ClusterCore *core, const ClusterReservation *reservation, c
         left += is_free(&reservation->slots[i]);
     }
     if (left < count) {
-        g_autofree char *value = g_strdup_printf("%" G_GINT64_FORMAT, count);
-        return berth_error_set(error, BERTH_ERROR_NO_CAPACITY, "reservation", value,
+        g_autofree char *slots = berth_words_count(left, "free slot");
+        return berth_error_set(error, BERTH_ERROR_NO_CAPACITY, "reservation",
+                               reservation->object->name,
                                "ask for fewer, or make another reservation",
-                               "reservation '%s' has %" G_GINT64_FORMAT " free slots",
-                               reservation->object->name, left);
+                               "it has %s, and %" G_GINT64_FORMAT " %s asked for", slots, count,
+                               count == 1 ? "is" : "are");
     }
     return true;
 }

@@ -144,16 +144,23 @@ void fleet_refuse(ClusterCore *core, const EngineRequest *request, const Cluster
         g_autofree char *missing = verdicts_amount(core, (int)refusal.dim, refusal.least_missing);
         g_autofree char *asked =
             g_strdup_printf("%" G_GINT64_FORMAT, request->vector.amount[refusal.dim]);
+        g_autofree char *away =
+            refusal.disabled == 0
+                ? g_strdup("")
+                : g_strdup_printf(" (of %d hosts, %d %s not available)", refusal.hosts,
+                                  refusal.disabled, refusal.disabled == 1 ? "is" : "are");
         berth_error_set(error, BERTH_ERROR_NO_CAPACITY,
                         fleet_dimension_name(core, (int)refusal.dim), asked,
                         "take a smaller size or make room; --explain tells of each host",
-                        "no host has room: %s lacks %s (of %d hosts, %d are not available)",
-                        only != NULL ? only->spec->name : "the nearest", missing, refusal.hosts,
-                        refusal.disabled);
+                        "no host has room: %s lacks %s%s",
+                        only != NULL ? only->spec->name : "the nearest", missing, away);
     } else {
+        g_autofree char *all =
+            refusal.hosts == 1
+                ? g_strdup("the only host is not available")
+                : g_strdup_printf("none of the %d hosts is available", refusal.hosts);
         berth_error_set(error, BERTH_ERROR_NO_CAPACITY, NULL, NULL,
-                        "see 'berth host list'; --explain tells of each host",
-                        "none of the %d hosts is available", refusal.hosts);
+                        "see 'berth host list'; --explain tells of each host", "%s", all);
     }
 }
 

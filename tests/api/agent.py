@@ -47,6 +47,14 @@ def hello(host):
                        "identity": {"host": host}}}
 
 
+class Refusal(Exception):
+    """What a host answers instead of a result."""
+
+    def __init__(self, message, data):
+        super().__init__(message)
+        self.data = data
+
+
 class Agent:
     def __init__(self, manager, directory, name, facts=None, token=None):
         self.manager = manager
@@ -165,8 +173,12 @@ class Agent:
         elif "id" in message:
             self.calls.append((message["method"], message["params"]))
             obey = getattr(self, "_" + message["method"].replace(".", "_"), None)
-            result = obey(message["params"]) if obey else {}
-            self._send({"jsonrpc": "2.0", "id": message["id"], "result": result or {}})
+            answer = {"jsonrpc": "2.0", "id": message["id"]}
+            try:
+                answer["result"] = (obey(message["params"]) if obey else None) or {}
+            except Refusal as refusal:
+                answer["error"] = {"code": -32000, "message": str(refusal), "data": refusal.data}
+            self._send(answer)
 
     def _vm_apply(self, assignment):
         status = {"epoch": assignment["epoch"], "generation": assignment["generation"],
@@ -182,4 +194,7 @@ class Agent:
         self.report(vms=[{"id": removal["id"], "gone": True}], wait=False)
 
     def _vm_exec(self, request):
+        if self.vms[request["id"]]["status"]["power"] != "running":
+            raise Refusal("the VM does not run", {
+                "code": "conflict", "field": "vm", "value": self.vms[request["id"]]["name"], "remedy": "start it first"})
         return {"exit-code": 0, "signal": 0, "out": "aGVsbG8K", "err": "", "truncated": False}

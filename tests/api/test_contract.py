@@ -327,6 +327,8 @@ def test_a_vm_from_create_to_delete(manager, agents, catalog):
 
     refused(manager.post("/v1/vms", vm_of("web")), "exists", "name", "web")
     refused(manager.patch("/v1/vms/web", {"power": "sideways"}), "invalid", "power", "sideways")
+    answer = manager.post("/v1/vms/web/exec", {"argv": ["echo", "hello"]})
+    assert answer.status == 200 and base64.b64decode(answer.json["out"]) == b"hello\n"
     assert manager.patch("/v1/vms/web", {"power": "off"}, dry_run=True).json["dry-run"]
     assert manager.patch("/v1/vms/web", {"power": "off"}, wait=20).json["state"] == "done"
     assert manager.get("/v1/vms/web").json["status"]["power"] == "off"
@@ -334,8 +336,7 @@ def test_a_vm_from_create_to_delete(manager, agents, catalog):
     assert manager.get("/v1/vms/web").json["spec"]["resources"]["memory"] == 128
     refused(manager.post("/v1/vms/web/resize", {"memory": 257}), "invalid", "memory", "257")
 
-    answer = manager.post("/v1/vms/web/exec", {"argv": ["echo", "hello"]})
-    assert answer.status == 200 and base64.b64decode(answer.json["out"]) == b"hello\n"
+    refused(manager.post("/v1/vms/web/exec", {"argv": ["echo", "hello"]}), "conflict", "vm", "web")
     refused(manager.post("/v1/vms/web/exec", {"argv": []}), "invalid", "argv")
     refused(manager.delete("/v1/networks/blue"), "conflict", "network")
     refused(manager.delete("/v1/images/demo"), "conflict", "image")

@@ -244,6 +244,8 @@ static void test_whoever_is_taken_out_is_told(void)
     as(w, "default");
     g_assert_nonnull(strstr(ask(w, API_OP_DELETE_TENANT, "blue", NULL), "1 waiting request"));
     as(w, "blue");
+    g_assert_nonnull(strstr(ask(w, API_OP_GET_VM, "late", NULL),
+                            "it waits for room: see 'berth queue show late'"));
     g_assert_true(g_str_has_prefix(ask(w, API_OP_DELETE_QUEUE_ENTRY, "late", NULL), "200"));
     g_assert_nonnull(
         strstr(ask(w, API_OP_GET_OPERATION, operation, NULL), "taken out of the queue"));
