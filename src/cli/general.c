@@ -45,7 +45,7 @@ static const CliOption dev_options[] = {
     {"api-port", 0, "PORT", "of the manager [7443]"},
     {"agent-port", 0, "PORT", "of the manager for agents [7444]"},
     {"powerdown-grace-ms", 0, "MS", "from powerdown to kill [30000]"},
-    {"clean", 0, NULL, "only remove what a killed lab has left"},
+    {"clean", 0, NULL, "end the lab that runs, remove what a killed one has left, and start none"},
     {NULL},
 };
 
@@ -68,7 +68,8 @@ static const CliCommand commands[] = {
          "    networks: [blue]"},
     {.verb = "dev",
      .summary = "Runs a manager and hosts on this machine, until Ctrl-C",
-     .details = "Each host is an agent in a network namespace of its own. Needs root.",
+     .details = "Each host is an agent in a network namespace of its own. Needs root. A machine "
+                "has one lab at\na time.",
      .options = dev_options,
      .run = general_dev},
     {.verb = "top",

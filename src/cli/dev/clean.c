@@ -14,12 +14,17 @@
 
 #define WAIT_MS 3000
 
-/* Ends the process if it still is the program that we take it for. */
-static void end_program(pid_t pid, const char *program)
+static bool is_program(pid_t pid, const char *program)
 {
     g_auto(GStrv) argv = pid > 1 ? process_argv(pid, NULL) : NULL;
     g_autofree char *name = argv != NULL && argv[0] != NULL ? g_path_get_basename(argv[0]) : NULL;
-    int pidfd = g_strcmp0(name, program) == 0 ? process_open(pid, 0, NULL) : -1;
+    return g_strcmp0(name, program) == 0;
+}
+
+/* Ends the process if it still is the program that we take it for. */
+static void end_program(pid_t pid, const char *program)
+{
+    int pidfd = is_program(pid, program) ? process_open(pid, 0, NULL) : -1;
     if (pidfd >= 0) {
         process_signal(pidfd, SIGKILL, NULL);
         process_wait(pidfd, WAIT_MS);
@@ -27,16 +32,20 @@ static void end_program(pid_t pid, const char *program)
     }
 }
 
+pid_t lab_running(void)
+{
+    g_autofree char *text = NULL;
+    if (!g_file_get_contents(LAB_PID_FILE, &text, NULL, NULL)) {
+        return 0;
+    }
+    pid_t pid = (pid_t)g_ascii_strtoll(text, NULL, 10);
+    return pid != getpid() && is_program(pid, "berth") ? pid : 0;
+}
+
 /* The lab's own program first, since it starts again what ends. */
 static void end_lab_program(void)
 {
-    g_autofree char *text = NULL;
-    if (g_file_get_contents(LAB_PID_FILE, &text, NULL, NULL)) {
-        pid_t pid = (pid_t)g_ascii_strtoll(text, NULL, 10);
-        if (pid != getpid()) {
-            end_program(pid, "berth");
-        }
-    }
+    end_program(lab_running(), "berth");
 }
 
 static void end_by_pid_files(void)

@@ -245,6 +245,21 @@ static bool write_pid(GError **error)
     return g_file_set_contents(LAB_PID_FILE, text, -1, error);
 }
 
+/* Its hosts have names and addresses of which there is one set on a machine, and what a killed lab has
+ * left is removed at the start: so the VMs of one that lives must not be taken for that. */
+static bool check_alone(GError **error)
+{
+    pid_t other = lab_running();
+    if (other == 0) {
+        return true;
+    }
+    g_autofree char *text = g_strdup_printf("%d", (int)other);
+    return berth_error_set(
+        error, BERTH_ERROR_CONFLICT, "process", text,
+        "use it, end it with Ctrl-C in its terminal, or with 'berth dev --clean'",
+        "a lab runs on this machine already");
+}
+
 static bool begin(Lab *lab, GError **error)
 {
     g_autofree char *capacity = share(lab, error);
@@ -272,6 +287,9 @@ Lab *lab_begin(const LabOptions *options, GError **error)
         g_autofree char *text = g_strdup_printf("%d", options->hosts);
         berth_error_set(error, BERTH_ERROR_INVALID, "--hosts", text, "give a number from 1 to 64",
                         "not a number of hosts");
+        return NULL;
+    }
+    if (!check_alone(error)) {
         return NULL;
     }
     lab_clean();

@@ -44,8 +44,8 @@ typedef struct {
 
 typedef struct Lab Lab;
 
-/* Removes what is left of an earlier lab, then starts everything and waits until all hosts are up.
- * On failure nothing is left. */
+/* Removes what is left of a killed lab, then starts everything and waits until all hosts are up. On
+ * failure nothing is left. BERTH_ERROR_CONFLICT while another lab runs, which stays as it is. */
 Lab *lab_begin(const LabOptions *options, GError **error);
 /* Until SIGINT or SIGTERM; starts again what ends. */
 void lab_serve(Lab *lab);
@@ -63,6 +63,8 @@ char *lab_host_address(int host);
 
 /* clean.c: everything by the names and directories above; only processes that are a lab's. */
 void lab_clean(void);
+/* The process of another lab that is running; 0: none. */
+pid_t lab_running(void);
 
 /* process.c */
 typedef struct LabProcess LabProcess;
