@@ -66,7 +66,7 @@ static bool app_details(Cli *cli, const json_t *json, GError **error)
 
 static const char *const app_headings[] = {"NAME",   ">RUNNING", "SIZE",        "IMAGE",
                                            "POLICY", ">AGE",     "DESCRIPTION", NULL};
-static const CliView app_view = {app_headings, app_row, app_details, true};
+static const CliView app_view = {app_headings, app_row, app_details, .tenants = true};
 
 static bool list(Cli *cli, GError **error)
 {
@@ -158,7 +158,7 @@ static const CliCommand commands[] = {
      .summary = "Shows one app",
      .run = show},
     {.verb = "create",
-     .arguments = "NAME --size NAME --image NAME --count COUNT",
+     .arguments = "NAME --size NAME --image NAME [--count COUNT]",
      .min_arguments = 1,
      .max_arguments = 1,
      .summary = "Creates an app: all of its VMs are placed, or none, unless --partial says so",

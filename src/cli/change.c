@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/resources.h"
 #include "base/units.h"
+#include "cli/quantities.h"
 #include "cli/report.h"
 #include "schema/objects.h"
 
@@ -157,12 +158,15 @@ bool change_check(const json_t *operation, GError **error)
     BerthErrorCode code = BERTH_ERROR_INTERNAL;
     berth_error_code_from_name(problem != NULL ? problem->code : NULL, &code);
     g_autofree char *subject = subject_text(operation);
-    return berth_error_set(error, code, problem != NULL ? problem->field : NULL,
-                           problem != NULL ? problem->value : NULL,
-                           problem != NULL ? problem->remedy : NULL, "%s: %s", subject,
-                           problem != NULL && problem->message != NULL
-                               ? problem->message
-                               : member(operation, "message"));
+    if (problem == NULL) {
+        return berth_error_set(error, code, NULL, NULL, NULL, "%s: %s", subject,
+                               member(operation, "message"));
+    }
+    g_autofree char *amount = quantities_readable(problem->field, problem->value);
+    return berth_error_set(error, code, problem->field, amount != NULL ? amount : problem->value,
+                           problem->remedy, "%s: %s", subject,
+                           problem->message != NULL ? problem->message
+                                                    : member(operation, "message"));
 }
 
 static json_t *finish(Cli *cli, json_t *operation, int64_t seconds, GError **error)
@@ -225,13 +229,16 @@ bool explanation_print(Cli *cli, const json_t *json, FILE *out, GError **error)
     return true;
 }
 
-static void print_plan(const Cli *cli, const json_t *plan)
+/* What is resized stays where it is. */
+static void print_plan(const Cli *cli, const json_t *operation)
 {
+    const json_t *plan = json_object_get(operation, "plan");
+    const char *verb = strcmp(member(operation, "kind"), "vm.resize") == 0 ? "stay on" : "go to";
     size_t i;
     json_t *planned;
     json_array_foreach ((json_t *)plan, i, planned) {
         const char *why = member(planned, "why");
-        cli_say(cli, "%s would go to %s%s%s%s", member(planned, "name"), member(planned, "host"),
+        cli_say(cli, "%s would %s %s%s%s%s", member(planned, "name"), verb, member(planned, "host"),
                 why[0] != '\0' ? " (" : "", why, why[0] != '\0' ? ")" : "");
     }
 }
@@ -244,9 +251,8 @@ bool change_print(Cli *cli, const json_t *operation, GError **error)
     }
     const char *message = member(operation, "message");
     if (json_is_true(json_object_get(operation, "dry-run"))) {
-        print_plan(cli, json_object_get(operation, "plan"));
-        cli_say(cli, "%s: %s", member(operation, "kind"),
-                message[0] != '\0' ? message : "nothing was done");
+        print_plan(cli, operation);
+        cli_say(cli, "%s", message[0] != '\0' ? message : "nothing was done");
     } else {
         g_autofree char *subject = subject_text(operation);
         cli_say(cli, "%s: %s", subject, message[0] != '\0' ? message : member(operation, "state"));
@@ -264,16 +270,6 @@ bool change_one(Cli *cli, const ApiCall *call, GError **error)
     bool ok = operation != NULL && change_print(cli, operation, error);
     json_decref(operation);
     return ok;
-}
-
-/* One of several that went wrong: said now, remembered for the exit status. */
-static void note_failure(Cli *cli, GError *error)
-{
-    report_error(cli, error);
-    if (cli->exit_code == CLI_EXIT_OK) {
-        cli->exit_code = cli_exit_code(error);
-    }
-    g_error_free(error);
 }
 
 static bool print_all(Cli *cli, json_t *operations, GError **error)
@@ -310,7 +306,7 @@ bool change_each(Cli *cli, ApiOperation operation, json_t *body, GError **error)
         if (started != NULL) {
             g_ptr_array_add(begun, started);
         } else {
-            note_failure(cli, problem);
+            report_failure(cli, problem);
         }
     }
     json_t *operations = json_array();
@@ -320,7 +316,7 @@ bool change_each(Cli *cli, ApiOperation operation, json_t *body, GError **error)
         if (over != NULL) {
             json_array_append_new(operations, over);
         } else {
-            note_failure(cli, problem);
+            report_failure(cli, problem);
         }
     }
     bool ok = print_all(cli, operations, error);

@@ -8,6 +8,7 @@
 #include "base/timefmt.h"
 #include "base/yaml.h"
 #include "cli/help.h"
+#include "cli/report.h"
 
 const CliExitCode cli_exit_codes[] = {
     {CLI_EXIT_OK, "done"},
@@ -174,11 +175,38 @@ static bool print_list(Cli *cli, json_t *items, const CliView *view, GError **er
     return true;
 }
 
+static const char *name_of(const json_t *item)
+{
+    const char *name = json_string_value(json_object_get(item, "name"));
+    return name != NULL ? name : "";
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strverscmp(name_of(*(json_t *const *)a), name_of(*(json_t *const *)b));
+}
+
+static void sort_by_name(json_t *items)
+{
+    size_t count = json_array_size(items);
+    g_autofree json_t **sorted = g_new(json_t *, count);
+    for (size_t i = 0; i < count; i++) {
+        sorted[i] = json_incref(json_array_get(items, i));
+    }
+    qsort(sorted, count, sizeof *sorted, by_name);
+    for (size_t i = 0; i < count; i++) {
+        json_array_set_new(items, i, sorted[i]);
+    }
+}
+
 bool cli_list(Cli *cli, const ApiCall *call, const CliView *view, GError **error)
 {
     json_t *items = cli_connect(cli, error) != NULL ? api_list(cli->client, call, error) : NULL;
     if (items == NULL) {
         return false;
+    }
+    if (view->by_name && cli->format == CLI_TABLE) {
+        sort_by_name(items);
     }
     bool ok = true;
     if (cli->format == CLI_TABLE) {
@@ -208,14 +236,19 @@ bool cli_show(Cli *cli, const ApiCall *call, const CliView *view, GError **error
 
 bool cli_delete_each(Cli *cli, ApiOperation operation, const char *what, GError **error)
 {
+    if (cli_connect(cli, error) == NULL) {
+        return false;
+    }
     for (guint i = 0; cli_argument(cli, i) != NULL; i++) {
         ApiCall call = {.operation = operation, .params = {cli_argument(cli, i)}};
-        json_t *answer = cli_call(cli, &call, error);
-        if (answer == NULL) {
-            return false;
+        GError *problem = NULL;
+        json_t *answer = cli_call(cli, &call, &problem);
+        if (answer != NULL) {
+            cli_say(cli, "%s %s removed", what, cli_argument(cli, i));
+            json_decref(answer);
+        } else {
+            report_failure(cli, problem);
         }
-        cli_say(cli, "%s %s removed", what, cli_argument(cli, i));
-        json_decref(answer);
     }
     return true;
 }

@@ -34,6 +34,7 @@ struct Cli {
     const CliGroup *group;
     const CliCommand *command;
     CliArgs *args;
+    bool parsed; /* the command line is one; what goes wrong from now on is about values */
     CliFormat format;
     bool color;        /* standard output is a terminal and NO_COLOR is not set */
     bool terminal;     /* standard error is a terminal */
@@ -66,6 +67,7 @@ typedef struct {
     const char *const *headings;
     bool (*row)(Cli *cli, Table *table, const json_t *object, GError **error);
     bool (*show)(Cli *cli, const json_t *object, GError **error);
+    bool by_name; /* a list is in the order of names, web-2 before web-10; else as it was made */
     bool tenants; /* a list has a column TENANT when not all are the default one's */
 } CliView;
 

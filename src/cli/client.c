@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "cli/quantities.h"
 #include "schema/objects.h"
 
 #define ANSWER_MAX_BYTES (64 << 20)
@@ -299,8 +300,9 @@ static void refuse(ApiClient *client, SoupMessage *message, GInputStream *stream
         const Problem *problem = answer->error;
         BerthErrorCode code = code_of_status(status);
         berth_error_code_from_name(problem->code, &code);
-        berth_error_set(error, code, problem->field, problem->value, problem->remedy, "%s",
-                        problem->message);
+        g_autofree char *amount = quantities_readable(problem->field, problem->value);
+        berth_error_set(error, code, problem->field, amount != NULL ? amount : problem->value,
+                        problem->remedy, "%s", problem->message);
         client->explanation =
             json_incref(json_object_get(json_object_get(json, "error"), "explanation"));
     }

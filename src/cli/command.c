@@ -313,7 +313,52 @@ bool cli_find_command(const CliGroup *const *groups, char **words, const CliGrou
     return refuse_object(groups, words[0], error);
 }
 
-static bool check_arguments(const CliCommand *command, const CliArgs *args, GError **error)
+static const CliOption *option_named(const GPtrArray *options, const char *name)
+{
+    for (guint i = 0; i < options->len; i++) {
+        const CliOption *option = options->pdata[i];
+        if (strcmp(option->name, name) == 0) {
+            return option;
+        }
+    }
+    return NULL;
+}
+
+/* Options that stand in the usage line without brackets have to be given. */
+static bool check_required(const CliCommand *command, const GPtrArray *options, const CliArgs *args,
+                           GError **error)
+{
+    g_auto(GStrv) words = g_strsplit(command->arguments != NULL ? command->arguments : "", " ", -1);
+    for (char **word = words; *word != NULL; word++) {
+        const CliOption *option =
+            g_str_has_prefix(*word, "--") ? option_named(options, *word + 2) : NULL;
+        if (option != NULL && !cli_args_has(args, option->name)) {
+            return berth_error_set(error, BERTH_ERROR_INVALID, NULL, NULL, option->help,
+                                   "give --%s %s", option->name, option->value);
+        }
+    }
+    return true;
+}
+
+/* "--wait 30" leaves 30 over, as what may be left out has to be joined: the option so written, or
+ * NULL. */
+static const CliOption *torn_option(const GPtrArray *options, int argc, char **argv,
+                                    const char *value)
+{
+    for (int i = 1; i + 1 < argc; i++) {
+        const CliOption *option =
+            g_str_has_prefix(argv[i], "--") ? option_named(options, argv[i] + 2) : NULL;
+        if (option != NULL && option->value != NULL && option->value[0] == '[' &&
+            strcmp(argv[i + 1], value) == 0) {
+            return option;
+        }
+    }
+    return NULL;
+}
+
+/* `words` is the command line as it was given, before getopt_long puts options first. */
+static bool check_arguments(const CliCommand *command, const GPtrArray *options, char **words,
+                            const CliArgs *args, GError **error)
 {
     int count = (int)args->arguments->len;
     for (int i = 0; i < count && !command->verbatim; i++) {
@@ -327,20 +372,35 @@ static bool check_arguments(const CliCommand *command, const CliArgs *args, GErr
         return berth_error_set(error, BERTH_ERROR_INVALID, NULL, NULL, NULL, "give %s",
                                command->arguments);
     }
-    if (command->max_arguments >= 0 && count > command->max_arguments) {
+    bool extra_words = command->max_arguments >= 0 && count > command->max_arguments;
+    for (int i = 0; extra_words && i < count; i++) {
+        const char *extra = args->arguments->pdata[i];
+        const CliOption *torn = torn_option(options, (int)g_strv_length(words), words, extra);
+        if (torn != NULL) {
+            g_autofree char *remedy = g_strdup_printf("write --%s=%s", torn->name, extra);
+            return berth_error_set(error, BERTH_ERROR_INVALID, NULL, extra, remedy,
+                                   "what --%s is to be stands apart from it", torn->name);
+        }
+    }
+    if (extra_words) {
         return berth_error_set(error, BERTH_ERROR_INVALID, NULL,
                                args->arguments->pdata[command->max_arguments], NULL,
                                command->arguments != NULL ? "one argument too many for %s"
                                                           : "%sthis command takes no arguments",
                                command->arguments != NULL ? command->arguments : "");
     }
-    return true;
+    return check_required(command, options, args, error);
 }
 
 bool cli_parse_command(const CliCommand *command, int argc, char **argv, CliArgs *args,
                        GError **error)
 {
     g_autoptr(GPtrArray) options = cli_command_options(command);
+    g_autoptr(GStrvBuilder) given = g_strv_builder_new();
+    for (int i = 0; i < argc; i++) {
+        g_strv_builder_add(given, argv[i]);
+    }
+    g_auto(GStrv) words = g_strv_builder_end(given);
     int next;
     if (!parse(options, command->verbatim, argc, argv, args, &next, error)) {
         return false;
@@ -351,5 +411,5 @@ bool cli_parse_command(const CliCommand *command, int argc, char **argv, CliArgs
             g_ptr_array_add(args->arguments, g_strdup(argv[i]));
         }
     }
-    return cli_args_has(args, "help") || check_arguments(command, args, error);
+    return cli_args_has(args, "help") || check_arguments(command, options, words, args, error);
 }

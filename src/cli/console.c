@@ -167,11 +167,17 @@ static void close_connection(Console *console)
     }
 }
 
-/* Says in full what is wrong with the name, which a refused WebSocket cannot. */
+/* Says in full why there is no console, which a refused WebSocket cannot. */
 static bool check_vm(Cli *cli, const char *vm, GError **error)
 {
     ApiCall call = {.operation = API_OP_GET_VM, .params = {vm}};
     json_auto_t *object = cli_call(cli, &call, error);
+    const json_t *status = json_object_get(object, "status");
+    const char *power = json_string_value(json_object_get(status, "power"));
+    if (g_strcmp0(power, "off") == 0 || g_strcmp0(power, "crashed") == 0) {
+        return berth_error_set(error, BERTH_ERROR_CONFLICT, "vm", vm, "start it first",
+                               "the VM does not run");
+    }
     return object != NULL;
 }
 

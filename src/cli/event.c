@@ -88,7 +88,7 @@ static bool print_event(void *data, const json_t *json)
         g_autofree char *time = berth_time_format(event->at_ms);
         cli_say(cli, "%s  %-14s  %s", time, event->kind, event->message);
     }
-    return fflush(stdout) == 0;
+    return fflush(stdout) == 0 && !ferror(stdout);
 }
 
 static bool follow(Cli *cli, GError **error)

@@ -104,10 +104,11 @@ static void detail_drain(Table *details, const HostStatus *status)
     if (status->drain == DRAIN_STATE_DRAINED) {
         cli_detail(details, "Drain", "drained: no VM runs here");
     } else if (status->drain == DRAIN_STATE_DRAINING) {
+        g_autofree char *vms = berth_words_count(status->vms, "VM");
         cli_detail_take(details, "Drain",
-                        g_strdup_printf("draining: %" G_GINT64_FORMAT " of %" G_GINT64_FORMAT
-                                        " VMs left; stop or delete them",
-                                        status->vms_left, status->vms));
+                        g_strdup_printf("draining: %" G_GINT64_FORMAT
+                                        " of %s left; stop or delete them",
+                                        status->vms_left, vms));
     }
 }
 
@@ -141,7 +142,7 @@ static bool host_details(Cli *cli, const json_t *json, GError **error)
 
 static const char *const host_headings[] = {"NAME",    "STATE",   "ACCEL",  ">VMS", ">CPU",
                                             ">MEMORY", "ADDRESS", ">SINCE", NULL};
-static const CliView host_view = {host_headings, host_row, host_details};
+static const CliView host_view = {host_headings, host_row, host_details, .by_name = true};
 
 static bool list(Cli *cli, GError **error)
 {
@@ -248,6 +249,12 @@ static bool reserve(Cli *cli, GError **error)
         json_decref(body);
         return false;
     }
+    if (json_object_size(resources) == 0) {
+        json_decref(body);
+        return berth_error_set(error, BERTH_ERROR_INVALID, NULL, NULL,
+                               "give --cpu, --memory, --disk, --disk-bw or --net-bw",
+                               "reserve what, and how much?");
+    }
     return update(cli, cli_argument(cli, 0), body, 0, "keeps its reserve", error);
 }
 
@@ -269,6 +276,9 @@ static bool token_row(Cli *cli, Table *table, const json_t *json, GError **error
     return true;
 }
 
+/* What the API takes when nothing is said. */
+#define ANY_NUMBER 1000000
+
 static bool token_details(Cli *cli, const json_t *json, GError **error)
 {
     g_autoptr(JoinToken) token = join_token_decode(json, CODEC_TOLERANT, error);
@@ -278,7 +288,9 @@ static bool token_details(Cli *cli, const json_t *json, GError **error)
     g_autofree char *expires = berth_time_ago_format(token->expires_ms, cli_now_ms());
     cli_say(cli, "%s", token->token != NULL ? token->token : token->id);
     g_autofree char *hosts = berth_words_count(token->uses, "host");
-    cli_note(cli, "expires %s; %s may join with it, each with", expires, hosts);
+    cli_note(cli, "expires %s; %s may join with it%s", expires,
+             token->uses >= ANY_NUMBER ? "any number of hosts" : hosts,
+             token->uses == 1 ? ":" : ", each with");
     cli_note(cli, "  berth-agent join --manager %s --token %s", api_client_url(cli->client),
              token->token != NULL ? token->token : "TOKEN");
     return true;
@@ -321,7 +333,7 @@ static const CliOption reserve_options[] = {QUANTITY_OPTIONS, DISK_OPTIONS, {NUL
 
 static const CliOption token_options[] = {
     {"valid", 0, "DURATION", "how long it is good for: 1h (the default), 7d"},
-    {"uses", 0, "COUNT", "how many hosts may join with it"},
+    {"uses", 0, "COUNT", "how many hosts may join with it; any number unless told otherwise"},
     {"description", 0, "TEXT", "for people"},
     {NULL},
 };

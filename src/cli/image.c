@@ -12,7 +12,8 @@ static char *size_text(const Image *image)
     for (guint i = 0; i < image->files->len; i++) {
         bytes += ((ImageFile *)image->files->pdata[i])->bytes;
     }
-    return g_strdup_printf("%.1f MiB", (double)bytes / (1 << 20));
+    return bytes < 1 << 20 ? g_strdup_printf("%" G_GINT64_FORMAT "KiB", (bytes + 1023) / 1024)
+                           : g_strdup_printf("%.1fMiB", (double)bytes / (1 << 20));
 }
 
 static bool image_row(Cli *cli, Table *table, const json_t *json, GError **error)

@@ -1,4 +1,7 @@
+#include <errno.h>
 #include <locale.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -84,6 +87,7 @@ static bool run_words(Cli *cli, int argc, char **argv, GError **error)
     if (cli_args_has(cli->args, "help")) {
         return show_help(cli);
     }
+    cli->parsed = true;
     return parse_format(cli, error) && cli->command->run(cli, error);
 }
 
@@ -101,18 +105,37 @@ static bool run(Cli *cli, int argc, char **argv, GError **error)
     return run_words(cli, argc - used, argv + used, error);
 }
 
+/* Nobody reads from the pipe any more, as an earlier write has found that left no errno behind. */
+static bool reader_has_gone(void)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+    return poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0;
+}
+
+/* `berth vm list | head` has said enough: it ends as every program does whose reader has gone, which GLib
+ * has turned off for the sake of sockets. */
+static void end_without_reader(void)
+{
+    signal(SIGPIPE, SIG_DFL);
+    raise(SIGPIPE);
+}
+
 /* Output that did not reach its reader is an error too. */
 static bool flush_output(GError **error)
 {
-    return (fflush(stdout) == 0 && !ferror(stdout)) ||
-           berth_error_set(error, BERTH_ERROR_INTERNAL, NULL, NULL, NULL,
-                           "cannot write the output");
+    errno = 0;
+    bool flushed = fflush(stdout) == 0 && !ferror(stdout);
+    if (!flushed && (errno == EPIPE || reader_has_gone())) {
+        end_without_reader();
+    }
+    return flushed || berth_error_set(error, BERTH_ERROR_INTERNAL, NULL, NULL, NULL,
+                                      "cannot write the output");
 }
 
-static void hint_at_help(const Cli *cli, const GError *error)
+/* A line that does not parse is helped by how it should look; a value that is wrong has its remedy. */
+static void hint_at_help(const Cli *cli)
 {
-    bool local = cli->client == NULL && g_error_matches(error, BERTH_ERROR, BERTH_ERROR_INVALID);
-    if (local && cli->command != NULL) {
+    if (!cli->parsed && cli->command != NULL) {
         g_autofree char *usage = help_usage(cli->group, cli->command);
         cli_note(cli, "usage: %s (--help says more)", usage);
     }
@@ -131,7 +154,7 @@ int main(int argc, char **argv)
     g_autoptr(GError) error = NULL;
     if (!run(&cli, argc, argv, &error) || !flush_output(&error)) {
         report_error(&cli, error);
-        hint_at_help(&cli, error);
+        hint_at_help(&cli);
         cli.exit_code = cli_exit_code(error);
     }
     api_client_free(cli.client);

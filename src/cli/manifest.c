@@ -93,9 +93,12 @@ static bool check_fields(const Source *source, const char *prefix, const json_t 
 
 static bool read_kind(const Source *source, ManifestKind *ret_kind, GError **error)
 {
-    const char *kind = json_string_value(json_object_get(source->document->root, "kind"));
+    const json_t *given = json_object_get(source->document->root, "kind");
+    const char *kind = json_string_value(given);
     if (kind == NULL) {
-        return refuse(source, "kind", NULL, KINDS, "the document does not say what it is", error);
+        return refuse(
+            source, "kind", NULL, KINDS,
+            given != NULL ? "the kind is no text" : "the document does not say what it is", error);
     }
     for (int i = 0; kind_names[i] != NULL; i++) {
         if (strcmp(kind, kind_names[i]) == 0) {
@@ -247,11 +250,15 @@ static bool read_item(const Source *source, GPtrArray *items, GError **error)
         !read_tenant(source, item, error)) {
         return false;
     }
-    item->name = g_strdup(json_string_value(json_object_get(document->root, "name")));
+    const json_t *name = json_object_get(document->root, "name");
+    item->name = g_strdup(json_string_value(name));
     item->where = g_strdup_printf("%s:%d", source->path, document->line);
     json_t *spec = json_object_get(document->root, "spec");
     if (item->name == NULL) {
-        return refuse(source, "name", NULL, "add it", "the object has no name", error);
+        return name == NULL
+                   ? refuse(source, "name", NULL, "add it", "the object has no name", error)
+                   : refuse(source, "name", NULL, "write it in quotes, as in '12'",
+                            "the name is no text", error);
     }
     bool empty = spec == NULL || json_is_null(spec);
     if (!empty && !json_is_object(spec)) {
@@ -287,7 +294,12 @@ static bool check_twice(const GPtrArray *items, GError **error)
 bool manifest_parse(const char *path, const char *text, size_t length, GPtrArray *items,
                     GError **error)
 {
+    static const char mark[] = "\xef\xbb\xbf"; /* that some editors begin a file with */
     CodecLimits limits = {.max_bytes = MAX_BYTES};
+    if (length >= 3 && memcmp(text, mark, 3) == 0) {
+        text += 3;
+        length -= 3;
+    }
     g_autoptr(GPtrArray) documents = yaml_parse(text, length, &limits, error);
     if (documents == NULL) {
         g_prefix_error(error, "%s: ", path);
@@ -325,8 +337,10 @@ static bool read_file(const char *path, GPtrArray *items, GError **error)
     }
     size_t length;
     g_autofree char *text = read_input(in, &length);
-    bool ok = !ferror(in) || berth_error_set(error, BERTH_ERROR_INVALID, "--file", path,
-                                             "give the path of a file", "cannot read the manifest");
+    int problem = ferror(in) ? errno : 0;
+    bool ok = problem == 0 ||
+              berth_error_set(error, BERTH_ERROR_INVALID, "--file", path, "give the path of a file",
+                              "cannot read the manifest: %s", g_strerror(problem));
     if (in != stdin) {
         fclose(in);
     }

@@ -50,7 +50,8 @@ static bool network_details(Cli *cli, const json_t *json, GError **error)
 
 static const char *const network_headings[] = {"NAME",   "KIND", "SUBNET", "GATEWAY",
                                                "BRIDGE", ">VMS", ">AGE",   NULL};
-static const CliView network_view = {network_headings, network_row, network_details, true};
+static const CliView network_view = {network_headings, network_row, network_details,
+                                     .tenants = true};
 
 static bool list(Cli *cli, GError **error)
 {

@@ -55,7 +55,8 @@ static bool operation_details(Cli *cli, const json_t *json, GError **error)
 
 static const char *const operation_headings[] = {"ID",   "KIND",    "SUBJECT", "STATE",
                                                  ">AGE", "MESSAGE", NULL};
-static const CliView operation_view = {operation_headings, operation_row, operation_details, true};
+static const CliView operation_view = {operation_headings, operation_row, operation_details,
+                                       .tenants = true};
 
 static bool list(Cli *cli, GError **error)
 {

@@ -121,6 +121,7 @@ static const CliOption fit_options[] = {
 
 static const CliCommand commands[] = {
     {.verb = "fit",
+     .arguments = "--size NAME",
      .summary = "How many more VMs of a size fit",
      .options = fit_options,
      .run = fit,

@@ -90,3 +90,20 @@ json_t *quantities_from_manifest(const json_t *vector, GError **error)
     }
     return resources;
 }
+
+char *quantities_readable(const char *field, const char *value)
+{
+    const char *dot = field != NULL ? strrchr(field, '.') : NULL;
+    const char *name = dot != NULL ? dot + 1 : field;
+    gint64 amount;
+    if (name == NULL || value == NULL ||
+        !g_ascii_string_to_signed(value, 10, 0, BERTH_QUANTITY_MAX, &amount, NULL)) {
+        return NULL;
+    }
+    for (size_t i = 0; i < G_N_ELEMENTS(dimensions); i++) {
+        if (strcmp(name, dimensions[i].name) == 0) {
+            return berth_quantity_format(dimensions[i].quantity, amount);
+        }
+    }
+    return NULL;
+}

@@ -95,7 +95,7 @@ static bool entry_details(Cli *cli, const json_t *json, GError **error)
 
 static const char *const headings[] = {">PLACE", "NAME", "KIND",   ">VMS",   "SIZE", ">PRIORITY",
                                        ">SHARE", ">AGE", "STARTS", "REASON", NULL};
-static const CliView view = {headings, entry_row, entry_details, true};
+static const CliView view = {headings, entry_row, entry_details, .tenants = true};
 
 static bool list(Cli *cli, GError **error)
 {

@@ -13,3 +13,12 @@ void report_error(Cli *cli, const GError *error)
         explanation_print(cli, explanation, stderr, NULL);
     }
 }
+
+void report_failure(Cli *cli, GError *error)
+{
+    report_error(cli, error);
+    if (cli->exit_code == CLI_EXIT_OK) {
+        cli->exit_code = cli_exit_code(error);
+    }
+    g_error_free(error);
+}

@@ -9,3 +9,5 @@
 #include "cli/cli.h"
 
 void report_error(Cli *cli, const GError *error);
+/* One of several that went wrong: said now, remembered for the exit status. Takes the error. */
+void report_failure(Cli *cli, GError *error);

@@ -76,7 +76,7 @@ static bool reservation_details(Cli *cli, const json_t *json, GError **error)
 
 static const char *const headings[] = {"NAME", "STATE",  ">USED",       "SIZE", "START",
                                        "END",  "AT END", "DESCRIPTION", NULL};
-static const CliView view = {headings, reservation_row, reservation_details, true};
+static const CliView view = {headings, reservation_row, reservation_details, .tenants = true};
 
 static bool list(Cli *cli, GError **error)
 {
@@ -181,7 +181,7 @@ static const CliCommand commands[] = {
      .summary = "Shows one reservation, its hosts and its VMs",
      .run = show},
     {.verb = "create",
-     .arguments = "NAME --size NAME --for DURATION",
+     .arguments = "NAME [--size NAME] --for DURATION",
      .min_arguments = 1,
      .max_arguments = 1,
      .summary = "Reserves room for a time, or says when there would be",

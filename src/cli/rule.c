@@ -51,7 +51,7 @@ static bool rule_details(Cli *cli, const json_t *json, GError **error)
 
 static const char *const rule_headings[] = {"NAME",  "KIND",    "SUBJECT",     "OTHER", "LEVEL",
                                             ">SKEW", ">WEIGHT", "DESCRIPTION", NULL};
-static const CliView rule_view = {rule_headings, rule_row, rule_details, true};
+static const CliView rule_view = {rule_headings, rule_row, rule_details, .tenants = true};
 
 static bool list(Cli *cli, GError **error)
 {

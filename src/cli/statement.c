@@ -181,6 +181,15 @@ bool rates_set(Cli *cli, GError **error)
 {
     static const char *const names[] = {"cpu", "memory", "disk", "disk-bw", "net-bw"};
     json_auto_t *body = json_object();
+    bool any = cli_args_has(cli->args, "accelerator");
+    for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
+        any = any || cli_args_has(cli->args, names[i]);
+    }
+    if (!any) {
+        return berth_error_set(error, BERTH_ERROR_INVALID, NULL, NULL,
+                               "name a rate at least; --cpu 0 makes all of them 0",
+                               "set which rates?");
+    }
     for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
         const char *text = cli_args_get(cli->args, names[i]);
         g_autofree char *field = g_strconcat("--", names[i], NULL);

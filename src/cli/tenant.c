@@ -181,6 +181,10 @@ static bool set(Cli *cli, GError **error)
     if (!body_from_options(cli, body, error)) {
         return false;
     }
+    if (json_object_size(body) == 0) {
+        return berth_error_set(error, BERTH_ERROR_INVALID, NULL, NULL,
+                               "'berth tenant set --help' lists what a tenant has", "set what?");
+    }
     ApiCall call = {
         .operation = API_OP_UPDATE_TENANT, .params = {cli_argument(cli, 0)}, .body = body};
     return cli_show(cli, &call, &view, error);

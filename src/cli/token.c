@@ -55,10 +55,6 @@ static bool create(Cli *cli, GError **error)
     json_auto_t *body = json_object();
     const char *expires = cli_args_get(cli->args, "expires");
     int64_t valid_ms = 0;
-    if (cli_args_get(cli->args, "role") == NULL) {
-        return berth_error_set(error, BERTH_ERROR_INVALID, "--role", NULL,
-                               "admin, operator, tenant or viewer", "the token needs a role");
-    }
     if (expires != NULL &&
         !berth_quantity_parse(BERTH_QUANTITY_DURATION, "--expires", expires, &valid_ms, error)) {
         return false;
@@ -87,6 +83,7 @@ static const CliOption create_options[] = {
 static const CliCommand commands[] = {
     {.verb = "list", .summary = "Lists the tokens, without their secrets", .run = list},
     {.verb = "create",
+     .arguments = "--role ROLE",
      .summary = "Makes a token and prints it, this once",
      .options = create_options,
      .run = create,

@@ -14,6 +14,13 @@ static bool refuse_file(const UploadFile *file, const char *remedy, const char *
     return berth_error_set(error, BERTH_ERROR_INVALID, file->field, file->path, remedy, "%s", what);
 }
 
+/* GLib names the file once more, where ours stands with its option already. */
+static const char *reason_of(const GError *problem)
+{
+    const char *colon = strrchr(problem->message, ':');
+    return colon != NULL && colon[1] == ' ' ? colon + 2 : problem->message;
+}
+
 static GFileInputStream *open_file(const UploadFile *file, int64_t *ret_bytes, GError **error)
 {
     g_autoptr(GFile) location = g_file_new_for_path(file->path);
@@ -23,7 +30,8 @@ static GFileInputStream *open_file(const UploadFile *file, int64_t *ret_bytes, G
         stream != NULL ? g_file_input_stream_query_info(stream, "standard::*", NULL, &problem)
                        : NULL;
     if (info == NULL) {
-        refuse_file(file, "give the path of a file that can be read", problem->message, error);
+        g_autofree char *what = g_strdup_printf("cannot read the file: %s", reason_of(problem));
+        refuse_file(file, "give the path of a file that can be read", what, error);
         return NULL;
     }
     *ret_bytes = g_file_info_get_size(info);

@@ -156,7 +156,7 @@ static bool vm_details(Cli *cli, const json_t *json, GError **error)
 
 static const char *const vm_headings[] = {"NAME",    "POWER", "HOST", ">CPU", ">MEMORY",
                                           "ADDRESS", "APP",   ">AGE", NULL};
-static const CliView vm_view = {vm_headings, vm_row, vm_details, true};
+static const CliView vm_view = {vm_headings, vm_row, vm_details, .tenants = true};
 
 static bool list(Cli *cli, GError **error)
 {

@@ -44,7 +44,7 @@ def test_tenants(manager, tmp_path):
     run(manager, 0, "token", "revoke", token.split(".")[0])
     run(manager, 8, *as_tenant, "vm", "list")
     run(manager, 0, "tenant", "delete", "blue")
-    run(manager, 0, "tenant", "rates", "set")
+    run(manager, 0, "tenant", "rates", "set", "--cpu", "0")
 
 
 def test_queue(manager):

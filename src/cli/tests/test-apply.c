@@ -38,6 +38,20 @@ static void have_everything(Run *run, const char *app)
     fake_manager_answer(run->manager, "GET /v1/apps/web", 200, app);
 }
 
+/* What makes a manifest may have failed before the pipe. */
+static void test_nothing_is_a_mistake(Run *run, gconstpointer data)
+{
+    static const char *const texts[] = {"", "# nothing\n", "---\n---\n"};
+    for (size_t i = 0; i < G_N_ELEMENTS(texts); i++) {
+        apply(run, texts[i], "");
+        g_assert_cmpint(run->status, ==, 2);
+        assert_has(run->err, "there is nothing in the manifest (--file: '-')");
+    }
+    run_berth(run, "apply -f /");
+    g_assert_cmpint(run->status, ==, 2);
+    assert_has(run->err, "Is a directory");
+}
+
 static void test_creates_in_order(Run *run, gconstpointer data)
 {
     fake_manager_answer(run->manager, "POST /v1/sizes", 201, SIZE);
@@ -271,6 +285,7 @@ static void test_no_manifest(Run *run, gconstpointer data)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    run_test_add("/cli/apply/nothing-is-a-mistake", test_nothing_is_a_mistake);
     run_test_add("/cli/apply/creates-in-order", test_creates_in_order);
     run_test_add("/cli/apply/twice-changes-nothing", test_twice_changes_nothing);
     run_test_add("/cli/apply/changes-the-count", test_changes_the_count);

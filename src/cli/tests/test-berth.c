@@ -217,7 +217,7 @@ static void test_dry_run_explains(Run *f, gconstpointer data)
     run_berth(f, "vm create web-1 --size small --image demo --dry-run --explain");
     g_assert_cmpint(f->status, ==, 0);
     g_assert_cmpstr(f->out, ==,
-                    "web-1 would go to h2\nvm.create: nothing was done\n"
+                    "web-1 would go to h2\nnothing was done\n"
                     "Policy most-free, asked for 500m cpu, 2GiB memory:\n"
                     "   HOST   SCORE  VERDICT\n"
                     "-  h1         -  needs 2GiB memory, has 1GiB\n"
@@ -474,6 +474,14 @@ static void test_help_and_usage(Run *f, gconstpointer data)
     run_berth(f, "host token");
     g_assert_cmpint(f->status, ==, 2);
     assert_has(f->err, "create, list, revoke");
+    run_berth(f, "vm show");
+    assert_has(f->err, "usage: berth vm show NAME");
+    run_berth(f, "size create x --memory 1GiB");
+    assert_has(f->err, "give --cpu AMOUNT");
+    assert_has(f->err, "usage: berth size create NAME --cpu AMOUNT --memory AMOUNT");
+    run_berth(f, "size create x --memory 1GiB --cpu 4x");
+    assert_has(f->err, "4x");
+    g_assert_null(strstr(f->err, "usage:")); /* nothing is wrong with the line but the value */
     run_berth(f, "--version");
     g_assert_cmpstr(f->out, ==, "berth " BERTH_VERSION "\n");
     g_assert_cmpuint(fake_manager_count(f->manager), ==, 0);

@@ -92,6 +92,8 @@ static void test_refusals(void)
     } cases[] = {
         {"make", "give NAME"},
         {"make a b", "one argument too many for NAME ('b')"},
+        {"make a --wait 30", "what --wait is to be stands apart from it ('30'); write --wait=30"},
+        {"make --wait 30 a", "write --wait=30"},
         {"make a --sise x", "there is no option '--sise'; did you mean --size?"},
         {"make a --zzz=1", "there is no option '--zzz'; --help"},
         {"make a -q", "there is no option '-q'"},
@@ -109,6 +111,24 @@ static void test_refusals(void)
             g_error("'%s' gives '%s'", cases[i].line, text);
         }
     }
+}
+
+static void test_required_options(void)
+{
+    static const CliCommand sized = {.verb = "make",
+                                     .arguments = "NAME --size NAME [--network NAME]",
+                                     .min_arguments = 1,
+                                     .max_arguments = 1,
+                                     .options = options,
+                                     .run = none};
+    g_autoptr(GError) error = NULL;
+    g_assert_null(parse(&sized, "make a --network n", &error));
+    g_autofree char *text = berth_error_describe(error);
+    g_assert_cmpstr(text, ==, "give --size NAME; a size");
+    g_autoptr(CliArgs) args = parse(&sized, "make a -s x", NULL);
+    g_assert_nonnull(args);
+    g_autoptr(CliArgs) help = parse(&sized, "make --help", NULL);
+    g_assert_nonnull(help);
 }
 
 static void test_find(void)
@@ -146,6 +166,21 @@ static void test_find(void)
     }
 }
 
+/* What the usage line asks for is among the options. */
+static void check_required(const GPtrArray *all, const char *arguments)
+{
+    g_auto(GStrv) words = g_strsplit(arguments != NULL ? arguments : "", " ", -1);
+    for (char **word = words; *word != NULL; word++) {
+        bool found = !g_str_has_prefix(*word, "--");
+        for (guint i = 0; i < all->len; i++) {
+            found = found || strcmp(((const CliOption *)all->pdata[i])->name, *word + 2) == 0;
+        }
+        if (!found) {
+            g_error("%s is no option", *word);
+        }
+    }
+}
+
 static void check_command(const CliGroup *group, const CliCommand *c)
 {
     g_autofree char *usage = help_usage(group, c);
@@ -161,7 +196,9 @@ static void check_command(const CliGroup *group, const CliCommand *c)
         g_assert_nonnull(o->help);
     }
     g_assert_nonnull(c->run);
-    g_assert_cmpint(c->min_arguments > 0 || c->max_arguments != 0, ==, c->arguments != NULL);
+    bool words = c->arguments != NULL && !g_str_has_prefix(c->arguments, "--");
+    g_assert_cmpint(c->min_arguments > 0 || c->max_arguments != 0, ==, words);
+    check_required(all, c->arguments);
     if (c->summary == NULL || g_str_has_suffix(c->summary, ".")) {
         g_error("%s needs a summary without a full stop", usage);
     }
@@ -185,6 +222,7 @@ int main(int argc, char **argv)
     g_test_add_func("/cli/command/optional-value", test_optional_value);
     g_test_add_func("/cli/command/verbatim", test_verbatim);
     g_test_add_func("/cli/command/refusals", test_refusals);
+    g_test_add_func("/cli/command/required-options", test_required_options);
     g_test_add_func("/cli/command/find", test_find);
     g_test_add_func("/cli/command/every-command-is-sound", test_every_command_is_sound);
     return g_test_run();

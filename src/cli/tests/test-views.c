@@ -284,8 +284,8 @@ static void test_image_and_network(Run *run, gconstpointer data)
         "\"bytes\": 1572864, \"format\": \"raw\"}]}]}");
     run_berth(run, "image list");
     g_assert_cmpstr(run->out, ==,
-                    "NAME  KIND  STATE     SIZE  ID            AGE\n"
-                    "demo  disk  ready  1.5 MiB  0123456789ab    -\n");
+                    "NAME  KIND  STATE    SIZE  ID            AGE\n"
+                    "demo  disk  ready  1.5MiB  0123456789ab    -\n");
     fake_manager_answer(run->manager, "GET /v1/networks", 200,
                         "{\"items\": [{\"id\": \"01N\", \"name\": \"blue\", \"kind\": \"overlay\", "
                         "\"subnet\": \"10.64.0.0/24\", \"vms\": 2}]}");
