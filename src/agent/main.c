@@ -269,7 +269,8 @@ static int join(const Options *options)
         berth_error_set(&error, BERTH_ERROR_INVALID, options->manager == NULL ? "manager" : "token",
                         NULL, "berth-agent join --manager https://HOST:7443 --token TOKEN",
                         "joining takes a manager and a token");
-        return fail(error);
+        fail(error);
+        return 2;
     }
     if (options->capacity != NULL) {
         config->capacity = resources_parse("capacity", options->capacity, &error);
@@ -292,7 +293,8 @@ static int join(const Options *options)
     }
     if (error != NULL ||
         !join_cluster(options->state, options->manager, options->token, config, &error)) {
-        return fail(error);
+        bool wrong = g_error_matches(error, BERTH_ERROR, BERTH_ERROR_INVALID);
+        return wrong ? (fail(error), 2) : fail(error);
     }
     printf("%s joined as host %s\n", config->name, config->host);
     return 0;

@@ -1,4 +1,5 @@
 /* berth-manager: one a cluster. */
+#include <errno.h>
 #include <glib-unix.h>
 #include <locale.h>
 #include <stdio.h>
@@ -113,13 +114,21 @@ static bool write_context(const Manager *manager, const Options *options, GError
     return written;
 }
 
-/* How the queue is served. */
+static bool check_number(const char *option, int number, int least, int most, const char *what,
+                         GError **error)
+{
+    if (number >= least && number <= most) {
+        return true;
+    }
+    g_autofree char *value = g_strdup_printf("%d", number);
+    g_autofree char *remedy = g_strdup_printf("say %d to %d", least, most);
+    return berth_error_set(error, BERTH_ERROR_INVALID, option, value, remedy, "%s", what);
+}
+
 static bool read_minutes(const char *option, int minutes, int64_t *ret_ms, GError **error)
 {
-    if (minutes < 1 || minutes > MOST_MINUTES) {
-        g_autofree char *value = g_strdup_printf("%d", minutes);
-        return berth_error_set(error, BERTH_ERROR_INVALID, option, value, "say 1 to 525600, a year",
-                               "this is no time to wait");
+    if (!check_number(option, minutes, 1, MOST_MINUTES, "this is no time to wait", error)) {
+        return false;
     }
     *ret_ms = INT64_C(60000) * minutes;
     return true;
@@ -127,6 +136,13 @@ static bool read_minutes(const char *option, int minutes, int64_t *ret_ms, GErro
 
 static bool configure(ClusterConfig *config, const Options *options, GError **error)
 {
+    if (!check_number("api-port", options->api_port, 0, G_MAXUINT16, "this is no port", error) ||
+        !check_number("agent-port", options->agent_port, 0, G_MAXUINT16, "this is no port",
+                      error) ||
+        !check_number("client-timeout", options->client_timeout_s, 1, 86400,
+                      "no client can be as quick, or need be as slow", error)) {
+        return false;
+    }
     static const char *const modes[] = {[CLUSTER_BACKFILL_EASY] = "easy",
                                         [CLUSTER_BACKFILL_CONSERVATIVE] = "conservative",
                                         [CLUSTER_BACKFILL_OFF] = "off"};
@@ -148,12 +164,10 @@ static bool prepare(Manager *manager, const Options *options, GError **error)
 {
     g_autofree char *path = g_build_filename(options->state, "store.db", NULL);
     g_autoptr(GPtrArray) names = names_for(options);
-    if (!configure(&manager->config, options, error)) {
-        return false;
-    }
     if (g_mkdir_with_parents(options->state, 0700) != 0) {
         return berth_error_set(error, BERTH_ERROR_UNAVAILABLE, "state", options->state,
-                               "name a directory that can be made", "cannot make it");
+                               "name a directory that can be made", "cannot make the directory: %s",
+                               g_strerror(errno));
     }
     manager->state = options->state;
     manager->writable = true;
@@ -220,6 +234,10 @@ static int run(const Options *options)
     g_autoptr(GError) error = NULL;
     Manager manager = {0};
     raise_descriptor_limit();
+    if (!configure(&manager.config, options, &error)) {
+        fail(error);
+        return 2;
+    }
     if (!prepare(&manager, options, &error)) {
         clear(&manager);
         return fail(error);

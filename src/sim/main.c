@@ -6,7 +6,6 @@
  *     berth-sim pack FILE.vbp…               the fewest bins for vectors (sim/pack.h)
  *     berth-sim reassign --model M --initial A   moves between hosts, optimised
  *     berth-sim replay --hosts H --trace T       a trace of tasks on a list of hosts (sim/replay.h)
-    }
  *     berth-sim bench                        placements at up to a million hosts (sim/bench.h)
  *
  * Exit codes: 0 all holds; 1 a rule or an expectation does not; 2 wrong use or an unreadable file.
@@ -22,24 +21,30 @@
 #include "sim/replay.h"
 #include "sim/scenario.h"
 
+static void print_usage(FILE *out)
+{
+    fprintf(out, "usage: berth-sim run [--trace] FILE.yaml...\n"
+                 "       berth-sim faults --hours H --seed S [--hosts N] [--bursts B] "
+                 "[--rest-every H]\n                      [--jobs SHARE] [--faults SHARE] "
+                 "[--backfill MODE] [--json] [--trace]\n"
+                 "       berth-sim pack (--policy P | --improve SECONDS) [--order "
+                 "file|decreasing]\n"
+                 "                      [--seed S] [--iterations N] [--assignment] "
+                 "FILE.vbp...\n"
+                 "       berth-sim reassign --model FILE --initial FILE [--out FILE] "
+                 "[--seconds S] [--cpu-seconds S]\n                      [--iterations N] [--seed "
+                 "S] [--threads N] [--json]\n"
+                 "       berth-sim replay --hosts FILE.csv --trace FILE.csv --policy P "
+                 "[--arrival PERCENT]\n"
+                 "                      [--seed S] [--seeds N] [--typical PERCENT] "
+                 "[--only-device-hosts] [--json] [--svg FILE]\n"
+                 "       berth-sim bench [--mode S|R] [--policy NAME] [--hosts N] [--pairs N] "
+                 "[--churn N] [--json]\n");
+}
+
 static int usage(void)
 {
-    fprintf(stderr, "usage: berth-sim run [--trace] FILE.yaml...\n"
-                    "       berth-sim faults --hours H --seed S [--hosts N] [--bursts B] "
-                    "[--rest-every H]\n                      [--jobs SHARE] [--faults SHARE] "
-                    "[--backfill MODE] [--json] [--trace]\n"
-                    "       berth-sim pack (--policy P | --improve SECONDS) [--order "
-                    "file|decreasing]\n"
-                    "                      [--seed S] [--iterations N] [--assignment] "
-                    "FILE.vbp...\n"
-                    "       berth-sim reassign --model FILE --initial FILE [--out FILE] "
-                    "[--seconds S] [--seed S] [--threads N] [--json]\n"
-                    "       berth-sim replay --hosts FILE.csv --trace FILE.csv --policy P "
-                    "[--arrival PERCENT]\n"
-                    "                      [--seed S] [--seeds N] [--typical PERCENT] "
-                    "[--only-device-hosts] [--json] [--svg FILE]\n"
-                    "       berth-sim bench [--mode S|R] [--policy NAME] [--hosts N] [--pairs N] "
-                    "[--churn N] [--json]\n");
+    print_usage(stderr);
     return 2;
 }
 
@@ -124,6 +129,10 @@ static int run(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+        print_usage(stdout);
+        return 0;
+    }
     if (argc >= 2 && strcmp(argv[1], "faults") == 0) {
         return faults(argc - 1, argv + 1);
     }

@@ -538,11 +538,14 @@ def test_who_keeps_us_waiting_is_let_go(tmp_path):
     ("--backfill", "sideways", "easy, conservative or off"),
     ("--starvation-minutes", "0", "1 to 525600"),
     ("--starvation-minutes", "525601", "1 to 525600"),
-    ("--patience-minutes", "0", "1 to 525600")])
-def test_how_the_queue_is_served_is_checked_before_anything_is_made(tmp_path, option, value, says):
+    ("--patience-minutes", "0", "1 to 525600"),
+    ("--api-port", "65536", "0 to 65535"),
+    ("--agent-port", "-1", "0 to 65535"),
+    ("--client-timeout", "0", "1 to 86400")])
+def test_options_are_checked_before_anything_is_made(tmp_path, option, value, says):
     state = tmp_path / "state"
     done = subprocess.run([MANAGER, "--state", state, option, value], capture_output=True, text=True, timeout=20)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert option[2:] in done.stderr and value in done.stderr and says in done.stderr
     assert not (state / "store.db").exists()
 
