@@ -209,13 +209,25 @@ static ClusterVm *vm_to_change(ClusterCore *core, const ClusterRequest *request,
     return vm;
 }
 
+/* What a change of a VM waits for. */
+static const char *waits_for(const ClusterVm *vm)
+{
+    if (vm->host != NULL && vm->host->session == 0) {
+        return "waits for the host, which is not connected";
+    }
+    bool runs = vm->status != NULL && vm->status->power == POWER_IS_RUNNING;
+    return runs && vm->spec->power == POWER_WANTED_OFF && !vm->spec->removing
+               ? "waits until the guest has powered off"
+               : "waits for the host";
+}
+
 static void start_change(ClusterCore *core, const ClusterRequest *request, ClusterVm *vm,
                          const char *kind, int64_t wait)
 {
     vm_changed(core, vm);
     Subject subject = subject_of_vm(vm);
-    ClusterOperation *operation = operation_start(core, kind, vm->tenant, &subject,
-                                                  vm->spec->generation, "waits for the host");
+    ClusterOperation *operation =
+        operation_start(core, kind, vm->tenant, &subject, vm->spec->generation, waits_for(vm));
     operation_wait_vm(operation, vm);
     operation_reply(core, request->id, operation, wait);
 }
@@ -291,11 +303,8 @@ bool delete_vm(ClusterCore *core, const ClusterRequest *request, GError **error)
     }
     vm_begin_removal(core, vm);
     Subject subject = subject_of_vm(vm);
-    const char *waits = vm->host != NULL && vm->host->session == 0
-                            ? "waits for the host, which is not connected"
-                            : "waits for the host";
-    ClusterOperation *operation =
-        operation_start(core, "vm.delete", vm->tenant, &subject, vm->spec->generation, waits);
+    ClusterOperation *operation = operation_start(core, "vm.delete", vm->tenant, &subject,
+                                                  vm->spec->generation, waits_for(vm));
     operation_wait_vm(operation, vm);
     operation_reply(core, request->id, operation, query->wait);
     return true;
