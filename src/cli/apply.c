@@ -314,6 +314,7 @@ static bool try_steps(Cli *cli, const GPtrArray *steps, GError **error)
         const Step *step = steps->pdata[i];
         ManifestKind kind = step->item->kind;
         if (complete && kind >= MANIFEST_RESERVATION && !take_step(cli, step, error)) {
+            g_prefix_error(error, "%s: ", step->item->where);
             return false;
         }
         if (kind <= MANIFEST_RESERVATION) {

@@ -309,6 +309,9 @@ static const CliOption set_options[] = {
 };
 
 static const CliOption exec_options[] = {
+    {"wait", 0, "[SECONDS]",
+     "until the guest has booted and its agent answers, at most so long; 300 unless told "
+     "otherwise"},
     {"timeout", 0, "DURATION", "end the program after so long: 30s (the default), 5m"},
     {NULL},
 };
@@ -373,7 +376,7 @@ static const CliCommand commands[] = {
      .run = vm_exec,
      .details = "The guest's agent runs it; what it prints is printed here when it has ended, and "
                 "its exit\nstatus is berth's (128 and more: ended by that signal). Options of "
-                "berth stand before NAME.\n\nExample: berth vm exec web-1 uname -a"},
+                "berth stand before NAME.\n\nExample: berth vm exec --wait web-1 uname -a"},
     {.verb = "console",
      ONE,
      .summary = "Opens the serial console",

@@ -2,11 +2,13 @@
 
 #include "base/error.h"
 #include "base/units.h"
+#include "cli/change.h"
 #include "cli/console.h"
 #include "cli/vm.h"
 #include "schema/objects.h"
 
 #define EXEC_TIMEOUT_MS 30000
+#define PAUSE_US (G_USEC_PER_SEC / 2)
 #define GRACE_SECONDS 60 /* for the manager and the host, beyond the program's own time */
 
 static bool duration_option(const Cli *cli, const char *option, int64_t *duration_ms,
@@ -47,9 +49,30 @@ static bool print_answer(Cli *cli, const json_t *json, GError **error)
     return true;
 }
 
+/* Asks again while the guest still boots, or the host or the manager is away, until `end`. */
+static json_t *ask_until(Cli *cli, const ApiCall *call, int64_t end, GError **error)
+{
+    for (;;) {
+        GError *problem = NULL;
+        json_t *answer = cli_call(cli, call, &problem);
+        bool early = g_error_matches(problem, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE);
+        if (answer != NULL || !early || g_get_monotonic_time() >= end) {
+            if (problem != NULL) {
+                g_propagate_error(error, problem);
+            }
+            return answer;
+        }
+        g_error_free(problem);
+        g_usleep(PAUSE_US);
+    }
+}
+
 bool vm_exec(Cli *cli, GError **error)
 {
-    int64_t timeout_ms = EXEC_TIMEOUT_MS;
+    int64_t timeout_ms = EXEC_TIMEOUT_MS, wait_s = 0;
+    if (cli_args_has(cli->args, "wait") && !change_wait_seconds(cli, &wait_s, error)) {
+        return false;
+    }
     if (!duration_option(cli, "timeout", &timeout_ms, error) || cli_connect(cli, error) == NULL) {
         return false;
     }
@@ -60,7 +83,8 @@ bool vm_exec(Cli *cli, GError **error)
     json_t *body = json_pack("{s:o, s:I}", "argv", argv, "timeout-ms", (json_int_t)timeout_ms);
     ApiCall call = {.operation = API_OP_EXEC_VM, .params = {cli_argument(cli, 0)}, .body = body};
     api_client_set_timeout(cli->client, (unsigned)(timeout_ms / 1000 + GRACE_SECONDS));
-    json_t *answer = cli_call(cli, &call, error);
+    int64_t end = g_get_monotonic_time() + wait_s * G_USEC_PER_SEC;
+    json_t *answer = ask_until(cli, &call, end, error);
     bool ok = answer != NULL && print_answer(cli, answer, error);
     json_decref(answer);
     json_decref(body);

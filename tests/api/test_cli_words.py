@@ -51,6 +51,23 @@ def test_a_vm_that_does_not_run(manager):
     run(manager, 0, "vm", "delete", "asleep", "--wait=20")
 
 
+def test_a_guest_takes_its_time(manager, agents):
+    run(manager, 0, "vm", "create", "slow", "--size", "small", "--image", "demo", "--wait=20")
+    for agent in agents:
+        agent.hold = True
+    assert "waits until the guest has powered off" in run(manager, 0, "vm", "stop", "slow", "--no-wait")
+    for agent in agents:
+        agent.release()
+    run(manager, 0, "vm", "delete", "slow", "--wait=20")
+
+
+def test_a_manifest_says_where_also_in_a_dry_run(manager, tmp_path):
+    manifest = tmp_path / "app.yaml"
+    manifest.write_text("kind: app\nname: none\nspec: {size: nosuch, image: demo, count: 1}\n")
+    for extra in ((), ("--dry-run",)):
+        assert f"{manifest}:1: there is no such size" in run(manager, 3, "apply", "-f", str(manifest), *extra)
+
+
 def test_what_waits_is_not_unknown(manager):
     run(manager, 0, "size", "create", "wide", "--cpu", "7", "--memory", "64MiB")
     run(manager, 0, "app", "create", "all", "--size", "wide", "--image", "demo", "--count", "2", "--wait=20")

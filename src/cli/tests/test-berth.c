@@ -271,6 +271,17 @@ static void test_exec(Run *f, gconstpointer data)
     g_assert_cmpstr(f->err, ==, "oops\n");
     g_autoptr(FakeRequest) request = fake_manager_request(f->manager, 0);
     g_assert_cmpstr(request->body, ==, "{\"argv\":[\"ls\",\"-l\",\"--help\"],\"timeout-ms\":5000}");
+    for (int i = 0; i < 2; i++) {
+        g_autofree char *what = g_strdup_printf("POST /v1/vms/boots-%d/exec", i);
+        fake_manager_answer(f->manager, what, 503,
+                            "{\"error\": {\"code\": \"unavailable\", \"message\": \"it boots\"}}");
+        fake_manager_answer(f->manager, what, 200, "{\"exit-code\": 0, \"out\": \"aGVsbG8K\"}");
+    }
+    run_berth(f, "vm exec boots-0 ls");
+    g_assert_cmpint(f->status, ==, 6);
+    run_berth(f, "vm exec --wait boots-1 ls");
+    g_assert_cmpint(f->status, ==, 0);
+    g_assert_cmpstr(f->out, ==, "hello\n");
 }
 
 static void test_labels_keep_the_others(Run *f, gconstpointer data)
