@@ -325,7 +325,8 @@ static void on_poll(json_t *result, const GError *error, gpointer user_data)
     if (g_get_monotonic_time() >= op->deadline_us) {
         g_autoptr(GError) late = NULL;
         g_autofree char *pid = g_strdup_printf("%" G_GINT64_FORMAT, op->pid);
-        berth_error_set(&late, BERTH_ERROR_TIMEOUT, "pid", pid, "allow it more time",
+        berth_error_set(&late, BERTH_ERROR_TIMEOUT, "pid", pid,
+                        "allow it more time, or end it there: nothing here does",
                         "the program still runs in the guest after %u ms", op->timeout_ms);
         finish_exec(op, NULL, late);
         return;
@@ -334,12 +335,29 @@ static void on_poll(json_t *result, const GError *error, gpointer user_data)
               on_exec_status);
 }
 
+/* The agent says in GLib's words that there is no such program, the reason in brackets; NULL: another
+ * refusal. */
+static GError *no_program(const Operation *op, const GError *error)
+{
+    const char *begin = strstr(error->message, "Failed to execute child process");
+    const char *open = begin != NULL ? strrchr(begin, '(') : NULL;
+    size_t length = open != NULL ? strcspn(open + 1, ")") : 0;
+    GError *told = NULL;
+    if (length > 0) {
+        berth_error_set(&told, BERTH_ERROR_INVALID, "argv", op->path,
+                        "give a program that the guest has", "the guest cannot start it: %.*s",
+                        (int)length, open + 1);
+    }
+    return told;
+}
+
 static void on_exec_started(json_t *result, const GError *error, gpointer user_data)
 {
     Operation *op = user_data;
     json_int_t pid = 0;
     if (error != NULL) {
-        finish_exec(op, NULL, error);
+        g_autoptr(GError) told = no_program(op, error);
+        finish_exec(op, NULL, told != NULL ? told : error);
     } else if (json_unpack(result, "{s:I}", "pid", &pid) != 0) {
         g_autoptr(GError) shape = misshapen("guest-exec", result);
         finish_exec(op, NULL, shape);
@@ -361,6 +379,7 @@ static json_t *strings(const char *const *list)
 void ga_exec(Ga *ga, const GaExec *exec, guint timeout_ms, GaExecFunc func, gpointer user_data)
 {
     Operation *op = operation_new(ga, timeout_ms, G_CALLBACK(func), user_data);
+    op->path = g_strdup(exec->argv[0]);
     op->poll_ms = FIRST_POLL_MS;
     bool within = exec->max_output_bytes > 0 && exec->max_output_bytes < GA_MAX_EXEC_OUTPUT_BYTES;
     op->max_bytes = within ? exec->max_output_bytes : GA_MAX_EXEC_OUTPUT_BYTES;

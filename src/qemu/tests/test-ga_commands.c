@@ -239,6 +239,28 @@ static void test_exec_ends(void)
                 "internal");
 }
 
+static void test_exec_of_no_program(void)
+{
+    static const struct {
+        const char *answer, *expected;
+    } cases[] = {
+        {"< {\"error\":{\"class\":\"GenericError\",\"desc\":\"Guest agent command failed, error "
+         "was "
+         "'Failed to execute child process \u201c/bin/ls\u201d (No such file or directory)'\"}}",
+         "invalid"},
+        {"< {\"error\":{\"class\":\"GenericError\",\"desc\":\"Guest agent command failed\"}}",
+         "internal"},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        const char *script[] = {"sync", "> *", cases[i].answer, "until-closed", NULL};
+        Fixture f;
+        start(&f, script);
+        GaExec exec = {.argv = ls};
+        ga_exec(f.ga, &exec, 5000, on_exec, &f);
+        finish(&f, cases[i].expected);
+    }
+}
+
 static void test_exec_that_does_not_end(void)
 {
     static const char *const script[] = {
@@ -407,6 +429,7 @@ int main(int argc, char **argv)
     g_test_add_func("/qemu/ga-commands/online-as-wanted", test_online_as_wanted_changes_nothing);
     g_test_add_func("/qemu/ga-commands/exec", test_exec);
     g_test_add_func("/qemu/ga-commands/exec-ends", test_exec_ends);
+    g_test_add_func("/qemu/ga-commands/exec-of-no-program", test_exec_of_no_program);
     g_test_add_func("/qemu/ga-commands/exec-that-does-not-end", test_exec_that_does_not_end);
     g_test_add_func("/qemu/ga-commands/free-while-running", test_free_while_a_program_runs);
     g_test_add_func("/qemu/ga-commands/read-file", test_read_file);
