@@ -57,6 +57,20 @@ static bool is_help(const char *word)
     return strcmp(word, "help") == 0 || strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
 }
 
+/* "vm --help", "help vm"; and "host token --help", where one word of the verb is still missing. */
+static bool asks_for_group(const CliGroup *group, int argc, char **argv, bool help)
+{
+    if (argc == 1 || is_help(argv[1])) {
+        return argc > 1 || help;
+    }
+    bool part = false;
+    size_t length = strlen(argv[1]);
+    for (const CliCommand *c = group->commands; c->verb != NULL; c++) {
+        part = part || (strncmp(c->verb, argv[1], length) == 0 && c->verb[length] == ' ');
+    }
+    return part && (argc == 2 ? help : is_help(argv[2]));
+}
+
 /* What follows the global options. */
 static bool run_words(Cli *cli, int argc, char **argv, GError **error)
 {
@@ -74,7 +88,7 @@ static bool run_words(Cli *cli, int argc, char **argv, GError **error)
     int used = 0;
     g_autoptr(GError) problem = NULL;
     if (!cli_find_command(cli_groups, argv, &cli->group, &cli->command, &used, &problem)) {
-        bool group_help = cli->group != NULL && (argc == 1 ? help : is_help(argv[1]));
+        bool group_help = cli->group != NULL && asks_for_group(cli->group, argc, argv, help);
         return group_help ? show_help(cli)
                           : (g_propagate_error(error, g_steal_pointer(&problem)), false);
     }

@@ -47,6 +47,11 @@ typedef struct {
     const YamlDocument *document;
 } Source;
 
+static const char *shown(const char *path)
+{
+    return strcmp(path, "-") == 0 ? "standard input" : path;
+}
+
 /* Puts FILE:LINE before the message; `prefix` is where the field begins. Always false. */
 static bool locate(const Source *source, const char *prefix, GError *problem, GError **error)
 {
@@ -54,7 +59,7 @@ static bool locate(const Source *source, const char *prefix, GError *problem, GE
         berth_error_prefix_field(&problem, prefix);
     }
     int line = yaml_document_line(source->document, berth_error_field(problem));
-    g_prefix_error(&problem, "%s:%d: ", source->path, line);
+    g_prefix_error(&problem, "%s:%d: ", shown(source->path), line);
     g_propagate_error(error, problem);
     return false;
 }
@@ -252,7 +257,7 @@ static bool read_item(const Source *source, GPtrArray *items, GError **error)
     }
     const json_t *name = json_object_get(document->root, "name");
     item->name = g_strdup(json_string_value(name));
-    item->where = g_strdup_printf("%s:%d", source->path, document->line);
+    item->where = g_strdup_printf("%s:%d", shown(source->path), document->line);
     json_t *spec = json_object_get(document->root, "spec");
     if (item->name == NULL) {
         return name == NULL
@@ -302,7 +307,7 @@ bool manifest_parse(const char *path, const char *text, size_t length, GPtrArray
     }
     g_autoptr(GPtrArray) documents = yaml_parse(text, length, &limits, error);
     if (documents == NULL) {
-        g_prefix_error(error, "%s: ", path);
+        g_prefix_error(error, "%s: ", shown(path));
         return false;
     }
     for (guint i = 0; i < documents->len; i++) {

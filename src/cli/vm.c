@@ -312,7 +312,8 @@ static const CliOption exec_options[] = {
     {"wait", 0, "[SECONDS]",
      "until the guest has booted and its agent answers, at most so long; 300 unless told "
      "otherwise"},
-    {"timeout", 0, "DURATION", "end the program after so long: 30s (the default), 5m"},
+    {"timeout", 0, "DURATION",
+     "wait so long for its end: 30s (the default), 5m; then it goes on without us"},
     {NULL},
 };
 
@@ -365,6 +366,7 @@ static const CliCommand commands[] = {
      SEVERAL,
      .summary = "Ends VMs and removes their disks",
      .shared = CLI_WAIT,
+     .details = "An app makes others for those of its VMs that are deleted: scale it down instead.",
      .run = delete},
     {.verb = "exec",
      .arguments = "NAME [--] PROGRAM [ARGUMENT…]",

@@ -206,13 +206,13 @@ static JoinToken *usable_token(ClusterCore *core, const char *text, GError **err
         G_CHECKSUM_SHA256, token != NULL && parts[1] != NULL ? parts[1] : "", -1);
     if (token == NULL || !token_hash_equal(token->hash, hash)) {
         berth_error_set(error, BERTH_ERROR_UNAUTHENTICATED, "token", NULL,
-                        "make a new one with 'berth host token'",
+                        "make a new one with 'berth host token create'",
                         "this join token is unknown or revoked");
         return NULL;
     }
     if (token->expires_ms <= core->now_ms || token->uses <= 0) {
         berth_error_set(error, BERTH_ERROR_UNAUTHENTICATED, "token", NULL,
-                        "make a new one with 'berth host token'", "this join token has %s",
+                        "make a new one with 'berth host token create'", "this join token has %s",
                         token->uses <= 0 ? "been used up" : "expired");
         return NULL;
     }

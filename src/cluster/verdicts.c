@@ -132,8 +132,8 @@ void fleet_refuse(ClusterCore *core, const EngineRequest *request, const Cluster
     Refusal refusal = {.core = core};
     berth_place_explain(core->place, &request->request, count_refusal, &refusal);
     if (refusal.hosts == 0) {
-        berth_error_set(error, BERTH_ERROR_NO_CAPACITY, NULL, NULL, "add one: 'berth host token'",
-                        "the cluster has no hosts");
+        berth_error_set(error, BERTH_ERROR_NO_CAPACITY, NULL, NULL,
+                        "add one: 'berth host token create'", "the cluster has no hosts");
     } else if (refusal.without_devices > 0) {
         g_autofree char *wanted = devices_demands_text(core, &request->request);
         berth_error_set(error, BERTH_ERROR_NO_CAPACITY, "accelerators", wanted,

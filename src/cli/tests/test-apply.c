@@ -141,7 +141,7 @@ static void test_what_does_not_change_stops_all(Run *run, gconstpointer data)
           "");
     g_assert_cmpint(run->status, ==, 4);
     g_assert_cmpstr(run->out, ==, "");
-    assert_has(run->err, "-:5: size small is there with 500m");
+    assert_has(run->err, "standard input:5: size small is there with 500m");
     assert_has(run->err, "spec.resources.cpu: '2'");
     assert_only_reads(run);
 }
@@ -277,7 +277,7 @@ static void test_no_manifest(Run *run, gconstpointer data)
     assert_has(run->err, "/nowhere.yaml");
     apply(run, "kind: app\nname: web\nspec:\n\tsize: small\n", "");
     g_assert_cmpint(run->status, ==, 2);
-    assert_has(run->err, "-: line 4, column 1: a tab in the indentation");
+    assert_has(run->err, "standard input: line 4, column 1: a tab in the indentation");
     assert_has(run->err, "use spaces");
     g_assert_cmpuint(fake_manager_count(run->manager), ==, 0);
 }

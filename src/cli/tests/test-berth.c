@@ -474,6 +474,11 @@ static void test_help_and_usage(Run *f, gconstpointer data)
     assert_has(f->out, "--explain");
     run_berth(f, "vm --help");
     assert_has(f->out, "vm purge ID");
+    for (int i = 0; i < 2; i++) {
+        run_berth(f, i == 0 ? "host token --help" : "help host token");
+        g_assert_cmpint(f->status, ==, 0);
+        assert_has(f->out, "host token create");
+    }
     run_berth(f, "vm crate x");
     g_assert_cmpint(f->status, ==, 2);
     assert_has(f->err, "did you mean 'berth vm create'?");
