@@ -5,6 +5,7 @@
 #include <sys/random.h>
 
 #include "base/error.h"
+#include "base/words.h"
 
 #define TOKEN_BYTES 24
 #define TICKET_MS (10 * 60 * 1000)
@@ -95,14 +96,13 @@ void auth_who_clear(AuthWho *who)
 /* "admin, operator" */
 static char *roles_text(unsigned roles)
 {
-    GString *text = g_string_new(NULL);
+    g_autoptr(GPtrArray) names = g_ptr_array_new();
     for (int role = ROLE_ADMIN; role <= ROLE_VIEWER; role++) {
         if (roles & 1U << role) {
-            g_string_append_printf(text, "%s%s", text->len > 0 ? " or " : "",
-                                   role_to_string((Role)role));
+            g_ptr_array_add(names, (char *)role_to_string((Role)role));
         }
     }
-    return g_string_free(text, FALSE);
+    return berth_words_choice(names);
 }
 
 static bool check_role(const AuthWho *who, const ApiRoute *route, GError **error)

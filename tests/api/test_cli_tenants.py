@@ -37,7 +37,7 @@ def test_tenants(manager, tmp_path):
     own.write_text(manager.context_file.read_text().replace(manager.token, token))
     as_tenant = ("--context", str(own))
     assert "web" in run(manager, 0, *as_tenant, "vm", "list")
-    assert "role admin or operator" in run(manager, 8, *as_tenant, "host", "list")
+    assert "role admin, operator or viewer" in run(manager, 8, *as_tenant, "host", "list")
     run(manager, 8, *as_tenant, "tenant", "credit", "blue", "1000")
     run(manager, 8, *as_tenant, "vm", "list", "--tenant", "default")
     run(manager, 0, *as_tenant, "vm", "delete", "web", "--wait=20")

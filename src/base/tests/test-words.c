@@ -17,6 +17,10 @@ static void test_join(void)
         }
         g_autofree char *text = berth_words_join(items);
         g_assert_cmpstr(text, ==, cases[i].text);
+        g_auto(GStrv) parts = g_strsplit(cases[i].text, " and ", -1);
+        g_autofree char *expected = g_strjoinv(" or ", parts);
+        g_autofree char *choice = berth_words_choice(items);
+        g_assert_cmpstr(choice, ==, expected);
     }
 }
 
