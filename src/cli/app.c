@@ -98,6 +98,12 @@ static bool create(Cli *cli, GError **error)
     if (ok && json_object_size(total) > 0) {
         json_object_set(body, "total", total);
     }
+    bool counted = cli_args_has(cli->args, "count");
+    if (ok && counted == (json_object_size(total) > 0)) {
+        ok = berth_error_set(
+            error, BERTH_ERROR_INVALID, NULL, NULL, "give --count, or a total such as --cpu 3",
+            "%s", counted ? "both a count of VMs and a total for all of them" : "how many VMs?");
+    }
     if (ok) {
         ok = change_one(cli, &(ApiCall){.operation = API_OP_CREATE_APP, .body = body}, error);
     }

@@ -111,8 +111,8 @@ static bool refuse_change(const ManifestItem *item, const Difference *difference
                            item->kind >= MANIFEST_RESERVATION
                                ? "delete it first, or give the new one another name"
                                : "give the new one another name",
-                           "%s: %s %s is there with %s, and that of a %s does not change",
-                           item->where, kind, item->name, difference->before, kind);
+                           "%s: %s %s is there with %s, which does not change", item->where, kind,
+                           item->name, difference->before);
 }
 
 /* A quota is changed as a whole; limits that are not named stay. */
@@ -316,6 +316,10 @@ static bool try_steps(Cli *cli, const GPtrArray *steps, GError **error)
         if (complete && kind >= MANIFEST_RESERVATION && !take_step(cli, step, error)) {
             g_prefix_error(error, "%s: ", step->item->where);
             return false;
+        }
+        if (!complete && kind >= MANIFEST_RESERVATION && step->deed != KEEP) {
+            cli_say(cli, "%s %s: not tried, as not all is there yet that it may need",
+                    manifest_kind_name(kind), step->item->name);
         }
         if (kind <= MANIFEST_RESERVATION) {
             complete = complete && step->deed == KEEP;

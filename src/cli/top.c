@@ -99,8 +99,10 @@ static bool print_top(Cli *cli, const json_t *json, GError **error)
     if (top == NULL) {
         return false;
     }
-    print_hosts(cli, top);
-    fputc('\n', stdout);
+    if (top->hosts->len > 0) { /* which tenants are not shown */
+        print_hosts(cli, top);
+        fputc('\n', stdout);
+    }
     print_vms(cli, top);
     return true;
 }

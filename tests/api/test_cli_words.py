@@ -61,6 +61,22 @@ def test_a_guest_takes_its_time(manager, agents):
     run(manager, 0, "vm", "delete", "slow", "--wait=20")
 
 
+def test_how_many_vms(manager):
+    app = ("app", "create", "some", "--size", "small", "--image", "demo")
+    for extra in ((), ("--count", "2", "--cpu", "2")):
+        assert "give --count, or a total such as --cpu 3" in run(manager, 2, *app, *extra)
+    assert "use a token of role admin, operator or viewer" in manager.get(
+        "/v1/hosts", token=manager.post("/v1/tokens", {"role": "tenant", "tenant": "default"}).json["token"]).error["remedy"]
+
+
+def test_a_dry_run_says_what_it_does_not_try(manager, tmp_path):
+    manifest = tmp_path / "new.yaml"
+    manifest.write_text("kind: size\nname: fresh\nspec: {resources: {cpu: 1, memory: 64MiB}}\n---\n"
+                        "kind: app\nname: fresh\nspec: {size: fresh, image: demo, count: 1}\n")
+    assert "app fresh: not tried" in run(manager, 0, "apply", "-f", str(manifest), "--dry-run")
+    run(manager, 3, "size", "show", "fresh")
+
+
 def test_a_manifest_says_where_also_in_a_dry_run(manager, tmp_path):
     manifest = tmp_path / "app.yaml"
     manifest.write_text("kind: app\nname: none\nspec: {size: nosuch, image: demo, count: 1}\n")
