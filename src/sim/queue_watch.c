@@ -14,6 +14,9 @@
 #define SLACK_MS 5000
 #define LATE_MS 60000
 
+/* A promised start keeps its room for so much longer than it is asked for. */
+#define MARGIN_MS 60000
+
 /* What the manager waits for what overstays, twice over: for the one itself, and for one before it. */
 #define HOPE_MS (2 * 300000 + 3 * LATE_MS)
 #define LOOKS_UP 6
@@ -43,9 +46,10 @@ typedef struct {
 
 struct SimQueueWatch {
     Sim *sim;
-    GTree *entries; /* id → Entry */
-    GTree *vms;     /* id → Lodger */
-    GTree *apps;    /* id → Gang */
+    GTree *entries;      /* id → Entry */
+    GTree *vms;          /* id → Lodger */
+    GTree *apps;         /* id → Gang */
+    GTree *reservations; /* id → Reservation */
     int64_t over_ms;
     int64_t clock_ms; /* of the manager, against the world's */
     int looks_up; /* since it was last seen down, or its clock was set, which delays its timers */
@@ -66,6 +70,11 @@ static void lodger_free(void *data)
     Lodger *vm = data;
     g_free(vm->app);
     g_free(vm);
+}
+
+static void free_reservation(void *data)
+{
+    reservation_free(data);
 }
 
 static void clear_members(json_t *json, const char *const *names)
@@ -104,6 +113,15 @@ static int64_t latest_ms(const QueuedRequest *object)
 {
     int64_t ends = object->vm != NULL ? object->vm->ends_ms : object->app->ends_ms;
     return object->deadline_ms - (ends - object->since_ms);
+}
+
+/* From its start to its end, its grace included; 0: it has none. */
+static int64_t lasts_ms(const QueuedRequest *object)
+{
+    bool is_vm = object->vm != NULL;
+    int64_t ends = is_vm ? object->vm->ends_ms : object->app->ends_ms;
+    int64_t grace = is_vm ? object->vm->grace_seconds : object->app->grace_seconds;
+    return ends > 0 ? ends - object->since_ms + grace * 1000 : 0;
 }
 
 static void excuse_all(SimQueueWatch *watch)
@@ -158,6 +176,16 @@ static void take_app(SimQueueWatch *watch, const char *id, GBytes *value)
     Gang *gang = gang_of(watch, id);
     gang->priority = spec->priority;
     gang->count = spec->removing ? 0 : spec->count;
+}
+
+static void take_reservation(SimQueueWatch *watch, const char *id, GBytes *value)
+{
+    Reservation *reservation = sim_disk_read(&reservation_type, value);
+    if (reservation == NULL) {
+        g_tree_remove(watch->reservations, id);
+    } else {
+        g_tree_replace(watch->reservations, g_strdup(id), reservation);
+    }
 }
 
 /* Its room is given back. */
@@ -239,8 +267,22 @@ static int64_t allowed_ms(const SimQueueWatch *watch, const Entry *entry)
     return entry->best_ms + watch->over_ms - entry->over_ms + overstayed_now(watch) + SLACK_MS;
 }
 
-static void check_promise(SimQueueWatch *watch, const Entry *entry, int64_t start_ms)
+/* What overstays makes it so late that it would run into a reservation, which does not move: it starts behind
+ * that, or elsewhere. */
+static void excuse_for_reservations(SimQueueWatch *watch, Entry *entry)
 {
+    int64_t late = allowed_ms(watch, entry) - entry->best_ms;
+    int64_t lasts = lasts_ms(entry->object);
+    for (GTreeNode *n = g_tree_node_first(watch->reservations); n != NULL && late > MARGIN_MS;
+         n = g_tree_node_next(n)) {
+        int64_t start = ((const Reservation *)g_tree_node_value(n))->start_ms - entry->best_ms;
+        entry->excused = entry->excused || (start >= 0 && start < lasts + late);
+    }
+}
+
+static void check_promise(SimQueueWatch *watch, Entry *entry, int64_t start_ms)
+{
+    excuse_for_reservations(watch, entry);
     if (is_held_to(entry) && (start_ms == 0 || start_ms > allowed_ms(watch, entry))) {
         sim_broken(watch->sim->world,
                    "%s was promised a start at %" G_GINT64_FORMAT ", now it is %" G_GINT64_FORMAT
@@ -404,6 +446,8 @@ static void take_put(SimQueueWatch *watch, GHashTable *told, const ClusterPut *p
         take_event(watch, told, put->value);
     } else if (strcmp(path[0], "host") == 0) {
         excuse_all(watch);
+    } else if (strcmp(path[0], "reservation") == 0 && depth == 3) {
+        take_reservation(watch, path[2], put->value);
     } else if (strcmp(path[0], "app") == 0 && depth == 4 && strcmp(path[3], "spec") == 0) {
         take_app(watch, path[2], put->value);
     } else if (strcmp(path[0], "vm") == 0 && depth == 4 && strcmp(path[3], "spec") == 0) {
@@ -464,9 +508,10 @@ static void take_puts(void *owner, const GPtrArray *puts)
     }
 }
 
-static void check_waiting(SimQueueWatch *watch, const Entry *entry)
+static void check_waiting(SimQueueWatch *watch, Entry *entry)
 {
     const QueuedRequest *object = entry->object;
+    excuse_for_reservations(watch, entry);
     int64_t now = sim_manager_now(watch->sim->manager);
     if (is_held_to(entry) && now > allowed_ms(watch, entry) + LATE_MS) {
         sim_broken(watch->sim->world,
@@ -501,6 +546,7 @@ SimQueueWatch *sim_queue_watch_new(Sim *sim)
     watch->entries = g_tree_new_full(berth_order_keys, NULL, NULL, entry_free);
     watch->vms = g_tree_new_full(berth_order_keys, NULL, g_free, lodger_free);
     watch->apps = g_tree_new_full(berth_order_keys, NULL, g_free, g_free);
+    watch->reservations = g_tree_new_full(berth_order_keys, NULL, g_free, free_reservation);
     sim_disk_follow(sim_manager_disk(sim->manager), take_puts, watch);
     sim_after(sim->world, LOOK_MS, look, watch, NULL, NULL);
     return watch;
@@ -513,6 +559,7 @@ void sim_queue_watch_free(SimQueueWatch *watch)
         g_tree_unref(watch->entries);
         g_tree_unref(watch->vms);
         g_tree_unref(watch->apps);
+        g_tree_unref(watch->reservations);
         g_free(watch);
     }
 }

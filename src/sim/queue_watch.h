@@ -12,7 +12,8 @@
  *                from 1, the higher priority first, and of one tenant's the older
  *
  * A promise is excused for good when a host has gone, come or changed after it was made, the manager's
- * clock was set, or something of a higher priority has come (to which a deadline does not yield).
+ * clock was set, or something of a higher priority has come (to which a deadline does not yield); or when what
+ * overstays has made it so late that it would run into a reservation, since that does not move.
  *
  * Threading and ownership as world.h.
  */
