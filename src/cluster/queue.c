@@ -274,6 +274,25 @@ static bool promise_deadline(ClusterCore *core, QueuedRequest *object, bool only
     return promised;
 }
 
+static bool something_waits(const ClusterCore *core)
+{
+    return core->apps_short > 0 || g_tree_nnodes(core->queue) > 0 ||
+           g_tree_nnodes(core->preempted) > 0 || rescue_is_due(core);
+}
+
+/* The next round may be a second away, and a newcomer could take the room until then. What comes before it has
+ * been tried since room was made last, and has the start that it can have; behind one that has waited too
+ * long nobody is given one. */
+static void promise_at_once(ClusterCore *core, QueuedRequest *object)
+{
+    QueueItem item = {.queued = &(ClusterQueued){.id = object->id, .object = object}};
+    bool all_tried = !core->room_made || !something_waits(core);
+    if (object->deadline_ms == 0 && all_tried && promises_may_add(core) &&
+        queue_lets_pass(core, object->tenant, queue_item_priority(&item), NULL)) {
+        queue_item_plan(core, &item, NULL);
+    }
+}
+
 void queue_or_refuse(ClusterCore *core, const ClusterRequest *request, const char *tenant,
                      QueueOffer *offer, GError *refusal)
 {
@@ -290,6 +309,7 @@ void queue_or_refuse(ClusterCore *core, const ClusterRequest *request, const cha
         reply_plan(core, request->id, object->vm != NULL ? "vm.create" : "app.create", message,
                    NULL, g_steal_pointer(&offer->verdicts));
     } else {
+        promise_at_once(core, object);
         enter(core, request, g_steal_pointer(&object), offer->wait, why);
     }
     g_clear_pointer(&offer->verdicts, explanation_free);
@@ -565,12 +585,6 @@ static void serve_round(ClusterCore *core)
     }
     promises_end(core);
     keep_promises(core);
-}
-
-static bool something_waits(const ClusterCore *core)
-{
-    return core->apps_short > 0 || g_tree_nnodes(core->queue) > 0 ||
-           g_tree_nnodes(core->preempted) > 0 || rescue_is_due(core);
 }
 
 /* When the first of them is to be refused. */

@@ -88,6 +88,25 @@ static void test_conservative_promises_all(void)
     world_free(w);
 }
 
+/* Between two rounds, too: no newcomer may take the room meanwhile. */
+static void test_a_start_is_promised_when_it_is_asked_for(void)
+{
+    World *w = world_with(CLUSTER_BACKFILL_EASY);
+    let_two_wait(w);
+    ask(w, API_OP_DELETE_QUEUE_ENTRY, "head", NULL);
+    ask(w, API_OP_DELETE_QUEUE_ENTRY, "second", NULL);
+    g_assert_nonnull(
+        strstr(create_vm_of(w, "next", "m3", ",\"queue\":true" ENDS(1000)), "waits in the queue"));
+    g_autofree char *next = start_of(w, "next");
+    g_assert_nonnull(strstr(next, "when VM runs has ended on h1"));
+    world_free(w);
+    w = world_with(CLUSTER_BACKFILL_CONSERVATIVE);
+    let_two_wait(w);
+    g_autofree char *second = start_of(w, "second");
+    g_assert_nonnull(second);
+    world_free(w);
+}
+
 static void test_off_promises_nobody(void)
 {
     World *w = world_with(CLUSTER_BACKFILL_OFF);
@@ -549,6 +568,7 @@ int main(int argc, char **argv)
     g_test_add_func("/cluster/promises/restart", test_a_promise_outlives_the_manager);
     g_test_add_func("/cluster/promises/given-up", test_a_promise_that_was_given_up_stays_so);
     g_test_add_func("/cluster/promises/cordon", test_a_promise_leaves_a_host_that_takes_nothing);
+    g_test_add_func("/cluster/promises/at-once", test_a_start_is_promised_when_it_is_asked_for);
     g_test_add_func("/cluster/promises/deadline", test_a_deadline_is_held_against_all);
     g_test_add_func("/cluster/promises/deadline-lost", test_a_deadline_that_is_lost_is_told);
     g_test_add_func("/cluster/promises/too-late",
