@@ -22,6 +22,25 @@ static inline uint64_t area_bit(uint32_t area)
     return UINT64_C(1) << area;
 }
 
+/* The bytes that are `wanted`, a bit each. */
+static inline uint64_t areas_equal(const uint8_t bytes[AREA_BYTES], uint8_t wanted)
+{
+    uint64_t bits = 0;
+
+#if defined(__SSE2__)
+    const __m128i same = _mm_set1_epi8((char)wanted);
+    for (uint32_t i = 0; i < AREA_BYTES; i += 16) {
+        __m128i next = _mm_loadu_si128((const __m128i *)(const void *)(bytes + i));
+        bits |= (uint64_t)(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(next, same)) << i;
+    }
+#else
+    for (uint32_t i = 0; i < AREA_BYTES; i++) {
+        bits |= (uint64_t)(bytes[i] == wanted) << i;
+    }
+#endif
+    return bits;
+}
+
 /* The bytes of at least `least`, 1 to 255, a bit each. */
 static inline uint64_t areas_reaching(const uint8_t counts[AREA_BYTES], uint32_t least)
 {

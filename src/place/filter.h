@@ -72,7 +72,8 @@ static inline uint64_t filter_open_areas(const Filter *filter)
     return (filter->place->relations->areas | area_bit(AREA_NONE)) & ~filter->shut_areas;
 }
 
-/* What is known of a host that will be asked about. */
+/* What is known of a host that will be asked about. The tags of a group with few members are on their way
+ * already. */
 static inline void filter_fetch_host(const Filter *filter, uint32_t host)
 {
     const Relations *relations = filter->place->relations;
@@ -80,7 +81,10 @@ static inline void filter_fetch_host(const Filter *filter, uint32_t host)
     if (relations != NULL) {
         __builtin_prefetch(relations_row(relations, host));
         for (uint32_t i = 0; i < filter->request->n_groups; i++) {
-            group_fetch(relations_group(relations, filter->request->groups[i]), 0, host);
+            const Group *group = relations_group(relations, filter->request->groups[i]);
+            if (group->members > GROUP_LISTED) {
+                group_fetch(group, 0, host);
+            }
         }
     }
 }

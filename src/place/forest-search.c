@@ -58,7 +58,7 @@ static bool make_input(const Forest *forest, const BerthPlaceRequest *request, u
 }
 
 /* What is on top is likely to be the next. */
-static void fetch_top(const Walk *walk)
+static inline __attribute__((always_inline)) void fetch_top(const Walk *walk)
 {
     const Open *top = &walk->open[0];
 

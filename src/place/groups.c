@@ -9,20 +9,24 @@
 #define FIRST_BUCKETS (4 * GROUP_LISTED)
 #define SCANNED_BUCKETS 1024 /* of more, the emptiest domain is looked for only when asked for */
 
+/* The places that a level's domains may have: those of its list, all taken, or the buckets of its hash. */
+static const GroupEntry *entries_of(const Group *group, uint32_t level, uint32_t *ret_n)
+{
+    const GroupTable *table = &group->body->tables[level];
+
+    *ret_n = table->n_buckets > 0 ? table->n_buckets : table->n_domains;
+    return table->n_buckets > 0 ? table->buckets : group_list(group, level);
+}
+
 /* Finds the emptiest domain anew. */
 static void scan(const Group *group, uint32_t level, uint32_t *ret_fewest, uint32_t *ret_n)
 {
-    const GroupTable *table = &group->body->tables[level];
-    const uint32_t *counts = group_counts(group, level);
-    uint32_t fewest = UINT32_MAX, n = 0, end = table->n_domains, stride = 1;
+    uint32_t end;
+    const GroupEntry *entries = entries_of(group, level, &end);
+    uint32_t fewest = UINT32_MAX, n = 0;
 
-    if (table->n_buckets > 0) {
-        counts = &table->buckets[0].count;
-        end = table->n_buckets;
-        stride = 2;
-    }
     for (uint32_t i = 0; i < end; i++) {
-        uint32_t less_one = counts[(size_t)i * stride] - 1; /* an empty bucket has the most */
+        uint32_t less_one = entries[i].count - 1; /* an empty bucket has the most */
         n = less_one < fewest ? 1 : n + (less_one == fewest);
         fewest = less_one < fewest ? less_one : fewest;
     }
@@ -71,7 +75,7 @@ static void note_change(Group *group, uint32_t level, uint32_t before, uint32_t 
 /* The size of the block, whole lines. */
 static size_t block_size(uint32_t n_tables, uint32_t room)
 {
-    size_t size = group_head(n_tables) + (size_t)2 * n_tables * room * sizeof(uint32_t);
+    size_t size = group_head(n_tables) + n_tables * (GROUP_LISTED + room * sizeof(GroupEntry));
 
     return (size + GROUP_LINE - 1) / GROUP_LINE * GROUP_LINE;
 }
@@ -83,7 +87,7 @@ static bool extend(Group *group, uint32_t n_tables, uint32_t room)
                     .n_tables = (uint16_t)n_tables,
                     .room = (uint16_t)room,
                     .members = group->members};
-    size_t listed = group->room * sizeof(uint32_t);
+    size_t listed = group->room * sizeof(GroupEntry);
 
     if (larger.body == NULL) {
         return false;
@@ -93,8 +97,8 @@ static bool extend(Group *group, uint32_t n_tables, uint32_t room)
         memcpy(larger.body, group->body, sizeof(GroupBody) + group->n_tables * sizeof(GroupTable));
     }
     for (uint32_t l = 0; l < group->n_tables; l++) {
-        memcpy(group_names(&larger, l), group_names(group, l), listed);
-        memcpy(group_counts(&larger, l), group_counts(group, l), listed);
+        memcpy(group_tags(&larger, l), group_tags(group, l), GROUP_LISTED);
+        memcpy(group_list(&larger, l), group_list(group, l), listed);
     }
     free(group->body);
     *group = larger;
@@ -164,13 +168,13 @@ static uint32_t *count_of(Group *group, uint32_t level, uint32_t domain)
         entry->name = domain + 1;
         return &entry->count;
     }
-    uint32_t *names = group_names(group, level);
-    uint32_t at = group_position(names, table->n_domains, domain + 1);
-    if (at >= table->n_domains) {
-        at = table->n_domains;
-        names[at] = domain + 1;
+    uint32_t at = group_position(group, level, domain);
+    GroupEntry *entry = &group_list(group, level)[at];
+    if (at == table->n_domains) {
+        entry->name = domain + 1;
+        group_tags(group, level)[at] = group_tag(domain);
     }
-    return &group_counts(group, level)[at];
+    return &entry->count;
 }
 
 uint32_t group_add(Group *group, uint32_t level, uint32_t domain, uint32_t count)
@@ -213,11 +217,12 @@ static void remove_domain(Group *group, uint32_t level, uint32_t domain)
         table->n_domains--;
         return;
     }
-    uint32_t *names = group_names(group, level), *counts = group_counts(group, level);
-    uint32_t at = group_position(names, table->n_domains, domain + 1), last = --table->n_domains;
-    names[at] = names[last];
-    counts[at] = counts[last];
-    names[last] = counts[last] = 0;
+    GroupEntry *list = group_list(group, level);
+    uint8_t *tags = group_tags(group, level);
+    uint32_t at = group_position(group, level, domain), last = --table->n_domains;
+    list[at] = list[last];
+    tags[at] = tags[last];
+    list[last] = (GroupEntry){0};
 }
 
 uint32_t group_lower(Group *group, uint32_t level, uint32_t domain)
@@ -237,18 +242,10 @@ bool group_next(const Group *group, uint32_t level, uint32_t *place, uint32_t *r
     if (group_domains(group, level) == 0) {
         return false;
     }
-    const GroupTable *table = &group->body->tables[level];
-    if (table->n_buckets == 0) {
-        if (*place >= table->n_domains) {
-            return false;
-        }
-        *ret_domain = group_names(group, level)[*place] - 1;
-        *ret_count = group_counts(group, level)[*place];
-        ++*place;
-        return true;
-    }
-    for (; *place < table->n_buckets; ++*place) {
-        const GroupEntry *entry = &table->buckets[*place];
+    uint32_t n;
+    const GroupEntry *entries = entries_of(group, level, &n);
+    for (; *place < n; ++*place) {
+        const GroupEntry *entry = &entries[*place];
         if (entry->name != 0) {
             ++*place;
             *ret_domain = entry->name - 1;
@@ -290,18 +287,16 @@ bool group_copy(const Group *group, Group *ret_copy)
 static bool is_sound(const Group *group, uint32_t level)
 {
     const GroupTable *table = &group->body->tables[level];
-    const uint32_t *names = group_names(group, level), *counts = group_counts(group, level);
+    bool is_list = table->n_buckets == 0;
+    const GroupEntry *entries = is_list ? group_list(group, level) : table->buckets;
     uint32_t n = 0;
 
-    for (uint32_t i = 0; i < table->n_buckets; i++) {
-        n += table->buckets[i].name != 0;
-        if ((table->buckets[i].name != 0) != (table->buckets[i].count > 0)) {
-            return false;
-        }
-    }
-    for (uint32_t i = 0; table->n_buckets == 0 && i < group->room; i++) {
-        n += names[i] != 0;
-        if ((names[i] != 0) != (i < table->n_domains) || (counts[i] > 0) != (names[i] != 0)) {
+    for (uint32_t i = 0; i < (is_list ? group->room : table->n_buckets); i++) {
+        n += entries[i].name != 0;
+        if ((entries[i].name != 0) != (entries[i].count > 0) ||
+            (is_list && (entries[i].name != 0) != (i < table->n_domains)) ||
+            (is_list && entries[i].name != 0 &&
+             group_tags(group, level)[i] != group_tag(entries[i].name - 1))) {
             return false;
         }
     }

@@ -1,7 +1,8 @@
 /*
  * Counts of a group's VMs in domains: for each level the domains that have members, and what the
  * emptiest of them has. Up to GROUP_LISTED domains of a level are a list in the group's one block of
- * memory, more of them a hash, eight bytes a place.
+ * memory, more of them a hash, eight bytes a place. Beside a list there is a line of tags, a byte of each
+ * domain's hash: all are compared at once, so that what is not in the list is mostly known from that line.
  *
  * A group that never had members has no block. What is asked of one VM of a group that has is a few
  * lines of memory that do not depend on each other; group_fetch_body and group_fetch have them brought
@@ -12,7 +13,7 @@
 #include "place/areas.h"
 #include "place/rules.h"
 
-#define GROUP_LISTED 64
+#define GROUP_LISTED AREA_BYTES /* tags are compared as areas are */
 #define GROUP_LINE 64
 
 typedef struct {
@@ -29,8 +30,8 @@ typedef struct {
                                   known */
 } GroupTable;
 
-/* Behind the tables, from a new line of memory on: for each level the names of its list, and behind
- * all of them for each level the counts. */
+/* Behind the tables, from a new line of memory on: for each level the tags of its list, and behind all of
+ * them for each level the list. */
 typedef struct {
     uint8_t
         in_area[AREA_BYTES]; /* members, AREA_MANY where there are as many or more; the caller's */
@@ -63,23 +64,33 @@ static inline size_t group_head(uint32_t n_tables)
     return (size + GROUP_LINE - 1) / GROUP_LINE * GROUP_LINE;
 }
 
-/* The names of a list: domains plus 1, and 0 behind its end. */
-static inline uint32_t *group_names(const Group *group, uint32_t level)
+/* The tags of a level's list, in its order; those behind its end mean nothing. */
+static inline uint8_t *group_tags(const Group *group, uint32_t level)
 {
     unsigned char *begin = (unsigned char *)group->body + group_head(group->n_tables);
 
-    return (uint32_t *)(void *)begin + level * group->room;
+    return begin + (size_t)level * GROUP_LISTED;
 }
 
-static inline uint32_t *group_counts(const Group *group, uint32_t level)
+static inline GroupEntry *group_list(const Group *group, uint32_t level)
 {
-    return group_names(group, group->n_tables + level);
+    return (GroupEntry *)(void *)group_tags(group, group->n_tables) + (size_t)level * group->room;
+}
+
+static inline uint32_t group_hash(uint32_t domain)
+{
+    return (domain + 1) * UINT32_C(0x9E3779B1);
+}
+
+static inline uint8_t group_tag(uint32_t domain)
+{
+    return (uint8_t)(group_hash(domain) >> 24);
 }
 
 /* The bucket where a domain is looked for first. */
 static inline uint32_t group_home(const GroupTable *table, uint32_t domain)
 {
-    return (domain + 1) * UINT32_C(0x9E3779B1) >> 12 & (table->n_buckets - 1);
+    return group_hash(domain) >> 12 & (table->n_buckets - 1);
 }
 
 /* The place of a domain in a hash, or the empty one where it would go. */
@@ -93,26 +104,27 @@ static inline GroupEntry *group_find(const GroupTable *table, uint32_t domain)
     return &table->buckets[at];
 }
 
-/* Where a name is among the first `n` of a list, or `n` or more. Eight at a time: a list is rarely
- * found to hold what is asked for, so it is compared as a whole. */
-static inline uint32_t group_position(const uint32_t *names, uint32_t n, uint32_t name)
+/* The places of a level's list that have the tag of a domain, a bit each. */
+static inline uint64_t group_alike(const Group *group, uint32_t level, uint32_t domain)
 {
-    typedef uint32_t Names __attribute__((vector_size(16)));
-    const Names wanted = {name, name, name, name};
+    uint32_t n = group->body->tables[level].n_domains;
+    uint64_t listed = (n < GROUP_LISTED ? UINT64_C(1) << n : 0) - 1;
 
-    for (uint32_t at = 0; at < n; at += 8) {
-        const Names *next = (const Names *)(const void *)(names + at);
-        Names same = (Names)((next[0] == wanted) | (next[1] == wanted));
-        uint64_t halves[2];
-        __builtin_memcpy(halves, &same, sizeof halves);
-        if ((halves[0] | halves[1]) != 0) {
-            while (names[at] != name) {
-                at++;
-            }
+    return areas_equal(group_tags(group, level), group_tag(domain)) & listed;
+}
+
+/* Where a domain is in a level's list; the number of domains where it is not. */
+static inline uint32_t group_position(const Group *group, uint32_t level, uint32_t domain)
+{
+    uint64_t alike = group_alike(group, level, domain);
+
+    for (; alike != 0; alike &= alike - 1) {
+        uint32_t at = (uint32_t)__builtin_ctzll(alike);
+        if (group_list(group, level)[at].name == domain + 1) {
             return at;
         }
     }
-    return n;
+    return group->body->tables[level].n_domains;
 }
 
 static inline uint32_t group_count(const Group *group, uint32_t level, uint32_t domain)
@@ -124,15 +136,17 @@ static inline uint32_t group_count(const Group *group, uint32_t level, uint32_t 
     if (table->n_buckets > 0) {
         return group_find(table, domain)->count;
     }
-    uint32_t at = group_position(group_names(group, level), table->n_domains, domain + 1);
-    return at < table->n_domains ? group_counts(group, level)[at] : 0;
+    uint32_t at = group_position(group, level, domain);
+    return at < table->n_domains ? group_list(group, level)[at].count : 0;
 }
 
-/* Has the beginning of a group's block brought from memory, with the list of the hosts. */
-static inline void group_fetch_body(const Group *group)
+/* Always inlined: as functions of their own they have no effect that gcc sees, and it drops their calls. */
+
+/* Has the beginning of a group's block brought from memory, with all tags. */
+static inline __attribute__((always_inline)) void group_fetch_body(const Group *group)
 {
     if (group->n_tables > 0) {
-        const unsigned char *end = (const unsigned char *)group_names(group, 1);
+        const unsigned char *end = group_tags(group, group->n_tables);
         for (const unsigned char *at = group->body->in_area; at < end; at += GROUP_LINE) {
             __builtin_prefetch(at);
         }
@@ -140,7 +154,8 @@ static inline void group_fetch_body(const Group *group)
 }
 
 /* Has the place of a domain brought from memory. */
-static inline void group_fetch(const Group *group, uint32_t level, uint32_t domain)
+static inline __attribute__((always_inline)) void group_fetch(const Group *group, uint32_t level,
+                                                              uint32_t domain)
 {
     if (level >= group->n_tables) {
         return;
@@ -150,11 +165,9 @@ static inline void group_fetch(const Group *group, uint32_t level, uint32_t doma
         __builtin_prefetch(&table->buckets[group_home(table, domain)]);
         return;
     }
-    const uint32_t *names = group_names(group, level);
-    for (uint32_t at = 0; at < table->n_domains; at += GROUP_LINE / sizeof *names) {
-        __builtin_prefetch(names + at);
-    }
-    __builtin_prefetch(group_counts(group, level) + table->n_domains);
+    uint64_t alike = group_alike(group, level, domain);
+    uint32_t at = alike != 0 ? (uint32_t)__builtin_ctzll(alike) : table->n_domains;
+    __builtin_prefetch(group_list(group, level) + at);
 }
 
 /* How many members the emptiest domain has of those with members; UINT32_MAX when there is none. */
