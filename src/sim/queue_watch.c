@@ -18,7 +18,8 @@
 #define MARGIN_MS 60000
 
 /* What the manager waits for what overstays, twice over: for the one itself, and for one before it. */
-#define HOPE_MS (2 * 300000 + 3 * LATE_MS)
+#define PATIENCE_MS 300000
+#define HOPE_MS (2 * PATIENCE_MS + 3 * LATE_MS)
 #define LOOKS_UP 6
 #define LOOKS_LATE 30
 
@@ -262,9 +263,22 @@ static bool is_held_to(const Entry *entry)
     return entry->promised && !entry->excused && sim_jobs_has_tenant(entry->object->tenant);
 }
 
+/* By how much the start of another is overdue, as far as that is waited for: its room, and so all that is promised
+ * a start behind it, moves with it. */
+static int64_t overdue_now(const SimQueueWatch *watch, const Entry *entry)
+{
+    int64_t now = sim_manager_now(watch->sim->manager), most = 0;
+    for (GTreeNode *n = g_tree_node_first(watch->entries); n != NULL; n = g_tree_node_next(n)) {
+        const Entry *other = g_tree_node_value(n);
+        most = other != entry && other->promised ? MAX(most, now - other->object->start_ms) : most;
+    }
+    return MIN(most, PATIENCE_MS);
+}
+
 static int64_t allowed_ms(const SimQueueWatch *watch, const Entry *entry)
 {
-    return entry->best_ms + watch->over_ms - entry->over_ms + overstayed_now(watch) + SLACK_MS;
+    return entry->best_ms + watch->over_ms - entry->over_ms +
+           MAX(overstayed_now(watch), overdue_now(watch, entry)) + SLACK_MS;
 }
 
 /* What overstays makes it so late that it would run into a reservation, which does not move: it starts behind
