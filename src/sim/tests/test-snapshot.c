@@ -21,7 +21,8 @@ static void ask(Sim *sim, const char *method, const char *path, const char *body
 }
 
 /* A full host, VMs that end, and five who wait: of two tenants, for a VM and for apps, with priorities, a
- * deadline and a promised start, and a time that it may wait. */
+ * deadline and a promised start, and a time that it may wait. The deadline is asked for first, as what waits
+ * has its start promised at once and without an end would leave no room. */
 static Sim *sim_with_a_queue(void)
 {
     Sim *sim = sim_new_at(3, INT64_C(1795690800000), &(ClusterConfig){0});
@@ -39,13 +40,13 @@ static Sim *sim_with_a_queue(void)
         "{'name':'brief','size':'l','image':'demo','duration-seconds':7200}");
     ask(sim, "POST", "/v1/vms?wait=30", "{'name':'stays','size':'s','image':'demo'}");
     ask(sim, "POST", "/v1/vms",
+        "{'name':'due','size':'l','image':'demo','duration-seconds':3600,'deadline':'+4h'}");
+    ask(sim, "POST", "/v1/vms",
         "{'name':'low','size':'s','image':'demo','queue':true,'priority':100}");
     ask(sim, "POST", "/v1/apps",
         "{'name':'pair','size':'s','image':'demo','count':2,'queue':true}");
     ask(sim, "POST", "/v1/vms?tenant=blue",
         "{'name':'urgent','size':'s','image':'demo','queue':true,'priority':500}");
-    ask(sim, "POST", "/v1/vms",
-        "{'name':'due','size':'l','image':'demo','duration-seconds':3600,'deadline':'+4h'}");
     ask(sim, "POST", "/v1/apps",
         "{'name':'patient','size':'l','image':'demo','count':1,'queue-seconds':86400,'priority':"
         "50}");
