@@ -61,9 +61,9 @@ const char *fleet_dimension_unit(int dim)
     return dim < N_FIXED ? fixed_units[dim] : "slices";
 }
 
-int fleet_dimension(const ClusterCore *core, const char *name)
+static int find_dimension(const ClusterCore *core, const char *name, guint from)
 {
-    for (guint i = 0; i < core->dimensions->len; i++) {
+    for (guint i = from; i < core->dimensions->len; i++) {
         if (strcmp(core->dimensions->pdata[i], name) == 0) {
             return (int)i;
         }
@@ -71,9 +71,14 @@ int fleet_dimension(const ClusterCore *core, const char *name)
     return -1;
 }
 
+int fleet_dimension(const ClusterCore *core, const char *name)
+{
+    return find_dimension(core, name, 0);
+}
+
 bool fleet_accelerator(ClusterCore *core, const char *name, int *ret_dim, GError **error)
 {
-    int dim = fleet_dimension(core, name);
+    int dim = find_dimension(core, name, N_FIXED);
     if (dim < 0) {
         if (core->dimensions->len == MAX_DIMENSIONS) {
             return berth_error_set(
@@ -264,9 +269,9 @@ void fleet_update_host(ClusterCore *core, ClusterHost *host)
     }
 }
 
-static void raise_to(Vector *vector, const Vector *by)
+static void raise_to(const ClusterCore *core, Vector *vector, const Vector *by)
 {
-    for (int d = 0; d < MAX_DIMENSIONS; d++) {
+    for (guint d = 0; d < core->dimensions->len; d++) {
         vector->amount[d] = MAX(vector->amount[d], by->amount[d]);
     }
 }
@@ -316,9 +321,9 @@ static Vector vm_needs(ClusterCore *core, const ClusterVm *vm, const Resources *
     if (vm->status != NULL && vm->status->applied != NULL && vm->placement != NULL &&
         vm->status->epoch == vm->placement->epoch) {
         Vector applied = known_vector(core, vm->status->applied);
-        raise_to(&needs, &applied);
+        raise_to(core, &needs, &applied);
     }
-    raise_to(&needs, &vm->peak);
+    raise_to(core, &needs, &vm->peak);
     needs.amount[DIM_MEMORY] += vm->placement != NULL ? vm->placement->overhead : core->overhead;
     return needs;
 }
@@ -379,7 +384,7 @@ void fleet_book(ClusterCore *core, ClusterVm *vm)
         } else if (is_done(vm)) {
             vm->peak = wanted;
         } else {
-            raise_to(&vm->peak, &wanted);
+            raise_to(core, &vm->peak, &wanted);
         }
         Vector wants = vm_wants(core, vm);
         if (vm->placement->claiming) {
@@ -395,7 +400,7 @@ void fleet_book_told(ClusterCore *core, ClusterVm *vm, const Resources *told)
 {
     if (!is_done(vm)) {
         Vector vector = known_vector(core, told);
-        raise_to(&vm->peak, &vector);
+        raise_to(core, &vm->peak, &vector);
         fleet_book(core, vm);
     }
 }
@@ -441,7 +446,7 @@ bool fleet_is_off(const ClusterVm *vm)
 bool fleet_has_all(const ClusterCore *core, const ClusterVm *vm)
 {
     Vector wants = vm_wants((ClusterCore *)core, vm);
-    for (int d = 0; d < MAX_DIMENSIONS; d++) {
+    for (guint d = 0; d < core->dimensions->len; d++) {
         if (vm->booked.amount[d] < wants.amount[d]) {
             return false;
         }

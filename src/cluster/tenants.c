@@ -291,16 +291,30 @@ void tenants_resume(ClusterCore *core)
     }
 }
 
+/* Each VM is counted at its tenant, with what it wants. */
+static bool check_counted(ClusterCore *core, GError **error)
+{
+    for (GTreeNode *n = g_tree_node_first(core->vms); n != NULL; n = g_tree_node_next(n)) {
+        const ClusterVm *vm = g_tree_node_value(n);
+        Vector wants = wants_of(core, vm);
+        if (vm->owner == NULL || strcmp(vm->owner->name, vm->tenant) != 0 ||
+            memcmp(&wants, &vm->counted, sizeof wants) != 0) {
+            return berth_error_set(error, BERTH_ERROR_INTERNAL, "vm", vm->id, NULL,
+                                   "what is counted at the VM's tenant is not what it wants");
+        }
+    }
+    return true;
+}
+
 static bool check_tenant(ClusterCore *core, const ClusterTenant *tenant, GError **error)
 {
     Vector sum = {0};
     int64_t vms = 0;
     for (GTreeNode *n = g_tree_node_first(core->vms); n != NULL; n = g_tree_node_next(n)) {
         const ClusterVm *vm = g_tree_node_value(n);
-        if (strcmp(vm->tenant, tenant->name) == 0) {
-            Vector wants = wants_of(core, vm);
+        if (vm->owner == tenant) {
             for (int d = 0; d < MAX_DIMENSIONS; d++) {
-                sum.amount[d] += wants.amount[d];
+                sum.amount[d] += vm->counted.amount[d];
             }
             vms++;
         }
@@ -335,5 +349,5 @@ bool tenants_check(ClusterCore *core, GError **error)
             return false;
         }
     }
-    return true;
+    return check_counted(core, error);
 }
