@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/words.h"
 #include "sim/text.h"
 
 struct Csv {
@@ -99,8 +100,8 @@ static bool take_row(Csv *csv, GArray *fields, GError **error)
     if (fields->len != csv->columns->len) {
         g_autofree char *remedy = g_strdup_printf(
             "write %u fields between commas, as the first line has names", csv->columns->len);
-        g_autofree char *what = g_strdup_printf("the line has %u %s", fields->len,
-                                                fields->len == 1 ? "field" : "fields");
+        g_autofree char *has = berth_words_count(fields->len, "field");
+        g_autofree char *what = g_strconcat("the line has ", has, NULL);
         return refuse_at(csv, last->line, last->at, NULL, last->text, remedy, what, error);
     }
     for (guint i = 0; i < fields->len; i++) {
