@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/resources.h"
 #include "base/units.h"
+#include "base/words.h"
 #include "cli/quantities.h"
 #include "cli/report.h"
 #include "schema/objects.h"
@@ -199,6 +200,17 @@ static const char *verdict_mark(const HostVerdict *verdict)
     return verdict->chosen ? "*" : verdict->fits ? "+" : "";
 }
 
+/* Which hosts, or how many where they are not told. */
+static char *verdict_hosts(const HostVerdict *verdict)
+{
+    if (verdict->host == NULL) {
+        return berth_words_count(verdict->count, "host");
+    }
+    return verdict->count > 1 ? g_strdup_printf("%s and %" G_GINT64_FORMAT " like it",
+                                                verdict->host, verdict->count - 1)
+                              : g_strdup(verdict->host);
+}
+
 bool explanation_print(Cli *cli, const json_t *json, FILE *out, GError **error)
 {
     static const char *const headings[] = {"", "HOST", ">SCORE", "VERDICT", NULL};
@@ -216,10 +228,7 @@ bool explanation_print(Cli *cli, const json_t *json, FILE *out, GError **error)
     for (guint i = 0; i < explanation->hosts->len; i++) {
         const HostVerdict *verdict = explanation->hosts->pdata[i];
         table_add(table, verdict_mark(verdict));
-        table_take(table, verdict->count > 1
-                              ? g_strdup_printf("%s and %" G_GINT64_FORMAT " like it",
-                                                verdict->host, verdict->count - 1)
-                              : g_strdup(verdict->host));
+        table_take(table, verdict_hosts(verdict));
         table_take(table,
                    verdict->has_score ? g_strdup_printf("%.4f", verdict->score) : g_strdup(""));
         table_add(table, verdict->verdict);

@@ -11,6 +11,13 @@ static json_t *ask(Cli *cli, ApiOperation operation, json_t *query, GError **err
     return answer;
 }
 
+static char *hosts_text(const HostCount *row)
+{
+    return row->host != NULL ? g_strdup(row->host)
+           : row->hosts == 1 ? g_strdup("one host")
+                             : g_strdup_printf("each of %" G_GINT64_FORMAT " hosts", row->hosts);
+}
+
 static void print_fit(Cli *cli, const PlanFit *plan, const char *size)
 {
     g_autoptr(Table) details = cli_details_new();
@@ -20,8 +27,9 @@ static void print_fit(Cli *cli, const PlanFit *plan, const char *size)
     g_autoptr(GString) where = g_string_new(NULL);
     for (guint i = 0; i < plan->hosts->len; i++) {
         const HostCount *row = plan->hosts->pdata[i];
+        g_autofree char *hosts = hosts_text(row);
         g_string_append_printf(where, "%s%" G_GINT64_FORMAT " on %s", i > 0 ? ", " : "", row->count,
-                               row->host);
+                               hosts);
     }
     cli_detail(details, "Where", where->len > 0 ? where->str : NULL);
     cli_detail(details, "Not one more", plan->refusal);

@@ -127,13 +127,13 @@ static bool look_for_victims(ClusterCore *core, const ClusterApp *app, const VmS
     outlook->steps = preempt_plan(core, app->tenant, one, NULL, count);
     for (guint i = 0; outlook->steps != NULL && i < outlook->steps->len; i++) {
         const PreemptStep *step = outlook->steps->pdata[i];
-        g_autofree char *why = preempt_text(step);
+        g_autofree char *why = preempt_text(step, preempt_viewer(core, app->tenant));
         g_ptr_array_add(outlook->plan, planned_vm(names->pdata[i], step->host, why));
     }
     if (outlook->steps != NULL && outlook->steps->len > 0) {
         explanation_add_preemption(core, app->tenant, one, NULL, outlook->steps,
                                    outlook->explanation);
-        explanation_fold(outlook->explanation);
+        explanation_fold(core, outlook->explanation);
     }
     return outlook->steps != NULL;
 }
@@ -166,7 +166,7 @@ static bool look_for(ClusterCore *core, const Wanted *wanted, int64_t count, Out
     if (wanted->explain) {
         outlook->explanation = fleet_explain(core, tenant, wanted->one, NULL, NULL);
         mark_chosen(outlook->explanation, outlook->plan);
-        explanation_fold(outlook->explanation);
+        explanation_fold(core, outlook->explanation);
     }
     return true;
 }

@@ -250,7 +250,9 @@ static void take_request(ClusterCore *core, const ClusterRequest *asked)
     } else if (answered && !core->writable && cluster_command_writes(request->operation)) {
         answered = refuse_unwritable(core, &error);
     } else if (answered) {
+        core->asker = &request->principal;
         answered = command(core, request, &error);
+        core->asker = NULL;
     }
     if (!answered) {
         reply_error(core, request->id, g_steal_pointer(&error));

@@ -8,29 +8,41 @@
 /* Rows of one key are alike. */
 static char *row_key(const HostVerdict *row)
 {
-    return g_strdup_printf("%d %a %s", row->fits, row->has_score ? row->score : 0.0, row->verdict);
+    return g_strdup_printf("%d %d %a %s", row->chosen, row->fits, row->has_score ? row->score : 0.0,
+                           row->verdict);
 }
 
-void explanation_fold(Explanation *explanation)
+static void hide_names(const Explanation *explanation)
 {
-    if (explanation == NULL || explanation->hosts->len <= EXPLAIN_EACH_HOST) {
+    for (guint i = 0; i < explanation->hosts->len; i++) {
+        HostVerdict *row = explanation->hosts->pdata[i];
+        g_clear_pointer(&row->host, g_free);
+        g_ptr_array_set_size(row->others, 0);
+    }
+}
+
+void explanation_fold(const ClusterCore *core, Explanation *explanation)
+{
+    bool hide = core_asker_bound(core);
+    if (explanation == NULL || (!hide && explanation->hosts->len <= EXPLAIN_EACH_HOST)) {
         return;
     }
     g_autoptr(GHashTable) first = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     GPtrArray *folded = g_ptr_array_new_with_free_func((GDestroyNotify)host_verdict_free);
     for (guint i = 0; i < explanation->hosts->len; i++) {
         HostVerdict *row = explanation->hosts->pdata[i];
+        bool alone = row->chosen && !hide;
         g_autofree char *key = row_key(row);
-        HostVerdict *same = row->chosen ? NULL : g_hash_table_lookup(first, key);
+        HostVerdict *same = alone ? NULL : g_hash_table_lookup(first, key);
         if (same == NULL) {
-            if (!row->chosen) {
+            if (!alone) {
                 g_hash_table_insert(first, g_steal_pointer(&key), row);
             }
             g_ptr_array_add(folded, row);
             explanation->hosts->pdata[i] = NULL;
             continue;
         }
-        same->count++;
+        same->count += row->count;
         if (same->others->len < EXPLAIN_NAMES) {
             g_ptr_array_add(same->others, g_strdup(row->host));
         }
@@ -40,6 +52,9 @@ void explanation_fold(Explanation *explanation)
     g_ptr_array_set_free_func(explanation->hosts, NULL);
     g_ptr_array_unref(explanation->hosts);
     explanation->hosts = folded;
+    if (hide) {
+        hide_names(explanation);
+    }
 }
 
 /* What the victims of a step are weighed by, in the order in which it counts (place/preempt.h). */
@@ -81,10 +96,10 @@ static const char *vms(guint count)
 }
 
 /* Why the victims of the chosen step are those. */
-static char *why_these(const PreemptStep *step)
+static char *why_these(const PreemptStep *step, const char *viewer)
 {
     g_auto(Weight) weight = weigh(step);
-    g_autofree char *victims = preempt_victims(step);
+    g_autofree char *victims = preempt_victims(step, viewer);
     g_autofree char *since = berth_time_format(g_array_index(weight.since, int64_t, 0));
     return g_strdup_printf(
         "chosen: takes the place of %s: %u %s, the fewest; priority %" G_GINT64_FORMAT
@@ -137,14 +152,14 @@ static void add_alternative(ClusterCore *core, const char *tenant, const VmSpec 
     if (step == NULL || step->victims->len == 0) {
         return;
     }
-    g_autofree char *victims = preempt_victims(step);
+    g_autofree char *victims = preempt_victims(step, preempt_viewer(core, tenant));
     g_autofree char *why = why_not(step, chosen);
     set_verdict(row, g_strdup_printf("%s; it could take the place of %s%s%s", row->verdict, victims,
                                      why != NULL ? ": " : "", why != NULL ? why : ""));
 }
 
 /* Steps of several VMs on one host. */
-static char *why_here(const GPtrArray *steps, const char *host)
+static char *why_here(const GPtrArray *steps, const char *host, const char *viewer)
 {
     guint count = 0;
     g_autoptr(GPtrArray) victims = g_ptr_array_new();
@@ -155,7 +170,7 @@ static char *why_here(const GPtrArray *steps, const char *host)
             g_ptr_array_extend(victims, step->victims, NULL, NULL);
         }
     }
-    g_autofree char *all = preempt_victims(&(PreemptStep){.victims = victims});
+    g_autofree char *all = preempt_victims(&(PreemptStep){.victims = victims}, viewer);
     return count == 0 ? NULL
                       : g_strdup_printf("chosen for %u of %u VMs%s%s%s", count, steps->len,
                                         victims->len > 0 ? ": takes the place of " : "", all,
@@ -179,10 +194,11 @@ void explanation_add_preemption(ClusterCore *core, const char *tenant, const VmS
     bool each = alone && only == NULL && explanation != NULL &&
                 explanation->hosts->len <= EXPLAIN_EACH_HOST;
     const PreemptStep *first = steps->pdata[0];
+    const char *viewer = preempt_viewer(core, tenant);
     for (guint i = 0; explanation != NULL && i < explanation->hosts->len; i++) {
         HostVerdict *row = explanation->hosts->pdata[i];
-        char *here = !alone                                            ? why_here(steps, row->host)
-                     : strcmp(first->host->spec->name, row->host) == 0 ? why_these(first)
+        char *here = !alone ? why_here(steps, row->host, viewer)
+                     : strcmp(first->host->spec->name, row->host) == 0 ? why_these(first, viewer)
                                                                        : NULL;
         if (here != NULL) {
             row->chosen = true;

@@ -12,9 +12,11 @@
 /* So many names of hosts that are alike are told beside the first. */
 #define EXPLAIN_NAMES 16
 
-/* Hosts of the same verdict and score become one row: the first of them, how many they are, and the
- * names of some. Those that are chosen keep rows of their own. */
-void explanation_fold(Explanation *explanation);
+/* As the one who asks now may see it. Where there are many hosts those of the same verdict and score become
+ * one row: the first of them, how many they are, and the names of some; those that are chosen keep rows
+ * of their own. For who is bound to a tenant, and so may not list hosts, the hosts are always counted
+ * and never named. May be called again. */
+void explanation_fold(const ClusterCore *core, Explanation *explanation);
 
 /* The request can only run where others make room, by these steps (preempt_plan), which were not taken yet.
  * Adds to the verdicts whose place it takes and why theirs, as the decision sees it: how many, their

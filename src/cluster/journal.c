@@ -126,22 +126,38 @@ Problem *problem_from_error(const GError *error)
     return problem;
 }
 
+/* Borrows all else. */
+static Operation without_outlook(const Operation *object, GPtrArray *none)
+{
+    Operation rest = *object;
+    rest.plan = none;
+    rest.explanation = NULL;
+    return rest;
+}
+
 /* Plan and explanation grow with the cluster, past what a transaction may carry: they are for the
  * answer, not for the store. */
 static void operation_save(ClusterCore *core, ClusterOperation *operation)
 {
     GPtrArray none = {0};
-    Operation kept = *operation->object;
-    kept.plan = &none;
-    kept.explanation = NULL;
+    Operation kept = without_outlook(operation->object, &none);
     txn_put(core, key_of("operation", kept.tenant, kept.id), &operation_type, &kept);
+}
+
+json_t *operation_render(const ClusterOperation *operation, bool bound)
+{
+    if (!bound || !operation->names_others) {
+        return operation_encode(operation->object);
+    }
+    GPtrArray none = {0};
+    Operation shown = without_outlook(operation->object, &none);
+    return operation_encode(&shown);
 }
 
 static ClusterOperation *operation_enter(ClusterCore *core, Operation *object)
 {
     ClusterOperation *operation = g_new0(ClusterOperation, 1);
     operation->object = object;
-    operation->waiters = g_array_new(FALSE, FALSE, sizeof(uint64_t));
     g_tree_insert(core->operations, object->id, operation);
     return operation;
 }
@@ -160,6 +176,7 @@ ClusterOperation *operation_start(ClusterCore *core, const char *kind, const cha
     object->message = g_strdup(message);
     object->created_ms = core->now_ms;
     ClusterOperation *operation = operation_enter(core, object);
+    operation->names_others = !core_asker_bound(core);
     operation_save(core, operation);
     return operation;
 }
@@ -213,12 +230,12 @@ static void drop_oldest_operations(ClusterCore *core)
     }
 }
 
-static void reply_operation(ClusterCore *core, uint64_t request, const ClusterOperation *operation,
-                            int running_status)
+static void reply_operation(ClusterCore *core, const ClusterOperation *operation,
+                            const Waiter *waiter)
 {
     bool running = operation->object->state == OPERATION_STATE_RUNNING;
-    int status = running ? running_status : 200;
-    reply_object(core, request, status, &operation_type, operation->object, -1);
+    int status = running ? waiter->running_status : 200;
+    reply_json(core, waiter->request, status, operation_render(operation, waiter->bound), -1);
 }
 
 void operation_finish(ClusterCore *core, ClusterOperation *operation, GError *error,
@@ -235,15 +252,17 @@ void operation_finish(ClusterCore *core, ClusterOperation *operation, GError *er
     object->message = g_strdup(message);
     detach_operation(operation);
     operation_save(core, operation);
-    for (guint i = 0; i < operation->waiters->len; i++) {
-        reply_operation(core, g_array_index(operation->waiters, uint64_t, i), operation, 200);
+    for (guint i = 0; i < core->waiters->len; i++) {
+        const Waiter *waiter = &g_array_index(core->waiters, Waiter, i);
+        if (waiter->operation == operation) {
+            reply_operation(core, operation, waiter);
+        }
     }
     for (guint i = core->waiters->len; i > 0; i--) {
         if (g_array_index(core->waiters, Waiter, i - 1).operation == operation) {
             g_array_remove_index_fast(core->waiters, i - 1);
         }
     }
-    g_array_set_size(operation->waiters, 0);
     g_queue_push_tail(&core->finished_operations, operation);
     drop_oldest_operations(core);
 }
@@ -251,14 +270,14 @@ void operation_finish(ClusterCore *core, ClusterOperation *operation, GError *er
 static void reply_or_wait(ClusterCore *core, ClusterOperation *operation, int64_t wait_s,
                           Waiter waiter)
 {
+    waiter.bound = core_asker_bound(core);
     if (wait_s <= 0 || operation->object->state != OPERATION_STATE_RUNNING) {
-        reply_operation(core, waiter.request, operation, waiter.running_status);
+        reply_operation(core, operation, &waiter);
         return;
     }
     waiter.operation = operation;
     waiter.deadline_ms = core->now_ms + wait_s * 1000;
     g_array_append_val(core->waiters, waiter);
-    g_array_append_val(operation->waiters, waiter.request);
 }
 
 void operation_reply(ClusterCore *core, uint64_t request, ClusterOperation *operation,
@@ -273,24 +292,11 @@ void operation_show(ClusterCore *core, uint64_t request, ClusterOperation *opera
     reply_or_wait(core, operation, wait_s, (Waiter){.request = request, .running_status = 200});
 }
 
-static void forget_waiter(ClusterCore *core, guint index)
-{
-    Waiter waiter = g_array_index(core->waiters, Waiter, index);
-    GArray *requests = waiter.operation->waiters;
-    for (guint i = 0; i < requests->len; i++) {
-        if (g_array_index(requests, uint64_t, i) == waiter.request) {
-            g_array_remove_index_fast(requests, i);
-            break;
-        }
-    }
-    g_array_remove_index_fast(core->waiters, index);
-}
-
 void operation_cancel_wait(ClusterCore *core, uint64_t request)
 {
     for (guint i = 0; i < core->waiters->len; i++) {
         if (g_array_index(core->waiters, Waiter, i).request == request) {
-            forget_waiter(core, i);
+            g_array_remove_index_fast(core->waiters, i);
             return;
         }
     }
@@ -302,8 +308,8 @@ int64_t operation_expire_waits(ClusterCore *core)
     for (guint i = core->waiters->len; i > 0; i--) {
         Waiter waiter = g_array_index(core->waiters, Waiter, i - 1);
         if (waiter.deadline_ms <= core->now_ms) {
-            forget_waiter(core, i - 1);
-            reply_operation(core, waiter.request, waiter.operation, waiter.running_status);
+            g_array_remove_index_fast(core->waiters, i - 1);
+            reply_operation(core, waiter.operation, &waiter);
         } else {
             next = MIN(next, waiter.deadline_ms);
         }

@@ -52,4 +52,8 @@ void operation_cancel_wait(ClusterCore *core, uint64_t request);
 /* Answers those whose time to wait is up. Returns the next time at which one is. */
 int64_t operation_expire_waits(ClusterCore *core);
 
+/* As the API shows it: without plan and explanation to one who is bound to a tenant, if they were made for one
+ * who is not. */
+json_t *operation_render(const ClusterOperation *operation, bool bound);
+
 Problem *problem_from_error(const GError *error);

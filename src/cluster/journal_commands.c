@@ -55,7 +55,7 @@ void reply_refusal(ClusterCore *core, uint64_t request, GError *refusal, Explana
     }
     g_autoptr(ErrorAnswer) answer = error_answer_new();
     answer->error = problem_from_error(refusal);
-    explanation_fold(explanation);
+    explanation_fold(core, explanation);
     answer->error->explanation = explanation;
     reply_object(core, request, berth_error_http_status(refusal), &error_answer_type, answer, -1);
     g_error_free(refusal);
@@ -79,7 +79,7 @@ void reply_plan(ClusterCore *core, uint64_t request, const char *kind, const cha
     operation->state = OPERATION_STATE_DONE;
     operation->dry_run = true;
     operation->message = g_strdup(message);
-    explanation_fold(explanation);
+    explanation_fold(core, explanation);
     operation->explanation = explanation;
     if (plan != NULL) {
         g_ptr_array_unref(operation->plan);
@@ -91,8 +91,9 @@ void reply_plan(ClusterCore *core, uint64_t request, const char *kind, const cha
 static json_t *encode_operation(ClusterCore *core, const void *object, const void *shown)
 {
     const ClusterOperation *operation = object;
-    return tenant_is_shown(shown, operation->object->tenant) ? operation_encode(operation->object)
-                                                             : NULL;
+    return tenant_is_shown(shown, operation->object->tenant)
+               ? operation_render(operation, core_asker_bound(core))
+               : NULL;
 }
 
 bool list_operations(ClusterCore *core, const ClusterRequest *request, GError **error)

@@ -97,7 +97,6 @@ static void cluster_operation_free(void *data)
 {
     ClusterOperation *operation = data;
     operation_free(operation->object);
-    g_array_unref(operation->waiters);
     g_free(operation);
 }
 
@@ -308,6 +307,9 @@ void name_release(ClusterCore *core, const char *kind, const char *tenant, const
 static const char *nearest_name(ClusterCore *core, const char *kind, const char *tenant,
                                 const char *name)
 {
+    if (strcmp(kind, "host") == 0 && core_asker_bound(core)) {
+        return NULL;
+    }
     g_autofree char *prefix = name_key(kind, tenant, "");
     g_autoptr(GPtrArray) candidates = g_ptr_array_new();
     GHashTableIter iter;

@@ -168,7 +168,7 @@ struct ClusterOperation {
     Operation *object;
     ClusterVm *vm; /* waited for; NULL once it is over */
     ClusterApp *app;
-    GArray *waiters; /* of uint64_t request ids */
+    bool names_others; /* its explanation and plan are not for those who are bound to a tenant */
 };
 
 typedef struct {
@@ -176,6 +176,7 @@ typedef struct {
     int64_t deadline_ms;
     ClusterOperation *operation;
     int running_status; /* HTTP status of the answer if it is not over by then */
+    bool bound;         /* core_asker_bound of who waits */
 } Waiter;
 
 typedef enum { CALL_APPLY, CALL_REMOVE, CALL_NETWORK, CALL_EXEC, CALL_OTHER } CallKind;
@@ -283,8 +284,9 @@ struct ClusterCore {
     int starts_sought;         /* in the round under way */
     int rooms_sought;          /* for those that came back in it */
     GTree *preempted;          /* by id → ClusterVm, borrowed: wait to start again */
-    GTree *claims;    /* by id → ClusterVm, borrowed: wait for those that make room for them */
-    bool claims_rest; /* while a question is asked with a VM lifted off its host */
+    GTree *claims; /* by id → ClusterVm, borrowed: wait for those that make room for them */
+    const ClusterPrincipal *asker; /* while a request is served */
+    bool claims_rest;              /* while a question is asked with a VM lifted off its host */
     int64_t vms_by_priority[1001];
     bool room_made;
     int64_t fill_due_ms;
@@ -293,6 +295,12 @@ struct ClusterCore {
     GArray *waiters; /* of Waiter */
     int64_t vms_running;
 };
+
+/* Is a request served of one who is bound to a tenant, and so is told of no host or VM of others by name? */
+static inline bool core_asker_bound(const ClusterCore *core)
+{
+    return core->asker != NULL && core->asker->bound;
+}
 
 /* Lookup by id or, failing that, by name within the tenant; NULL with NOT_FOUND, offering the
  * nearest name. */

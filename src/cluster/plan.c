@@ -172,12 +172,25 @@ static GArray *pieces_of(const Loss *loss, guint n)
 
 static char *lost_names(const Loss *loss)
 {
+    if (core_asker_bound(loss->core)) {
+        return loss->n_lost == 1 ? g_strdup("some host")
+                                 : g_strdup_printf("some %u hosts", loss->n_lost);
+    }
     g_autoptr(GPtrArray) names = g_ptr_array_new();
     for (guint i = 0; i < loss->n_lost; i++) {
         const ClusterHost *host = loss->hosts->pdata[loss->lost[i]];
         g_ptr_array_add(names, host->spec->name);
     }
     return berth_words_join(names);
+}
+
+static const char *piece_name(const Loss *loss, const Piece *piece)
+{
+    bool hidden = piece->vm != NULL && core_asker_bound(loss->core) &&
+                  strcmp(piece->vm->tenant, loss->tenant) != 0;
+    return piece->vm == NULL ? "a new VM"
+           : hidden          ? "a VM of another tenant"
+                             : piece->vm->spec->name;
 }
 
 /* Finds a place for all of them, largest first; what was settled is in `settled`. */
@@ -196,7 +209,7 @@ static bool settle_all(const Loss *loss, const GArray *pieces, GArray *settled, 
             ok = false;
             fleet_refuse(loss->core, &request, NULL, error);
             g_prefix_error(error, "without %s, %s would have no place: ", names,
-                           piece->vm != NULL ? piece->vm->spec->name : "a new VM");
+                           piece_name(loss, piece));
         }
         fleet_request_clear(&request);
     }
@@ -378,6 +391,21 @@ static bool cut_to_quota(ClusterCore *core, GArray *made, const char *tenant, co
     return false;
 }
 
+/* So many on one more host that is not named. */
+static void add_unnamed(GPtrArray *rows, int64_t count)
+{
+    for (guint i = 0; i < rows->len; i++) {
+        HostCount *row = rows->pdata[i];
+        if (row->count == count) {
+            row->hosts++;
+            return;
+        }
+    }
+    HostCount *row = host_count_new();
+    row->count = count;
+    g_ptr_array_add(rows, row);
+}
+
 static GPtrArray *count_by_host(const ClusterCore *core, const GArray *made)
 {
     g_autofree int64_t *counts = g_new0(int64_t, core->by_handle->len);
@@ -386,7 +414,9 @@ static GPtrArray *count_by_host(const ClusterCore *core, const GArray *made)
         counts[g_array_index(made, Piece, i).host]++;
     }
     for (guint i = 0; i < core->by_handle->len; i++) {
-        if (counts[i] > 0) {
+        if (counts[i] > 0 && core_asker_bound(core)) {
+            add_unnamed(rows, counts[i]);
+        } else if (counts[i] > 0) {
             HostCount *row = host_count_new();
             row->host = g_strdup(host_name(core, i));
             row->count = counts[i];

@@ -201,44 +201,53 @@ GPtrArray *preempt_plan(ClusterCore *core, const char *tenant, const VmSpec *spe
     return (int64_t)steps->len == count ? g_steal_pointer(&steps) : NULL;
 }
 
-char *preempt_victims(const PreemptStep *step)
+char *preempt_victims(const PreemptStep *step, const char *viewer)
 {
     g_autoptr(GPtrArray) victims = g_ptr_array_new_with_free_func(g_free);
     for (guint i = 0; i < step->victims->len; i++) {
         const ClusterVm *vm = step->victims->pdata[i];
+        bool named = viewer == NULL || strcmp(viewer, vm->tenant) == 0;
         g_ptr_array_add(victims, g_strdup_printf("%s (priority %" G_GINT64_FORMAT ")",
-                                                 vm->spec->name, vm->spec->priority));
+                                                 named ? vm->spec->name : "a VM of another tenant",
+                                                 vm->spec->priority));
     }
     return berth_words_join(victims);
 }
 
-char *preempt_text(const PreemptStep *step)
+char *preempt_text(const PreemptStep *step, const char *viewer)
 {
-    g_autofree char *victims = preempt_victims(step);
+    g_autofree char *victims = preempt_victims(step, viewer);
     return step->victims->len > 0 ? g_strconcat("takes the place of ", victims, NULL) : NULL;
 }
 
-static void evict(ClusterCore *core, ClusterVm *vm, const VmSpec *by)
+const char *preempt_viewer(const ClusterCore *core, const char *tenant)
+{
+    return core_asker_bound(core) ? tenant : NULL;
+}
+
+static void evict(ClusterCore *core, ClusterVm *vm, const char *tenant, const VmSpec *by)
 {
     vm->spec->preempted = true;
     vm->spec->preempted_ms = core->now_ms;
     g_tree_insert(core->preempted, vm->id, vm);
     vm_changed(core, vm);
     Subject subject = subject_of_vm(vm);
+    bool own = strcmp(vm->tenant, tenant) == 0;
     event_add(core, "vm.preempted", &subject, vm->host->spec->name, NULL,
-              "VM %s (priority %" G_GINT64_FORMAT ") is powered off on %s, where VM %s (priority "
+              "VM %s (priority %" G_GINT64_FORMAT ") is powered off on %s, where %s%s (priority "
               "%" G_GINT64_FORMAT ") takes its place; it starts again there when there is room",
-              vm->spec->name, vm->spec->priority, vm->host->spec->name, by->name, by->priority);
+              vm->spec->name, vm->spec->priority, vm->host->spec->name,
+              own ? "VM " : "a VM of another tenant", own ? by->name : "", by->priority);
 }
 
 ClusterVm *preempt_place(ClusterCore *core, const char *tenant, const char *id, VmSpec *spec,
                          const PreemptStep *step, GError **error)
 {
-    char *text = preempt_text(step);
+    char *text = preempt_text(step, tenant);
     ClusterVm *vm = vm_claim(core, tenant, id, spec, step->host, step->devices,
                              text != NULL ? text : g_strdup("beside VMs that make room"), error);
     for (guint i = 0; vm != NULL && i < step->victims->len; i++) {
-        evict(core, step->victims->pdata[i], spec);
+        evict(core, step->victims->pdata[i], tenant, spec);
     }
     return vm;
 }

@@ -34,10 +34,13 @@ typedef struct {
  * nothing. Borrowed pointers: good until the next change. */
 GPtrArray *preempt_plan(ClusterCore *core, const char *tenant, const VmSpec *spec,
                         const ClusterHost *only, int64_t count);
-/* "takes the place of a (priority 100) and b (priority 300)"; NULL: of nobody. */
-char *preempt_text(const PreemptStep *step);
-/* "a (priority 100) and b (priority 300)" */
-char *preempt_victims(const PreemptStep *step);
+/* "takes the place of a (priority 100) and b (priority 300)"; NULL: of nobody. Where there is a `viewer`, a
+ * tenant, only its own VMs are named: "a VM of another tenant (priority 100)". */
+char *preempt_text(const PreemptStep *step, const char *viewer);
+/* "a (priority 100) and b (priority 300)", likewise. */
+char *preempt_victims(const PreemptStep *step, const char *viewer);
+/* Who is told of what would be done for `tenant`: NULL for one who may know all VMs. */
+const char *preempt_viewer(const ClusterCore *core, const char *tenant);
 
 /* Carries out one step; as vm_place. */
 ClusterVm *preempt_place(ClusterCore *core, const char *tenant, const char *id, VmSpec *spec,

@@ -270,10 +270,10 @@ static bool decide(ClusterCore *core, const Wanted *wanted, bool explain,
     return met;
 }
 
-static json_t *with_explanation(json_t *json, Explanation *explanation)
+static json_t *with_explanation(const ClusterCore *core, json_t *json, Explanation *explanation)
 {
     if (explanation != NULL) {
-        explanation_fold(explanation);
+        explanation_fold(core, explanation);
         json_object_set_new(json, "explanation", explanation_encode(explanation));
         explanation_free(explanation);
     }
@@ -318,12 +318,12 @@ bool create_reservation(ClusterCore *core, const ClusterRequest *request, GError
     if (query->dry_run) {
         wanted.object->id = g_strdup("");
         json_t *json = reservation_encode(wanted.object);
-        reply_json(core, request->id, 200, with_explanation(json, verdicts), -1);
+        reply_json(core, request->id, 200, with_explanation(core, json, verdicts), -1);
         return true;
     }
     int64_t revision = 0;
     json_t *json = make(core, g_steal_pointer(&wanted.object), &revision);
-    reply_json(core, request->id, 201, with_explanation(json, verdicts), revision);
+    reply_json(core, request->id, 201, with_explanation(core, json, verdicts), revision);
     return true;
 }
 

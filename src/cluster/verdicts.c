@@ -133,7 +133,9 @@ void fleet_refuse(ClusterCore *core, const EngineRequest *request, const Cluster
     berth_place_explain(core->place, &request->request, count_refusal, &refusal);
     if (refusal.hosts == 0) {
         berth_error_set(error, BERTH_ERROR_NO_CAPACITY, NULL, NULL,
-                        "add one: 'berth host token create'", "the cluster has no hosts");
+                        core_asker_bound(core) ? "ask an operator"
+                                               : "add one: 'berth host token create'",
+                        "the cluster has no hosts");
     } else if (refusal.without_devices > 0) {
         g_autofree char *wanted = devices_demands_text(core, &request->request);
         berth_error_set(error, BERTH_ERROR_NO_CAPACITY, "accelerators", wanted,
@@ -160,7 +162,10 @@ void fleet_refuse(ClusterCore *core, const EngineRequest *request, const Cluster
                 ? g_strdup("the only host is not available")
                 : g_strdup_printf("none of the %d hosts is available", refusal.hosts);
         berth_error_set(error, BERTH_ERROR_NO_CAPACITY, NULL, NULL,
-                        "see 'berth host list'; --explain tells of each host", "%s", all);
+                        core_asker_bound(core)
+                            ? "--explain tells why; ask an operator"
+                            : "see 'berth host list'; --explain tells of each host",
+                        "%s", all);
     }
 }
 

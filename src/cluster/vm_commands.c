@@ -117,7 +117,7 @@ static void look_only(ClusterCore *core, const ClusterRequest *request, const ch
         explanation_add_preemption(core, tenant, spec, only, steps, verdicts);
     }
     const PreemptStep *step = steps != NULL ? steps->pdata[0] : NULL;
-    g_autofree char *why = step != NULL ? preempt_text(step) : NULL;
+    g_autofree char *why = step != NULL ? preempt_text(step, preempt_viewer(core, tenant)) : NULL;
     reply_plan(core, request->id, "vm.create", "nothing was done",
                plan_of_one(spec->name, step != NULL ? step->host : chosen, why), verdicts);
     vm_spec_free(spec);
@@ -153,7 +153,7 @@ static void create_resolved(ClusterCore *core, const ClusterRequest *request, co
     Subject subject = subject_of_vm(vm);
     ClusterOperation *operation =
         operation_start(core, "vm.create", vm->tenant, &subject, 1, "waits for the host");
-    explanation_fold(explanation);
+    explanation_fold(core, explanation);
     operation->object->explanation = explanation;
     operation_wait_vm(operation, vm);
     event_add(core, "vm.placed", &subject, vm->host->spec->name, operation->object,
@@ -347,7 +347,7 @@ bool explain_vm(ClusterCore *core, const ClusterRequest *request, GError **error
     g_autoptr(Explanation) explanation = fleet_explain(core, vm->tenant, vm->spec, only, vm->host);
     fleet_rebook(core, vm, booked);
     rules_vm_enters(core, vm);
-    explanation_fold(explanation);
+    explanation_fold(core, explanation);
     core->claims_rest = false;
     reply_object(core, request->id, 200, &explanation_type, explanation, -1);
     return true;

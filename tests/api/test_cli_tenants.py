@@ -38,6 +38,11 @@ def test_tenants(manager, tmp_path):
     as_tenant = ("--context", str(own))
     assert "web" in run(manager, 0, *as_tenant, "vm", "list")
     assert "role admin, operator or viewer" in run(manager, 8, *as_tenant, "host", "list")
+    explained = run(manager, 0, *as_tenant, "vm", "explain", "web")
+    fits = run(manager, 0, *as_tenant, "plan", "fit", "--size", "small")
+    assert "*  1 host" in explained and "2 more of small" in fits and "1 on each of 2 hosts" in fits
+    hosts = [host["spec"]["name"] for host in manager.get("/v1/hosts").json["items"]]
+    assert hosts and not any(host in explained + fits for host in hosts), (hosts, explained, fits)
     run(manager, 8, *as_tenant, "tenant", "credit", "blue", "1000")
     run(manager, 8, *as_tenant, "vm", "list", "--tenant", "default")
     run(manager, 0, *as_tenant, "vm", "delete", "web", "--wait=20")

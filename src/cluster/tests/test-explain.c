@@ -21,9 +21,10 @@ static Explanation *explanation_of(guint n)
 
 static void test_hosts_that_are_alike_are_one_row(void)
 {
+    ClusterCore core = {0};
     g_autoptr(Explanation) explanation = explanation_of(40);
 
-    explanation_fold(explanation);
+    explanation_fold(&core, explanation);
     g_assert_cmpuint(explanation->hosts->len, ==, 4);
     const HostVerdict *chosen = explanation->hosts->pdata[0];
     const HostVerdict *fitting = explanation->hosts->pdata[1];
@@ -41,10 +42,31 @@ static void test_hosts_that_are_alike_are_one_row(void)
 
 static void test_few_hosts_are_told_each(void)
 {
+    ClusterCore core = {0};
     g_autoptr(Explanation) explanation = explanation_of(EXPLAIN_EACH_HOST);
 
-    explanation_fold(explanation);
+    explanation_fold(&core, explanation);
     g_assert_cmpuint(explanation->hosts->len, ==, EXPLAIN_EACH_HOST);
+}
+
+/* As often as it is asked for. */
+static void test_who_may_not_list_hosts_is_told_how_many(void)
+{
+    ClusterPrincipal tenant = {.bound = true};
+    ClusterCore core = {.asker = &tenant};
+    g_autoptr(Explanation) explanation = explanation_of(10);
+
+    for (int i = 0; i < 2; i++) {
+        static const int64_t counts[] = {1, 3, 1, 5};
+        explanation_fold(&core, explanation);
+        g_assert_cmpuint(explanation->hosts->len, ==, G_N_ELEMENTS(counts));
+        for (guint k = 0; k < explanation->hosts->len; k++) {
+            const HostVerdict *row = explanation->hosts->pdata[k];
+            g_assert_null(row->host);
+            g_assert_cmpuint(row->others->len, ==, 0);
+            g_assert_cmpint(row->count, ==, counts[k]);
+        }
+    }
 }
 
 int main(int argc, char **argv)
@@ -53,5 +75,7 @@ int main(int argc, char **argv)
     g_test_add_func("/cluster/explain/hosts-that-are-alike-are-one-row",
                     test_hosts_that_are_alike_are_one_row);
     g_test_add_func("/cluster/explain/few-hosts-are-told-each", test_few_hosts_are_told_each);
+    g_test_add_func("/cluster/explain/hosts-without-names",
+                    test_who_may_not_list_hosts_is_told_how_many);
     return g_test_run();
 }

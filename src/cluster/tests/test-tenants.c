@@ -347,6 +347,117 @@ static void test_bad_requests_are_refused(void)
     world_free(w);
 }
 
+static const char *create_explained(World *w, const char *name, bool dry_run, const char *more)
+{
+    CreateVmQuery *query = codec_new(api_routes[API_OP_CREATE_VM].query);
+    query->explain = true;
+    query->dry_run = dry_run;
+    g_autofree char *body =
+        g_strdup_printf("{\"name\":\"%s\",\"size\":\"m1\",\"image\":\"demo\"%s}", name, more);
+    return ask_with(w, API_OP_CREATE_VM, NULL, query, body);
+}
+
+/* A tenant may know of h1, where its own VMs are, and of nothing else. */
+static void assert_nameless(const char *reply, const char *expected)
+{
+    g_assert_null(strstr(reply, "hidden"));
+    g_assert_null(strstr(reply, "secret"));
+    g_assert_nonnull(strstr(reply, expected));
+}
+
+static World *world_of_neighbours(void)
+{
+    World *w = world_with_tenant("{}");
+    g_free(add_host(w, "hidden-1", 1000, 4000));
+    g_free(add_host(w, "hidden-2", 1000, 4000));
+    create_plain(w, "secret-1");
+    create_plain(w, "secret-2");
+    return w;
+}
+
+static void test_an_explanation_for_a_tenant_names_no_host(void)
+{
+    World *w = world_of_neighbours();
+    as_tenant(w, "blue");
+    const char *many = "\"count\":2}";
+    const char *planned = "\"plan\":[{\"name\":\"try\",\"host\":\"h1\"";
+    g_assert_nonnull(strstr(create_explained(w, "try", true, ""), planned));
+    assert_nameless(create_explained(w, "try", true, ""), many);
+    assert_nameless(create_explained(w, "web", false, ""), many);
+    assert_nameless(create_explained(w, "try", true, ",\"host\":\"iden-1\""),
+                    "there is no such host");
+    assert_nameless(ask(w, API_OP_LIST_OPERATIONS, NULL, NULL), many);
+    assert_nameless(ask(w, API_OP_EXPLAIN_VM, "web", NULL), many);
+    as_admin(w);
+    g_assert_nonnull(strstr(create_explained(w, "try", true, ""), "\"host\":\"hidden-2\""));
+    world_free(w);
+}
+
+/* What an admin asked for a tenant is the admin's, whoever reads the operation, and waits for it. */
+static void test_what_an_admin_had_explained_is_not_for_the_tenant(void)
+{
+    World *w = world_of_neighbours();
+    w->obedient = false;
+    const char *reply = create_explained(w, "web", false, ",\"tenant\":\"blue\"");
+    g_assert_nonnull(strstr(reply, "\"host\":\"hidden-1\""));
+    g_autofree char *id = text_of(reply, "id");
+    as_tenant(w, "blue");
+    GetOperationQuery *query = codec_new(api_routes[API_OP_GET_OPERATION].query);
+    query->wait = 1;
+    g_assert_null(ask_with(w, API_OP_GET_OPERATION, id, query, NULL));
+    uint64_t waiting = w->next_request;
+    world_wait(w, 2000);
+    const char *late = g_hash_table_lookup(w->replies, &waiting);
+    assert_nameless(late, "\"vm.create\"");
+    assert_nameless(ask(w, API_OP_GET_OPERATION, id, NULL), "\"vm.create\"");
+    assert_nameless(ask(w, API_OP_LIST_OPERATIONS, NULL, NULL), "\"vm.create\"");
+    as_admin(w);
+    g_assert_nonnull(strstr(ask(w, API_OP_GET_OPERATION, id, NULL), "\"host\":\"hidden-1\""));
+    world_free(w);
+}
+
+static const char *fit_of_m1(World *w, int64_t survive)
+{
+    GetPlanFitQuery *query = codec_new(api_routes[API_OP_GET_PLAN_FIT].query);
+    query->size = g_strdup("m1");
+    query->survive = survive;
+    return ask_with(w, API_OP_GET_PLAN_FIT, NULL, query, NULL);
+}
+
+static void test_what_fits_is_told_to_a_tenant_without_names(void)
+{
+    World *w = world_new();
+    add_image_and_size(w);
+    ask(w, API_OP_CREATE_TENANT, NULL, "{\"name\":\"blue\"}");
+    g_free(add_host(w, "hidden-1", 2000, 4000));
+    g_free(add_host(w, "hidden-2", 2000, 4000));
+    create_plain(w, "secret");
+    g_assert_nonnull(strstr(fit_of_m1(w, 1), "without hidden-"));
+    as_tenant(w, "blue");
+    assert_nameless(fit_of_m1(w, 0), "{\"count\":1,\"hosts\":1},{\"count\":2,\"hosts\":1}");
+    assert_nameless(fit_of_m1(w, 1), "without some host, ");
+    assert_nameless(fit_of_m1(w, 2), "without some 2 hosts, a VM of another tenant would have");
+    world_free(w);
+}
+
+static void test_whose_place_is_taken_is_not_told_to_another_tenant(void)
+{
+    World *w = world_new();
+    add_image_and_size(w);
+    g_free(add_host(w, "h1", 1000, 4000));
+    ask(w, API_OP_CREATE_TENANT, NULL, "{\"name\":\"blue\",\"max-priority\":900}");
+    create_plain(w, "secret");
+    as_tenant(w, "blue");
+    const char *high = ",\"priority\":900", *whose = "takes the place of a VM of another tenant (";
+    assert_nameless(create_explained(w, "mine", true, high), whose);
+    assert_nameless(create_explained(w, "mine", false, high), whose);
+    assert_nameless(ask(w, API_OP_GET_VM, "mine", NULL), whose);
+    as_admin(w);
+    const char *events = ask(w, API_OP_LIST_EVENTS, NULL, NULL);
+    g_assert_nonnull(strstr(events, "where a VM of another tenant (priority 900) takes its place"));
+    world_free(w);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -370,5 +481,13 @@ int main(int argc, char **argv)
     g_test_add_func("/tenants/a-token-is-good-until-it-expires-or-is-revoked",
                     test_a_token_is_good_until_it_expires_or_is_revoked);
     g_test_add_func("/tenants/bad-requests-are-refused", test_bad_requests_are_refused);
+    g_test_add_func("/cluster/tenants/explained-without-names",
+                    test_an_explanation_for_a_tenant_names_no_host);
+    g_test_add_func("/cluster/tenants/explained-to-an-admin",
+                    test_what_an_admin_had_explained_is_not_for_the_tenant);
+    g_test_add_func("/cluster/tenants/fit-without-names",
+                    test_what_fits_is_told_to_a_tenant_without_names);
+    g_test_add_func("/cluster/tenants/place-of-another",
+                    test_whose_place_is_taken_is_not_told_to_another_tenant);
     return g_test_run();
 }
