@@ -17,9 +17,11 @@ static bool details(Cli *cli, const json_t *json, GError **error)
                     state->writable ? g_strdup("takes writes")
                                     : g_strdup_printf("takes no writes: %s",
                                                       state->reason != NULL ? state->reason : "?"));
-    cli_detail_take(table, "Hosts",
-                    g_strdup_printf("%" G_GINT64_FORMAT ", %" G_GINT64_FORMAT " up", state->hosts,
-                                    state->hosts_up));
+    if (state->has_hosts) {
+        cli_detail_take(table, "Hosts",
+                        g_strdup_printf("%" G_GINT64_FORMAT ", %" G_GINT64_FORMAT " up",
+                                        state->hosts, state->hosts_up));
+    }
     cli_detail_take(table, "VMs",
                     g_strdup_printf("%" G_GINT64_FORMAT ", %" G_GINT64_FORMAT " running",
                                     state->vms, state->vms_running));

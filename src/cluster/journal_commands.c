@@ -215,6 +215,7 @@ bool get_cluster(ClusterCore *core, const ClusterRequest *request, GError **erro
         reply_object(core, request->id, 200, &cluster_state_type, state, -1);
         return true;
     }
+    state->has_hosts = state->has_hosts_up = true;
     state->hosts = g_tree_nnodes(core->hosts);
     state->vms = g_tree_nnodes(core->vms);
     state->vms_running = core->vms_running;

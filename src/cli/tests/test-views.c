@@ -212,6 +212,17 @@ static void test_cluster(Run *run, gconstpointer data)
     assert_has(run->out, "Hosts     3, 2 up\n");
 }
 
+/* Who may not know of hosts is not told that there are none. */
+static void test_cluster_of_a_tenant(Run *run, gconstpointer data)
+{
+    fake_manager_answer(run->manager, "GET /v1/cluster", 200,
+                        "{\"id\": \"01C\", \"version\": \"0.1.0\", \"revision\": 7, \"writable\": "
+                        "true, \"vms\": 2, \"vms-running\": 1}");
+    run_berth(run, "cluster show");
+    g_assert_null(strstr(run->out, "Hosts"));
+    assert_has(run->out, "VMs       2, 1 running\n");
+}
+
 static void test_app(Run *run, gconstpointer data)
 {
     have_names(run);
@@ -327,6 +338,7 @@ int main(int argc, char **argv)
     run_test_add("/cli/views/join-token", test_join_token);
     run_test_add("/cli/views/top", test_top);
     run_test_add("/cli/views/cluster", test_cluster);
+    run_test_add("/cli/views/cluster-of-a-tenant", test_cluster_of_a_tenant);
     run_test_add("/cli/views/app", test_app);
     run_test_add("/cli/views/operation", test_operation);
     run_test_add("/cli/views/event-list", test_event_list);

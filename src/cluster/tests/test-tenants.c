@@ -458,6 +458,18 @@ static void test_whose_place_is_taken_is_not_told_to_another_tenant(void)
     world_free(w);
 }
 
+static void test_a_tenant_is_not_told_of_no_hosts(void)
+{
+    World *w = world_with_tenant("{}");
+    g_assert_nonnull(strstr(ask(w, API_OP_GET_CLUSTER, NULL, NULL), "\"hosts\":1,\"hosts-up\":1"));
+    as_tenant(w, "blue");
+    create_plain(w, "web");
+    const char *own = ask(w, API_OP_GET_CLUSTER, NULL, NULL);
+    g_assert_null(strstr(own, "hosts"));
+    g_assert_nonnull(strstr(own, "\"vms\":1"));
+    world_free(w);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -489,5 +501,7 @@ int main(int argc, char **argv)
                     test_what_fits_is_told_to_a_tenant_without_names);
     g_test_add_func("/cluster/tenants/place-of-another",
                     test_whose_place_is_taken_is_not_told_to_another_tenant);
+    g_test_add_func("/cluster/tenants/cluster-without-hosts",
+                    test_a_tenant_is_not_told_of_no_hosts);
     return g_test_run();
 }
