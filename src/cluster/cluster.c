@@ -353,7 +353,10 @@ bool cluster_core_locate_vm(const ClusterCore *core, const ClusterPrincipal *pri
 {
     const char *const keys[] = {key, NULL};
     ClusterPrincipal who = principal_for(core, principal, keys);
-    const ClusterVm *vm = find_vm((ClusterCore *)core, who.tenant, key, error);
+    ClusterCore *served = (ClusterCore *)core;
+    served->asker = &who;
+    const ClusterVm *vm = find_vm(served, who.tenant, key, error);
+    served->asker = NULL;
     if (vm == NULL) {
         return false;
     }

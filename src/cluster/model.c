@@ -332,6 +332,27 @@ static void *not_found(GError **error, const char *kind, const char *key, const 
     return NULL;
 }
 
+/* What to do about a name that only other tenants have, for one who may see theirs; NULL: they have not. Only on
+ * the way to an error. */
+static char *tenants_with(ClusterCore *core, const char *kind, const char *name)
+{
+    const char *first = NULL;
+    int more = 0;
+    if (core->asker == NULL || core->asker->bound) {
+        return NULL;
+    }
+    for (GTreeNode *n = g_tree_node_first(core->tenants); n != NULL; n = g_tree_node_next(n)) {
+        if (name_owner(core, kind, g_tree_node_key(n), name) != NULL) {
+            more += first != NULL;
+            first = first != NULL ? first : g_tree_node_key(n);
+        }
+    }
+    return first == NULL ? NULL
+           : more == 0   ? g_strdup_printf("tenant '%s' has one: --tenant %s", first, first)
+                         : g_strdup_printf("tenant '%s' and %d more have one: --tenant %s", first,
+                                           more, first);
+}
+
 static void *find_named(ClusterCore *core, GTree *tree, const char *kind, const char *tenant,
                         const char *key, GError **error)
 {
@@ -344,6 +365,12 @@ static void *find_named(ClusterCore *core, GTree *tree, const char *kind, const 
             g_strdup_printf("it waits for room: see 'berth queue show %s'", key);
         berth_error_set(error, BERTH_ERROR_NOT_FOUND, kind, key, remedy, "there is no such %s yet",
                         kind);
+        return NULL;
+    }
+    g_autofree char *elsewhere = object == NULL ? tenants_with(core, kind, key) : NULL;
+    if (elsewhere != NULL) {
+        berth_error_set(error, BERTH_ERROR_NOT_FOUND, kind, key, elsewhere,
+                        "tenant '%s' has no such %s", tenant, kind);
         return NULL;
     }
     return object != NULL ? object

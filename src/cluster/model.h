@@ -303,7 +303,7 @@ static inline bool core_asker_bound(const ClusterCore *core)
 }
 
 /* Lookup by id or, failing that, by name within the tenant; NULL with NOT_FOUND, offering the
- * nearest name. */
+ * nearest name or, to one who may see it, the tenant that has one of this name. */
 ClusterHost *find_host(ClusterCore *core, const char *key, GError **error);
 ClusterVm *find_vm(ClusterCore *core, const char *tenant, const char *key, GError **error);
 ClusterApp *find_app(ClusterCore *core, const char *tenant, const char *key, GError **error);

@@ -20,7 +20,7 @@ def test_tenants(manager, tmp_path):
     run(manager, 0, "tenant", "credit", "--note", "too much", "--", "blue", "-2.5")
     run(manager, 0, *vm)
     assert "blue" in run(manager, 0, "vm", "list") and "Tenant" in run(manager, 0, "vm", "show", "web", "--tenant", "blue")
-    run(manager, 3, "vm", "show", "web")
+    assert "--tenant blue" in run(manager, 3, "vm", "show", "web")
     text = run(manager, 5, "app", "create", "shop", "--size", "small", "--image", "demo", "--count", "2", "--tenant", "blue")
     assert "may use 1 cpu and uses 500m: of the 1 asked for 500m are missing" in text, text
     rows = run(manager, 0, "quota", "set", "blue", "cpu=1500m", "gpu/a100=none")

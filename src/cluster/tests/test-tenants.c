@@ -470,6 +470,30 @@ static void test_a_tenant_is_not_told_of_no_hosts(void)
     world_free(w);
 }
 
+/* To those who may see it, only. */
+static void test_who_may_see_all_is_told_whose_a_name_is(void)
+{
+    World *w = world_with_tenant("{}");
+    ask(w, API_OP_CREATE_TENANT, NULL, "{\"name\":\"red\"}");
+    as_tenant(w, "blue");
+    create_plain(w, "web");
+    as_admin(w);
+    g_assert_nonnull(
+        strstr(ask(w, API_OP_GET_VM, "web", NULL), "; tenant 'blue' has one: --tenant blue"));
+    g_autoptr(GError) error = NULL;
+    const char *id, *host;
+    g_assert_false(cluster_core_locate_vm(w->core, &w->principal, "web", &id, &host, &error));
+    g_assert_nonnull(strstr(berth_error_remedy(error), "--tenant blue"));
+    as_tenant(w, "red");
+    g_assert_null(strstr(ask(w, API_OP_GET_VM, "web", NULL), "blue"));
+    create_plain(w, "web");
+    as_admin(w);
+    g_assert_nonnull(strstr(ask(w, API_OP_DELETE_VM, "web", NULL), "'blue' and 1 more have one"));
+    create_plain(w, "web");
+    g_assert_true(g_str_has_prefix(ask(w, API_OP_GET_VM, "web", NULL), "200"));
+    world_free(w);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -503,5 +527,7 @@ int main(int argc, char **argv)
                     test_whose_place_is_taken_is_not_told_to_another_tenant);
     g_test_add_func("/cluster/tenants/cluster-without-hosts",
                     test_a_tenant_is_not_told_of_no_hosts);
+    g_test_add_func("/cluster/tenants/whose-a-name-is",
+                    test_who_may_see_all_is_told_whose_a_name_is);
     return g_test_run();
 }
