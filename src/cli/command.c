@@ -102,6 +102,26 @@ GPtrArray *cli_command_options(const CliCommand *command)
     return all;
 }
 
+static bool sets(const CliOption *option, const char *member)
+{
+    return strcmp(option->name, member) == 0 || g_strcmp0(option->field, member) == 0;
+}
+
+const CliOption *cli_args_setting(const CliArgs *args, const CliCommand *command, const char *field)
+{
+    g_autoptr(GPtrArray) options = cli_command_options(command);
+    g_auto(GStrv) members = g_strsplit_set(field, ".[", -1);
+    for (guint m = 0; members[m] != NULL; m++) {
+        for (guint i = 0; i < options->len; i++) {
+            const CliOption *option = options->pdata[i];
+            if (sets(option, members[m]) && cli_args_has(args, option->name)) {
+                return option;
+            }
+        }
+    }
+    return NULL;
+}
+
 /* What getopt_long wants to know, made of the table. */
 typedef struct {
     GString *letters;

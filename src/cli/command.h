@@ -24,6 +24,7 @@ typedef struct {
     const char *value; /* what follows, in capitals; in brackets if it may be left out (then only
                           --name=VALUE gives one); NULL: nothing */
     const char *help;
+    const char *field; /* of the API that it sets; beside one of its own name */
 } CliOption;
 
 /* Options that several commands share. */
@@ -73,6 +74,11 @@ const GPtrArray *cli_args_all(const CliArgs *args, const char *name);
 
 /* As if the flag had been given. */
 void cli_args_switch_on(CliArgs *args, const char *name);
+
+/* The option of the command that was given and sets `field` of the API, such as `resources.cpu` or
+ * `networks[1]`; NULL: none. */
+const CliOption *cli_args_setting(const CliArgs *args, const CliCommand *command,
+                                  const char *field);
 
 /* Every option that a command takes, the global ones last; CliOption * of the tables. */
 GPtrArray *cli_command_options(const CliCommand *command);

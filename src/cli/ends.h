@@ -11,11 +11,13 @@
 #define AT_END_OPTIONS                                                                             \
     {"at-end", 0, "WHAT", "stop (the default; the disk stays), delete, or warn: it goes on"},      \
     {                                                                                              \
-        "grace", 0, "DURATION", "between the end, which is told, and that: 5m (the default), 0"    \
+        "grace", 0, "DURATION", "between the end, which is told, and that: 5m (the default), 0",   \
+            "grace-seconds"                                                                        \
     }
 /* Of what is created. */
 #define END_OPTIONS                                                                                \
-    {"for", 0, "DURATION", "it ends so long after now: 90m, 2h, 3d"}, AT_END_OPTIONS,              \
+    {"for", 0, "DURATION", "it ends so long after now: 90m, 2h, 3d", "duration-seconds"},          \
+        AT_END_OPTIONS,                                                                            \
     {                                                                                              \
         "reservation", 0, "NAME", "in the room that this holds, until it ends"                     \
     }

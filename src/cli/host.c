@@ -332,7 +332,7 @@ static bool token_revoke(Cli *cli, GError **error)
 static const CliOption reserve_options[] = {QUANTITY_OPTIONS, DISK_OPTIONS, {NULL}};
 
 static const CliOption token_options[] = {
-    {"valid", 0, "DURATION", "how long it is good for: 1h (the default), 7d"},
+    {"valid", 0, "DURATION", "how long it is good for: 1h (the default), 7d", "valid-seconds"},
     {"uses", 0, "COUNT", "how many hosts may join with it; any number unless told otherwise"},
     {"description", 0, "TEXT", "for people"},
     {NULL},

@@ -21,7 +21,8 @@
 #define DISK_OPTIONS                                                                               \
     {"disk", 0, "AMOUNT", "20GiB; a plain number is GiB"},                                         \
     {                                                                                              \
-        "accelerator", 0, "NAME=COUNT", "slices of a device, such as gpu/a100=1; may be repeated"  \
+        "accelerator", 0, "NAME=COUNT", "slices of a device, such as gpu/a100=1; may be repeated", \
+            "accelerators"                                                                         \
     }
 
 /* Puts the amounts that were given into `resources`. Errors name the option. */

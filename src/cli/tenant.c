@@ -211,9 +211,10 @@ static bool credit(Cli *cli, GError **error)
 
 static const CliOption create_options[] = {
     {"quota", 0, "LIMITS", "cpu=16,memory=32GiB,vms=10; what is not named is not limited"},
-    {"no-charge", 0, NULL, "it pays nothing"},
+    {"no-charge", 0, NULL, "it pays nothing", "charged"},
     {"on-empty", 0, "POLICY", "when credits end: warn (the default), or stop: power VMs off"},
-    {"grace", 0, "DURATION", "from the end of the credits to the power off: 1h (the default)"},
+    {"grace", 0, "DURATION", "from the end of the credits to the power off: 1h (the default)",
+     "grace-seconds"},
     {"weight", 0, "NUMBER", "of its share of what there is, among tenants that wait"},
     {"max-priority", 0, "NUMBER", "the highest that its own tokens may ask for"},
     {"description", 0, "TEXT", "for people"},
@@ -221,10 +222,10 @@ static const CliOption create_options[] = {
 };
 
 static const CliOption set_options[] = {
-    {"charge", 0, NULL, "it pays by the rate card from now on"},
-    {"no-charge", 0, NULL, "it pays nothing from now on"},
+    {"charge", 0, NULL, "it pays by the rate card from now on", "charged"},
+    {"no-charge", 0, NULL, "it pays nothing from now on", "charged"},
     {"on-empty", 0, "POLICY", "when credits end: warn, or stop: power VMs off"},
-    {"grace", 0, "DURATION", "from the end of the credits to the power off"},
+    {"grace", 0, "DURATION", "from the end of the credits to the power off", "grace-seconds"},
     {"weight", 0, "NUMBER", "of its share of what there is, among tenants that wait"},
     {"max-priority", 0, "NUMBER", "the highest that its own tokens may ask for"},
     {"description", 0, "TEXT", "for people"},
@@ -247,7 +248,8 @@ static const CliOption rate_options[] = {
     {"disk", 0, "CREDITS", "a GiB and hour"},
     {"disk-bw", 0, "CREDITS", "a MB/s and hour"},
     {"net-bw", 0, "CREDITS", "a Mbit/s and hour"},
-    {"accelerator", 0, "NAME=CREDITS", "a slice and hour, such as gpu/a100=2.5; may be repeated"},
+    {"accelerator", 0, "NAME=CREDITS", "a slice and hour, such as gpu/a100=2.5; may be repeated",
+     "accelerators"},
     {NULL},
 };
 

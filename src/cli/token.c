@@ -75,7 +75,7 @@ static bool revoke_each(Cli *cli, GError **error)
 
 static const CliOption create_options[] = {
     {"role", 0, "ROLE", "admin, operator, tenant or viewer"},
-    {"expires", 0, "DURATION", "from now: 12h, 30d; never unless told otherwise"},
+    {"expires", 0, "DURATION", "from now: 12h, 30d; never unless told otherwise", "valid-seconds"},
     {"description", 0, "TEXT", "for people"},
     {NULL},
 };

@@ -280,10 +280,10 @@ static const CliOption list_options[] = {
 static const CliOption create_options[] = {
     {"size", 's', "NAME", "what it gets"},
     {"image", 'i', "NAME", "that it boots"},
-    {"network", 'N', "NAME", "may be repeated, or a list with commas"},
+    {"network", 'N', "NAME", "may be repeated, or a list with commas", "networks"},
     {"host", 0, "NAME", "place it there or nowhere"},
-    {"label", 0, "KEY=VALUE", "for rules that speak of it; may be repeated"},
-    {"host-label", 0, "KEY=VALUE", "only hosts that have it; may be repeated"},
+    {"label", 0, "KEY=VALUE", "for rules that speak of it; may be repeated", "labels"},
+    {"host-label", 0, "KEY=VALUE", "only hosts that have it; may be repeated", "host-labels"},
     {"trust-domain", 0, "NAME", "memory may be merged with that of your other VMs of this name"},
     END_OPTIONS,
     {"power", 0, "POWER", "on (the default) or off"},

@@ -21,7 +21,7 @@ def test_counts(manager):
     assert "1 VM still made of it" in run(manager, 4, "image", "delete", "demo")
     run(manager, 0, "reservation", "create", "night", "--size", "small", "--for", "1h")
     text = run(manager, 5, *app[:2], "two", *app[3:-1], "2", "--reservation", "night")
-    assert "it has 1 free slot, and 2 are asked for (reservation: 'night')" in text, text
+    assert "it has 1 free slot, and 2 are asked for (--reservation: 'night')" in text, text
     assert "(in 1h)" in run(manager, 0, "reservation", "show", "night")
     run(manager, 0, "reservation", "delete", "night")
     run(manager, 0, "app", "delete", "one", "--wait=20")
@@ -36,8 +36,8 @@ def test_amounts_are_those_that_were_given(manager):
     assert "(of 2 hosts, 1 is not available)" in run(manager, 5, *vm)
     run(manager, 0, "host", "uncordon", "alpha")
     text = run(manager, 2, "size", "create", "odd", "--cpu", "1", "--memory", "64MiB", "--vcpus", "4", "--max-vcpus", "2")
-    assert "(max-vcpus: '2'); at least 4" in text, text
-    assert "(reserve.cpu: '100')" in run(manager, 5, "host", "reserve", "alpha", "--cpu", "100")
+    assert "(--max-vcpus: '2'); at least 4" in text, text
+    assert "(--cpu: '100')" in run(manager, 5, "host", "reserve", "alpha", "--cpu", "100")
     run(manager, 0, "size", "delete", "huge")
 
 
@@ -123,3 +123,15 @@ def test_a_reader_that_has_had_enough(manager):
         done = subprocess.run([BERTH, "--context", manager.context_file, "host", "list"], stdout=full,
                               stderr=subprocess.PIPE, text=True, timeout=20)
     assert done.returncode == 1 and "cannot write the output" in done.stderr, done
+
+
+def test_what_is_wrong_is_named_as_it_was_typed(manager):
+    vm = ("vm", "create", "typed", "--size", "small", "--image", "demo", "--no-wait")
+    for extra, named in (("--network none", "(--network: 'none')"), ("--for 9000d", "(--for: '9000d')"),
+                         ("--priority 1001", "(--priority: '1001')"), ("--policy worst", "(--policy: 'worst')"),
+                         ("--tenant nobody", "(--tenant: 'nobody')"),
+                         ("--no-preempt --queue-for 9000d", "(--queue-for: '9000d')")):
+        done = manager.berth(*vm, *extra.split())
+        assert done.returncode != 0 and named in done.stderr, (extra, done.stderr)
+    assert "(--size: 'none')" in run(manager, 3, "plan", "fit", "--size", "none")
+    assert "(--valid: '900d')" in run(manager, 2, "host", "token", "create", "--valid", "900d")

@@ -13,7 +13,7 @@ static bool none(Cli *cli, GError **error)
 
 static const CliOption options[] = {
     {"size", 's', "NAME", "a size"},
-    {"network", 0, "NAME", "a network"},
+    {"network", 0, "NAME", "a network", "networks"},
     {"force", 'f', NULL, "-"},
     {NULL},
 };
@@ -215,6 +215,24 @@ static void test_every_command_is_sound(void)
     }
 }
 
+static const char *setting(const CliArgs *args, const char *field)
+{
+    const CliOption *option = cli_args_setting(args, &command, field);
+    return option != NULL ? option->name : NULL;
+}
+
+static void test_a_field_of_the_api_is_an_option_that_was_given(void)
+{
+    g_autoptr(CliArgs) args = parse(&command, "make a --size small --network b", NULL);
+
+    g_assert_cmpstr(setting(args, "size"), ==, "size");
+    g_assert_cmpstr(setting(args, "networks[1]"), ==, "network");
+    g_assert_cmpstr(setting(args, "network"), ==, "network");
+    g_assert_cmpstr(setting(args, "spec.networks"), ==, "network");
+    g_assert_null(setting(args, "force"));
+    g_assert_null(setting(args, "resources.cpu"));
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -225,5 +243,7 @@ int main(int argc, char **argv)
     g_test_add_func("/cli/command/required-options", test_required_options);
     g_test_add_func("/cli/command/find", test_find);
     g_test_add_func("/cli/command/every-command-is-sound", test_every_command_is_sound);
+    g_test_add_func("/cli/command/field-of-the-api",
+                    test_a_field_of_the_api_is_an_option_that_was_given);
     return g_test_run();
 }
