@@ -65,6 +65,7 @@ BerthPlaceResult pack_improve(PackSearch *search)
     if (!pack_seen_init(&seen, SEEN_BINS, 16 * SEEN_BINS)) {
         result = BERTH_PLACE_ERROR_NO_MEMORY;
     } else if (search->n_best > search->lower_bound) {
+        pack_exact(search);
         eject_until(search, EJECT_FIRST * search->total_us, &seen);
         if (columns_pay(search)) {
             pack_columns(search, COLUMNS_UNTIL * search->total_us, &seen);

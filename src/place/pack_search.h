@@ -98,6 +98,9 @@ bool pack_eject(PackSearch *search, const uint32_t *items, uint32_t n, uint32_t 
 /* The same for the best packing of all, and offers what it finds. */
 bool pack_eject_best(PackSearch *search, double end_us, PackSeen *seen);
 
+/* pack_exact.c: sets of items that fill a bin to the last unit, where all bins have to be full. */
+void pack_exact(PackSearch *search);
+
 /* pack_columns.c: column generation with dives, and its bound. Not for sizes below 0. */
 void pack_columns(PackSearch *search, double end_us, PackSeen *seen);
 

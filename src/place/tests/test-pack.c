@@ -118,6 +118,49 @@ static void test_improver_finds_known_optima(void)
     g_rand_free(rand);
 }
 
+/* Bins of `most` items or fewer, cut so that nothing is left over in all dimensions but the last. */
+static uint32_t plant_full_bins(Case *c, GRand *rand, int most)
+{
+    uint32_t d = c->problem.n_dims, n_bins = 0, items = 0;
+
+    while (items + (uint32_t)most <= 240) {
+        uint32_t parts = (uint32_t)g_rand_int_range(rand, most - 1, most + 1);
+
+        for (uint32_t k = 0; k < d; k++) {
+            int64_t left = 1000;
+
+            c->capacity[k] = 1000;
+            for (uint32_t i = 0; i < parts; i++) {
+                bool last = i == parts - 1;
+                int64_t least = (int64_t)(parts - i - 1) * 20;
+                int64_t size = last ? left : g_rand_int_range(rand, 20, (gint32)(left - least));
+
+                c->sizes[(items + i) * d + k] = k == d - 1 ? size * 9 / 10 : size;
+                left -= size;
+            }
+        }
+        items += parts;
+        n_bins++;
+    }
+    c->problem.n_kinds = items;
+    return n_bins;
+}
+
+static void test_full_bins_are_found(void)
+{
+    g_autoptr(GRand) rand = g_rand_new_with_seed(26);
+
+    for (int most = 3; most <= 5; most++) {
+        g_autofree Case *c = new_case(5, 240);
+        uint32_t planted = plant_full_bins(c, rand, most);
+
+        g_assert_cmpint(pack(c, BERTH_PACK_IMPROVE, most < 5 ? 30000 : 700000, 1), ==,
+                        BERTH_PLACE_OK);
+        g_assert_cmpstr(berth_pack_check(&c->problem, c->bins, c->answer.n_bins), ==, NULL);
+        g_assert_cmpuint(c->answer.n_bins, ==, planted);
+    }
+}
+
 static void test_bounds_see_what_volume_does_not(void)
 {
     g_autofree Case *halves = new_case(1, 1);
@@ -317,6 +360,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/place/pack/every-packing-is-valid", test_every_packing_is_valid);
     g_test_add_func("/place/pack/improver-finds-known-optima", test_improver_finds_known_optima);
+    g_test_add_func("/place/pack/full-bins-are-found", test_full_bins_are_found);
     g_test_add_func("/place/pack/bounds-see-what-volume-does-not",
                     test_bounds_see_what_volume_does_not);
     g_test_add_func("/place/pack/columns-prove-what-volume-cannot",
