@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/timefmt.h"
+#include "base/units.h"
 #include "base/yaml.h"
 #include "cli/help.h"
 #include "cli/report.h"
@@ -370,4 +371,22 @@ void cli_set_texts(const Cli *cli, json_t *body, const char *key, const char *op
         json_object_set(body, key, array);
     }
     json_decref(array);
+}
+
+bool cli_since(const Cli *cli, int64_t *ret_since_ms, GError **error)
+{
+    const char *text = cli_args_get(cli->args, "since");
+    int64_t ago = 0;
+    if (text == NULL) {
+        *ret_since_ms = 0;
+        return true;
+    }
+    if (strchr(text, 'T') != NULL || strchr(text, '-') != NULL) {
+        return berth_time_parse("--since", text, ret_since_ms, error);
+    }
+    if (!berth_quantity_parse(BERTH_QUANTITY_DURATION, "--since", text, &ago, error)) {
+        return false;
+    }
+    *ret_since_ms = MAX(cli_now_ms() - ago, 0);
+    return true;
 }

@@ -105,3 +105,9 @@ bool cli_set_integer(const Cli *cli, json_t *body, const char *key, const char *
 bool cli_set_map(const Cli *cli, json_t *body, const char *key, const char *option, GError **error);
 /* All values of a repeated option, each split at commas. */
 void cli_set_texts(const Cli *cli, json_t *body, const char *key, const char *option);
+/* --since: so long ago, or a time; 0 if it was not given. */
+#define SINCE_OPTION                                                                               \
+    {                                                                                              \
+        "since", 0, "TIME", "so long ago (7d, 12h), or a time such as 2026-11-25T00:00:00Z"        \
+    }
+bool cli_since(const Cli *cli, int64_t *ret_since_ms, GError **error);

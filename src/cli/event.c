@@ -64,8 +64,14 @@ static json_t *all_events(Cli *cli, json_t *query, GError **error)
 static bool list(Cli *cli, GError **error)
 {
     json_t *query = json_pack("{s:i, s:i}", "from", 0, "limit", 1000);
+    int64_t since_ms = 0;
     cli_set_text(cli, query, "subject", "subject");
-    bool ok = cli_set_integer(cli, query, "from", "from", error);
+    cli_set_text(cli, query, "kind", "kind");
+    bool ok =
+        cli_set_integer(cli, query, "from", "from", error) && cli_since(cli, &since_ms, error);
+    if (since_ms > 0) {
+        json_object_set_new(query, "since", json_integer(since_ms));
+    }
     json_t *items = ok ? all_events(cli, query, error) : NULL;
     ok = items != NULL && print_events(cli, items, error);
     json_decref(items);
@@ -98,26 +104,33 @@ static bool follow(Cli *cli, GError **error)
     const json_t *from = json_object_get(numbers, "from");
     Follow wanted = {.from = from != NULL ? json_integer_value(from) : -1,
                      .subject = cli_args_get(cli->args, "subject"),
+                     .kind = cli_args_get(cli->args, "kind"),
                      .on_event = print_event,
                      .data = cli};
     json_decref(numbers);
     return ok && follow_events(cli, &wanted, error);
 }
 
-static const CliOption event_options[] = {
-    {"from", 0, "REVISION", "only what came after it"},
-    {"subject", 0, "NAME", "only of the object with this name or id"},
-    {NULL},
-};
+#define EVENT_OPTIONS                                                                              \
+    {"from", 0, "REVISION", "only what came after it"},                                            \
+        {"subject", 0, "NAME", "only of the object with this name or id"},                         \
+    {                                                                                              \
+        "kind", 0, "KIND", "only such: vm.running, or vm for all that happens to VMs"              \
+    }
+
+static const CliOption list_options[] = {EVENT_OPTIONS, SINCE_OPTION, {NULL}};
+
+static const CliOption follow_options[] = {EVENT_OPTIONS, {NULL}};
 
 static const CliCommand commands[] = {
     {.verb = "list",
      .summary = "Lists the events that are kept, newest last",
-     .options = event_options,
-     .run = list},
+     .options = list_options,
+     .run = list,
+     .details = "Example: berth event list --since 1h --kind vm.crashed"},
     {.verb = "follow",
      .summary = "Shows events as they come",
-     .options = event_options,
+     .options = follow_options,
      .run = follow,
      .details = "With -o json each event is one line. Without --from it begins with what happens "
                 "now."},

@@ -18,6 +18,9 @@ static json_t *query_of(const Follow *follow, int64_t from)
     if (follow->subject != NULL) {
         json_object_set_new(query, "subject", json_string(follow->subject));
     }
+    if (follow->kind != NULL) {
+        json_object_set_new(query, "kind", json_string(follow->kind));
+    }
     return query;
 }
 

@@ -14,6 +14,7 @@
 typedef struct {
     int64_t from;        /* only what came after this revision; -1: what comes from now on */
     const char *subject; /* only of this object; NULL: all */
+    const char *kind;    /* only of this kind, or of all that begin with it and a dot; NULL: all */
     /* One event as JSON; false ends the following without an error. */
     bool (*on_event)(void *data, const json_t *event);
     void *data;

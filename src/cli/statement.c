@@ -5,27 +5,7 @@
 #include "base/credits.h"
 #include "base/error.h"
 #include "base/timefmt.h"
-#include "base/units.h"
 #include "schema/objects.h"
-
-/* So long ago, or a time. */
-static bool read_since(const Cli *cli, int64_t *ret_since_ms, GError **error)
-{
-    const char *text = cli_args_get(cli->args, "since");
-    int64_t ago = 0;
-    if (text == NULL) {
-        *ret_since_ms = 0;
-        return true;
-    }
-    if (strchr(text, 'T') != NULL || strchr(text, '-') != NULL) {
-        return berth_time_parse("--since", text, ret_since_ms, error);
-    }
-    if (!berth_quantity_parse(BERTH_QUANTITY_DURATION, "--since", text, &ago, error)) {
-        return false;
-    }
-    *ret_since_ms = MAX(cli_now_ms() - ago, 0);
-    return true;
-}
 
 static json_t *read_page(Cli *cli, int64_t since_ms, GError **error)
 {
@@ -99,7 +79,7 @@ static void print_entries(const Cli *cli, const Statement *statement)
 bool statement_show(Cli *cli, GError **error)
 {
     int64_t since_ms = 0;
-    if (!read_since(cli, &since_ms, error)) {
+    if (!cli_since(cli, &since_ms, error)) {
         return false;
     }
     json_auto_t *json = read_statement(cli, since_ms, error);

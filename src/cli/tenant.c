@@ -238,7 +238,7 @@ static const CliOption credit_options[] = {
 };
 
 static const CliOption statement_options[] = {
-    {"since", 0, "TIME", "so long ago (7d, 12h), or a time such as 2026-11-25T00:00:00Z"},
+    SINCE_OPTION,
     {NULL},
 };
 

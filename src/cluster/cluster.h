@@ -238,6 +238,9 @@ bool cluster_core_expects_file(const ClusterCore *core, const char *tenant, cons
                                GError **error);
 /* Is this content part of an image that is ready? */
 bool cluster_core_knows_file(const ClusterCore *core, const char *sha256, int64_t *ret_bytes);
+/* Does one who asks for this kind of events want `kind`? `asked` is a kind or the first part of some:
+ * `vm.running`, `vm`; NULL: all. */
+bool cluster_event_kind_is(const char *kind, const char *asked);
 /* Events after `revision`, oldest first, as JSON. Only durable ones. NOT_FOUND when they are no
  * longer kept, and for a revision that the store has not reached: who has one has followed a store
  * that this one, restored from a backup, is behind of. */

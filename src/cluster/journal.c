@@ -15,6 +15,7 @@ static void event_record_free(void *data)
     g_bytes_unref(record->json);
     g_free(record->subject_id);
     g_free(record->subject_name);
+    g_free(record->kind);
     g_free(record->tenant);
     g_free(record);
 }
@@ -50,6 +51,8 @@ static void keep_event(ClusterCore *core, const Event *event, GBytes *json)
     record->revision = event->revision;
     record->id = g_strdup(event->id);
     record->json = json;
+    record->at_ms = event->at_ms;
+    record->kind = g_strdup(event->kind);
     record->tenant = g_strdup(event->tenant);
     if (event->subject != NULL) {
         record->subject_id = g_strdup(event->subject->id);

@@ -10,7 +10,8 @@ typedef struct {
     int64_t revision;
     char *id;
     GBytes *json;
-    char *subject_id, *subject_name, *tenant;
+    int64_t at_ms;
+    char *kind, *subject_id, *subject_name, *tenant;
 } ClusterEventRecord;
 
 void journal_init(ClusterCore *core);

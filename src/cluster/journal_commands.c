@@ -120,10 +120,19 @@ bool get_operation(ClusterCore *core, const ClusterRequest *request, GError **er
     return true;
 }
 
-static bool is_about(const ClusterEventRecord *record, const char *subject)
+bool cluster_event_kind_is(const char *kind, const char *asked)
 {
-    return subject == NULL || g_strcmp0(record->subject_id, subject) == 0 ||
-           g_strcmp0(record->subject_name, subject) == 0;
+    size_t length = asked != NULL ? strlen(asked) : 0;
+    return asked == NULL ||
+           (strncmp(kind, asked, length) == 0 && (kind[length] == '.' || kind[length] == '\0'));
+}
+
+static bool is_asked_for(const ClusterEventRecord *record, const ListEventsQuery *query)
+{
+    bool about = query->subject == NULL || g_strcmp0(record->subject_id, query->subject) == 0 ||
+                 g_strcmp0(record->subject_name, query->subject) == 0;
+    return about && record->revision > query->from && record->at_ms >= query->since &&
+           cluster_event_kind_is(record->kind, query->kind);
 }
 
 /* Events of one revision are not parted, so that a revision is all that a client goes on from. */
@@ -135,8 +144,7 @@ bool list_events(ClusterCore *core, const ClusterRequest *request, GError **erro
     int64_t revision = MAX(core->last_revision, query->from), listed = query->from;
     for (GList *l = core->events.head; l != NULL; l = l->next) {
         const ClusterEventRecord *record = l->data;
-        if (record->revision <= query->from || !is_about(record, query->subject) ||
-            !tenant_is_shown(shown, record->tenant)) {
+        if (!is_asked_for(record, query) || !tenant_is_shown(shown, record->tenant)) {
             continue;
         }
         if ((int64_t)json_array_size(items) >= query->limit && record->revision > listed) {

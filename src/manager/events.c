@@ -43,20 +43,23 @@ typedef struct {
     ClientStream *client; /* the stream's */
     char *who;            /* the token's id */
     char *subject;        /* NULL: all */
-    char *tenant;         /* NULL: all */
-    int64_t after;        /* the revision up to which it has been told */
-    GQueue out;           /* of GBytes: what the socket has not taken */
-    gsize sent;           /* of the first */
-    gsize waiting;        /* bytes of all */
-    bool watched;         /* for room in the socket */
-    bool broken;          /* to be freed */
+    char *kind;           /* likewise */
+    int64_t since_ms;
+    char *tenant;  /* NULL: all */
+    int64_t after; /* the revision up to which it has been told */
+    GQueue out;    /* of GBytes: what the socket has not taken */
+    gsize sent;    /* of the first */
+    gsize waiting; /* bytes of all */
+    bool watched;  /* for room in the socket */
+    bool broken;   /* to be freed */
 } Follower;
 
 /* One event, with what decides who gets it. */
 typedef struct {
     int64_t revision;
     char *id, *name; /* of its subject */
-    char *tenant;
+    char *tenant, *kind;
+    int64_t at_ms;
     GBytes *json;
 } Told;
 
@@ -66,6 +69,7 @@ static void told_free(gpointer data)
     g_free(told->id);
     g_free(told->name);
     g_free(told->tenant);
+    g_free(told->kind);
     g_bytes_unref(told->json);
     g_free(told);
 }
@@ -81,6 +85,8 @@ static Told *told_new(GBytes *event)
                    .id = g_strdup(json_string_value(json_object_get(subject, "id"))),
                    .name = g_strdup(json_string_value(json_object_get(subject, "name"))),
                    .tenant = g_strdup(json_string_value(json_object_get(json, "tenant"))),
+                   .kind = g_strdup(json_string_value(json_object_get(json, "kind"))),
+                   .at_ms = json_integer_value(json_object_get(json, "at-ms")),
                    .json = g_bytes_ref(event)};
     json_decref(json);
     return told;
@@ -103,6 +109,7 @@ static void follower_free(Follower *follower)
     g_queue_clear_full(&follower->out, bytes_free);
     g_free(follower->who);
     g_free(follower->subject);
+    g_free(follower->kind);
     g_free(follower->tenant);
     g_free(follower);
 }
@@ -171,7 +178,8 @@ static bool is_for(const Told *told, const Follower *follower)
     bool about = follower->subject == NULL || g_strcmp0(told->id, follower->subject) == 0 ||
                  g_strcmp0(told->name, follower->subject) == 0;
     bool own = follower->tenant == NULL || g_strcmp0(told->tenant, follower->tenant) == 0;
-    return about && own && told->revision > follower->after;
+    return about && own && told->revision > follower->after && told->at_ms >= follower->since_ms &&
+           cluster_event_kind_is(told->kind, follower->kind);
 }
 
 static void append_frame(GString *out, const Told *told, bool last_of_revision)
@@ -283,12 +291,14 @@ void events_look_over(Events *events)
 }
 
 void events_follow(Events *events, SoupServerMessage *message, const AuthWho *who, int64_t revision,
-                   const char *subject, const char *tenant)
+                   const ListEventsQuery *query, const char *tenant)
 {
     Follower *follower = g_new0(Follower, 1);
     *follower = (Follower){.events = events,
                            .who = g_strdup(who->subject),
-                           .subject = g_strdup(subject),
+                           .subject = g_strdup(query->subject),
+                           .kind = g_strdup(query->kind),
+                           .since_ms = query->since,
                            .tenant = g_strdup(tenant),
                            .after = revision};
     follower->link.data = follower;
@@ -330,8 +340,8 @@ typedef struct {
 static bool wants_whole(const Follower *follower, const GPtrArray *told)
 {
     const Told *first = told->pdata[0];
-    return follower->subject == NULL && follower->tenant == NULL &&
-           follower->after < first->revision;
+    return follower->subject == NULL && follower->tenant == NULL && follower->kind == NULL &&
+           follower->since_ms <= first->at_ms && follower->after < first->revision;
 }
 
 /* In whatever thread. */

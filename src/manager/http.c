@@ -438,7 +438,7 @@ static void follow_events(Pending *pending, const ClusterPrincipal *principal,
         return;
     }
     events_follow(pending->http->manager->events, pending->message, &pending->who, (int64_t)from,
-                  query->subject, principal->all ? NULL : principal->tenant);
+                  query, principal->all ? NULL : principal->tenant);
 }
 
 /* What the core has no part in; false: it has. */

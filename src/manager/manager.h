@@ -113,10 +113,10 @@ guint agents_count(const Agents *agents);
 /* events.c */
 Events *events_new(Manager *manager);
 void events_free(Events *events);
-/* Sends what is kept after `revision`, then goes on. `subject`: an id or name, or NULL for all;
- * `tenant`: whose, or NULL for all. */
+/* Sends what is kept after `revision`, of what the query asks for, then goes on. `tenant`: whose, or NULL for
+ * all. */
 void events_follow(Events *events, SoupServerMessage *message, const AuthWho *who, int64_t revision,
-                   const char *subject, const char *tenant);
+                   const ListEventsQuery *query, const char *tenant);
 /* Ends what streams to those whose token is no longer good. */
 void events_look_over(Events *events);
 /* Each event, then events_flush() when all of a revision are told. */

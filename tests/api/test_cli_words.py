@@ -135,3 +135,13 @@ def test_what_is_wrong_is_named_as_it_was_typed(manager):
         assert done.returncode != 0 and named in done.stderr, (extra, done.stderr)
     assert "(--size: 'none')" in run(manager, 3, "plan", "fit", "--size", "none")
     assert "(--valid: '900d')" in run(manager, 2, "host", "token", "create", "--valid", "900d")
+
+
+def test_events_of_a_time_and_a_kind(manager):
+    run(manager, 0, "vm", "create", "told", "--size", "small", "--image", "demo", "--wait=20")
+    lines = run(manager, 0, "event", "list", "--kind", "vm.running", "--since", "1h", "--subject", "told").splitlines()
+    assert len(lines) == 2 and "vm.running" in lines[1], lines
+    assert "told" in run(manager, 0, "event", "list", "--kind", "vm", "--since", "2020-01-01T00:00:00Z")
+    assert "told" not in run(manager, 0, "event", "list", "--since", "2100-01-01T00:00:00Z")
+    assert "--since" in run(manager, 2, "event", "list", "--since", "lately")
+    run(manager, 0, "vm", "delete", "told", "--wait=20")

@@ -582,6 +582,19 @@ def test_follow(manager, agents, catalog):
     listed = events(manager, limit=1000, **{"from": start})["items"]
     assert [event["id"] for event in seen] == [event["id"] for event in listed][:len(seen)]
     assert {event["subject"]["name"] for event in other.until("vm.running", "other")} == {"other"}
+    kinds = {event["kind"] for event in listed}
+    for asked, found in (("vm.running", {"vm.running"}), ("vm", {kind for kind in kinds if kind.startswith("vm.")}),
+                         ("vm.run", set()), ("v", set())):
+        of_kind = events(manager, limit=1000, **{"from": start}, kind=asked)["items"]
+        assert {event["kind"] for event in of_kind} == found, asked
+        assert of_kind == [event for event in listed if event["kind"] in found]
+    middle = listed[len(listed) // 2]["at-ms"]
+    late = events(manager, limit=1000, **{"from": start}, since=middle)["items"]
+    assert late == [event for event in listed if event["at-ms"] >= middle] and len(late) < len(listed)
+    only = Follower(manager, **{"from": start}, kind="vm.running", since=middle)
+    first = next(event for event in late if event["kind"] == "vm.running")
+    assert only.next() == first
+    only.close()
     follower.close()
     other.close()
     refused(manager.get("/v1/events", headers={"Last-Event-ID": "soon"}, follow=True), "invalid", "Last-Event-ID",
