@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/nearest.h"
+#include "base/text.h"
 #include "cli/quantities.h"
 #include "schema/objects.h"
 
@@ -299,13 +300,9 @@ static bool check_twice(const GPtrArray *items, GError **error)
 bool manifest_parse(const char *path, const char *text, size_t length, GPtrArray *items,
                     GError **error)
 {
-    static const char mark[] = "\xef\xbb\xbf"; /* that some editors begin a file with */
+    size_t mark = text_mark_length(text, length);
     CodecLimits limits = {.max_bytes = MAX_BYTES};
-    if (length >= 3 && memcmp(text, mark, 3) == 0) {
-        text += 3;
-        length -= 3;
-    }
-    g_autoptr(GPtrArray) documents = yaml_parse(text, length, &limits, error);
+    g_autoptr(GPtrArray) documents = yaml_parse(text + mark, length - mark, &limits, error);
     if (documents == NULL) {
         g_prefix_error(error, "%s: ", shown(path));
         return false;

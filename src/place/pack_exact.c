@@ -14,15 +14,15 @@
 #include "place/pack_search.h"
 
 #define MOST_IN_SET 5
-#define MOST_SETS UINT32_C(200000) /* beyond that a sample of the largest sets */
+#define MOST_SETS UINT32_C(200000)    /* beyond that a sample of the largest sets */
 #define MOST_FOUND UINT64_C(20000000) /* of one size, then the listing ends */
-#define MOST_ITEMS 2000    /* their pairs have a table */
-#define LIST_SHARE 0.1   /* of the budget, for each of the two lists */
-#define LOOK_UP_US 0.02    /* what one takes */
-#define TOUCHES_A_US 500   /* counters that are changed in a microsecond */
-#define MOST_STALE 2000    /* choices in turn without a better one */
-#define COVER_UNTIL 0.25   /* of the budget */
-#define EJECT_UNTIL 0.4    /* likewise, for what no set took */
+#define MOST_ITEMS 2000               /* their pairs have a table */
+#define LIST_SHARE 0.1                /* of the budget, for each of the two lists */
+#define LOOK_UP_US 0.02               /* what one takes */
+#define TOUCHES_A_US 500              /* counters that are changed in a microsecond */
+#define MOST_STALE 2000               /* choices in turn without a better one */
+#define COVER_UNTIL 0.25              /* of the budget */
+#define EJECT_UNTIL 0.4               /* likewise, for what no set took */
 
 typedef struct {
     uint32_t n;
@@ -444,7 +444,8 @@ static void pack_rest(Exact *e, double end_us)
     uint32_t n_bins = pack_first_fit(problem, rest, n, rooms, 0, bins);
 
     offer(e, rest, n, bins, all);
-    while (pack_goes_on(search, end_us) && pack_eject(search, rest, n, bins, n_bins, end_us, NULL)) {
+    while (pack_goes_on(search, end_us) &&
+           pack_eject(search, rest, n, bins, n_bins, end_us, NULL)) {
         n_bins--;
         offer(e, rest, n, bins, all);
     }

@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "base/words.h"
-#include "sim/text.h"
 
 struct Csv {
     char *name;

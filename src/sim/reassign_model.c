@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "sim/text.h"
+#include "base/text.h"
 
 #define MAX_SHOWN 40 /* bytes of what stands where a number should */
 

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "sim/text.h"
+#include "base/text.h"
 
 typedef struct {
     const char *name;

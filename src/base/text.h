@@ -2,7 +2,7 @@
  * What the readers of text files have in common: what an editor may have put before the text, and bytes
  * that no text has.
  *
- * Threading: pure functions.
+ * Thread safety: pure functions, any thread.
  */
 #pragma once
 
