@@ -3,6 +3,7 @@
  */
 #include "place/pack.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "place/fleet.h"
@@ -73,10 +74,10 @@ static BerthPlaceResult search_with(PackSearch *search, const BerthPackOptions *
     if (options->method == BERTH_PACK_IMPROVE) {
         return pack_improve(search);
     }
-    BerthPlaceResult result = pack_construct(search, options->method, options->order);
+    BerthPlaceResult result = pack_construct(search, options->method, options->order, INFINITY);
 
     if (result == BERTH_PLACE_OK) {
-        pack_simple_bounds(search);
+        pack_simple_bounds(search, PACK_CLIQUE_MAX_ITEMS);
     }
     return result;
 }

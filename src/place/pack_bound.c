@@ -11,8 +11,6 @@
 
 #include "place/pack_search.h"
 
-#define CLIQUE_MAX_ITEMS 20000
-
 uint32_t pack_volume_bound(const PackProblem *problem)
 {
     uint32_t bound = problem->n_items > 0 ? 1 : 0;
@@ -106,7 +104,7 @@ static uint32_t clique(const PackProblem *problem, uint32_t *left, uint32_t *deg
     return size;
 }
 
-void pack_simple_bounds(PackSearch *search)
+void pack_simple_bounds(PackSearch *search, uint32_t clique_max_items)
 {
     const PackProblem *problem = search->problem;
     uint32_t n = problem->n_items;
@@ -128,7 +126,7 @@ void pack_simple_bounds(PackSearch *search)
             pack_raise_bound(search, l2(sizes, n, problem->capacity[k]));
         }
     }
-    if (!zone.failed && n <= CLIQUE_MAX_ITEMS) {
+    if (!zone.failed && n <= clique_max_items) {
         pack_raise_bound(search, clique(problem, left, degree, n));
     }
     search->no_memory |= zone.failed;

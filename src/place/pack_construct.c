@@ -46,7 +46,9 @@ uint32_t pack_first_fit(const PackProblem *problem, const uint32_t *order, uint3
 }
 
 typedef struct {
+    PackSearch *search;
     const PackProblem *problem;
+    double end_us;   /* filling ends then */
     uint32_t *bins;  /* of each copy; PACK_NONE: not yet */
     uint32_t *order; /* copies to pack one by one, n_order of them */
     uint32_t n_order;
@@ -126,11 +128,12 @@ static bool accompany(Build *build, uint32_t item)
 }
 
 /* Everything that does not fit an empty bin by itself gets its company; the rest is for `order`. */
-static BerthPlaceResult build_init(Build *build, const PackProblem *problem)
+static BerthPlaceResult build_init(Build *build, PackSearch *search, double end_us)
 {
+    const PackProblem *problem = search->problem;
     uint32_t n = problem->n_items;
 
-    *build = (Build){.problem = problem};
+    *build = (Build){.search = search, .problem = problem, .end_us = end_us};
     build->bins = pack_zone_get(&build->zone, n, sizeof *build->bins);
     build->order = pack_zone_get(&build->zone, n, sizeof *build->order);
     build->keys = pack_zone_get(&build->zone, n, sizeof *build->keys);
@@ -322,6 +325,7 @@ static void fill_bin(Fill *fill, uint32_t bin)
     }
 }
 
+/* Filling takes the square of the number of items: where time ends, first fit packs what is left. */
 static bool build_by_filling(Build *build, bool dot, bool dynamic)
 {
     const PackProblem *problem = build->problem;
@@ -337,7 +341,7 @@ static bool build_by_filling(Build *build, bool dot, bool dynamic)
             fill.total[k] += problem->shares[(size_t)fill.left[i] * problem->n_dims + k];
         }
     }
-    while (fill.n_left > 0) {
+    while (fill.n_left > 0 && pack_now(build->search) < build->end_us) {
         uint32_t n = 0;
 
         fill_bin(&fill, open_bin(build));
@@ -348,6 +352,11 @@ static bool build_by_filling(Build *build, bool dot, bool dynamic)
         }
         fill.n_left = n;
     }
+    build->n_order = fill.n_left;
+    if (!sort_by(build, false)) {
+        return false;
+    }
+    build_first_fit(build);
     return true;
 }
 
@@ -379,10 +388,11 @@ static bool build_with(Build *build, BerthPackMethod method, BerthPackOrder orde
     }
 }
 
-BerthPlaceResult pack_construct(PackSearch *search, BerthPackMethod method, BerthPackOrder order)
+BerthPlaceResult pack_construct(PackSearch *search, BerthPackMethod method, BerthPackOrder order,
+                                double end_us)
 {
     Build build;
-    BerthPlaceResult result = build_init(&build, search->problem);
+    BerthPlaceResult result = build_init(&build, search, end_us);
 
     if (result == BERTH_PLACE_OK) {
         if (build_with(&build, method, order)) {

@@ -77,8 +77,10 @@ static inline double pack_uniform(PackSearch *search)
 /* Copies by falling key, equal keys by number; `order` has the copies to sort. */
 bool pack_sort_falling(uint32_t *order, uint32_t n, const double *keys);
 
-/* pack_construct.c: one packing by a method other than BERTH_PACK_IMPROVE. */
-BerthPlaceResult pack_construct(PackSearch *search, BerthPackMethod method, BerthPackOrder order);
+/* pack_construct.c: one packing by a method other than BERTH_PACK_IMPROVE. A method that fills bins
+ * leaves to first fit what is not packed at `end_us`. */
+BerthPlaceResult pack_construct(PackSearch *search, BerthPackMethod method, BerthPackOrder order,
+                                double end_us);
 
 /* pack_construct.c: first-fit of `n` copies in this order behind the first `n_bins` bins, whose room
  * is `rooms` (space for n more bins); writes `bins` of these copies and returns the number of bins. */
@@ -86,8 +88,9 @@ uint32_t pack_first_fit(const PackProblem *problem, const uint32_t *order, uint3
                         uint64_t *rooms, uint32_t n_bins, uint32_t *bins);
 
 /* pack_bound.c: bounds that need no search. */
+#define PACK_CLIQUE_MAX_ITEMS 20000 /* conflicts take the square of the number of items */
 uint32_t pack_volume_bound(const PackProblem *problem);
-void pack_simple_bounds(PackSearch *search);
+void pack_simple_bounds(PackSearch *search, uint32_t clique_max_items);
 
 /* pack_ejection.c: guided ejection. Takes a packing of the `n` copies in `items` into `n_bins` bins
  * (numbers below n_bins in `bins`, by copy) and looks for one with a bin less until `end_us`. */

@@ -161,6 +161,34 @@ static void test_full_bins_are_found(void)
     }
 }
 
+static uint64_t hasty_clock(void *user_data)
+{
+    return *(uint64_t *)user_data += 100000;
+}
+
+static void test_what_time_leaves_unfilled_is_packed(void)
+{
+    g_autoptr(GRand) rand = g_rand_new_with_seed(27);
+    g_autofree Case *c = new_case(3, 400);
+
+    for (uint32_t i = 0; i < 400 * 3; i++) {
+        c->capacity[i % 3] = 1000;
+        c->sizes[i] = g_rand_int_range(rand, 50, 400);
+    }
+    for (uint64_t budget = 1; budget < 200; budget += 11) {
+        uint64_t time = 0;
+        BerthPackOptions options = {.struct_size = sizeof options,
+                                    .method = BERTH_PACK_IMPROVE,
+                                    .clock = hasty_clock,
+                                    .budget_ns = budget * 100000,
+                                    .user_data = &time};
+
+        g_assert_cmpint(berth_pack(&c->problem, &options, c->bins, &c->answer), ==, BERTH_PLACE_OK);
+        g_assert_cmpstr(berth_pack_check(&c->problem, c->bins, c->answer.n_bins), ==, NULL);
+        g_assert_cmpuint(time, <, (budget + 20) * 100000);
+    }
+}
+
 static void test_bounds_see_what_volume_does_not(void)
 {
     g_autofree Case *halves = new_case(1, 1);
@@ -361,6 +389,8 @@ int main(int argc, char **argv)
     g_test_add_func("/place/pack/every-packing-is-valid", test_every_packing_is_valid);
     g_test_add_func("/place/pack/improver-finds-known-optima", test_improver_finds_known_optima);
     g_test_add_func("/place/pack/full-bins-are-found", test_full_bins_are_found);
+    g_test_add_func("/place/pack/what-time-leaves-unfilled-is-packed",
+                    test_what_time_leaves_unfilled_is_packed);
     g_test_add_func("/place/pack/bounds-see-what-volume-does-not",
                     test_bounds_see_what_volume_does_not);
     g_test_add_func("/place/pack/columns-prove-what-volume-cannot",
