@@ -275,15 +275,13 @@ struct ClusterCore {
     int64_t networks_due_ms; /* when the lagging are told; INT64_MAX: nobody is */
 
     /* What waits is served when there is room again, not more often than the pause says (queue.c). */
-    GTree *queue;              /* by id → ClusterQueued */
-    int64_t queue_due_ms;      /* when the first of them is refused; INT64_MAX: none is */
-    GTree *promises;           /* by id of what waits → Promise (promises.h) */
-    bool promises_aside;       /* some are not in the calendar, in this step */
-    bool promises_moved;       /* since some were put aside */
-    int64_t promises_delay_ms; /* the most by which one moved, of those that came back */
-    int starts_sought;         /* in the round under way */
-    int rooms_sought;          /* for those that came back in it */
-    GTree *preempted;          /* by id → ClusterVm, borrowed: wait to start again */
+    GTree *queue;         /* by id → ClusterQueued */
+    int64_t queue_due_ms; /* when the first of them is refused; INT64_MAX: none is */
+    GTree *promises;      /* by id of what waits → Promise (promises.h) */
+    bool promises_aside;  /* some are not in the calendar, in this step */
+    bool promises_moved;  /* since some were put aside */
+    int starts_sought;    /* in the round under way */
+    GTree *preempted;     /* by id → ClusterVm, borrowed: wait to start again */
     GTree *claims; /* by id → ClusterVm, borrowed: wait for those that make room for them */
     const ClusterPrincipal *asker; /* while a request is served */
     bool claims_rest;              /* while a question is asked with a VM lifted off its host */

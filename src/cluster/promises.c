@@ -15,6 +15,9 @@
 /* Starts are sought for so many in one round, since each is a question at every end to come. */
 #define MOST_SOUGHT 100
 
+/* Ends on its own hosts at which one is tried that has to start later. */
+#define MOST_TRIED 100
+
 static void promise_free(void *data)
 {
     Promise *promise = data;
@@ -74,14 +77,19 @@ static ClusterHost *host_of(const ClusterCore *core, const Promise *promise, gui
     return core->by_handle->pdata[promise->hosts[i]];
 }
 
-/* Is there room for it once what should be gone from the host is? That is waited for, but not for ever. */
+/* What should be gone is waited for, but not for ever. */
+static bool has_patience(const ClusterCore *core, const Promise *promise)
+{
+    return core->now_ms < promise->start_ms + core->config.patience_ms;
+}
+
+/* Is there room for it once what should be gone from the host is? */
 static bool is_waited_for(const ClusterCore *core, const Promise *promise, guint i,
                           const BerthCommitment *wanted)
 {
     Vector ending = {0}, lasting = {0};
     const ClusterHost *host = host_of(core, promise, i);
-    if (core->now_ms >= promise->start_ms + core->config.patience_ms ||
-        !reservations_is_overstayed(core, host)) {
+    if (!reservations_is_overstayed(core, host)) {
         return false;
     }
     Vector overstay = reservations_overstay(core, host);
@@ -97,15 +105,14 @@ static bool is_waited_for(const ClusterCore *core, const Promise *promise, guint
     return true;
 }
 
-/* Into the calendar; all of it or nothing. */
-static bool hold(ClusterCore *core, Promise *promise)
+/* Into the calendar; all of it or nothing. Returns which of its hosts has no room, or how many there are. */
+static guint stand(ClusterCore *core, Promise *promise, bool patient)
 {
     int64_t start = MAX(promise->start_ms, core->now_ms);
     int64_t end = MAX(end_of(promise->start_ms, with_margin(promise->lasts_ms)),
                       end_of(start, promise->lasts_ms));
     guint n = 0;
-    bool held = !promise->held;
-    while (held && n < promise->count) {
+    while (n < promise->count) {
         BerthCommitment commitment = {.struct_size = sizeof commitment,
                                       .host = promise->hosts[n],
                                       .vector = promise->vector.amount,
@@ -115,95 +122,49 @@ static bool hold(ClusterCore *core, Promise *promise)
         promise->numbers[n] = reservations_new_number(core);
         BerthPlaceResult result =
             berth_calendar_commit(core->calendar, promise->numbers[n], &commitment);
-        if (result == BERTH_PLACE_ERROR_OVERDRAW && is_waited_for(core, promise, n, &commitment)) {
+        if (result == BERTH_PLACE_ERROR_OVERDRAW && patient &&
+            is_waited_for(core, promise, n, &commitment)) {
             result = berth_calendar_impose(core->calendar, promise->numbers[n], &commitment);
         }
-        held = result == BERTH_PLACE_OK;
+        if (result != BERTH_PLACE_OK) {
+            drop_first(core, promise, n + 1);
+            return n;
+        }
         n++;
     }
-    if (!held && !promise->held) {
-        drop_first(core, promise, n);
-    }
-    promise->held = promise->held || held;
-    promise->stood_ms = held ? start : promise->stood_ms;
+    promise->held = true;
     core->calendar_due_ms = MIN(core->calendar_due_ms, berth_calendar_next(core->calendar));
-    return promise->held;
+    return n;
 }
 
-/* Into the calendar at this start, which it has from then on; or all is as it was. */
-static bool hold_at(ClusterCore *core, Promise *promise, int64_t start_ms)
+/* At the start that it has. */
+static bool hold(ClusterCore *core, Promise *promise)
 {
-    int64_t before = promise->start_ms;
-    promise->start_ms = start_ms;
-    if (!hold(core, promise)) {
-        promise->start_ms = before;
-    }
-    return promise->held;
+    return promise->held || stand(core, promise, has_patience(core, promise)) == promise->count;
 }
 
-/* The first time from `from` on at which one of its hosts has room for all that is promised there;
- * INT64_MAX: none is known. */
-static int64_t room_on(ClusterCore *core, const Promise *promise, uint32_t host, int64_t from)
-{
-    guint words = host / 64 + 1;
-    g_autofree uint64_t *allowed = g_new0(uint64_t, words);
-    g_autofree uint32_t *hosts = g_new0(uint32_t, promise->count);
-    int64_t start = INT64_MAX;
-    uint32_t count = 0;
-    for (guint i = 0; i < promise->count; i++) {
-        count += promise->hosts[i] == host;
-    }
-    allowed[host / 64] |= UINT64_C(1) << host % 64;
-    BerthPlaceRequest one = {.struct_size = sizeof one,
-                             .policy = BERTH_PLACE_FIRST_FIT,
-                             .vector = promise->vector.amount,
-                             .allowed = allowed,
-                             .allowed_words = words};
-    BerthCalendarRequest request = {.struct_size = sizeof request,
-                                    .count = count,
-                                    .request = &one,
-                                    .from = from,
-                                    .duration = with_margin(promise->lasts_ms),
-                                    .deadline = BERTH_CALENDAR_NEVER,
-                                    .lasting = promise->lasting};
-    core->rooms_sought++;
-    BerthPlaceResult result = berth_calendar_earliest(core->calendar, &request, &start, hosts);
-    return result == BERTH_PLACE_OK ? start : INT64_MAX;
-}
-
-/* The earliest start on its own hosts: at which each of them has room. */
-static int64_t next_room(ClusterCore *core, const Promise *promise)
-{
-    int64_t start = MAX(promise->start_ms, core->now_ms);
-    for (guint i = 0, agreed = 0; agreed < promise->count && start != INT64_MAX;
-         i = (i + 1) % promise->count) {
-        if (i > 0 && promise->hosts[i] == promise->hosts[i - 1]) {
-            agreed++;
-            continue;
-        }
-        int64_t from = start;
-        bool asked = core->rooms_sought < MOST_SOUGHT;
-        start = asked ? room_on(core, promise, promise->hosts[i], from) : INT64_MAX;
-        agreed = start == from ? agreed + 1 : 1;
-    }
-    return start;
-}
-
-/* What its room stands on ends later. It moves as little as it has to: to where there is room next or, as
- * far as that is not known for what overstays, by as much as one before it. A deadline is moved by no more than
- * what overstays is waited for. */
+/* What its room stands on ends later. It moves as little as it has to: to the first end on its own hosts at which
+ * there is room, or will be once what overstays is gone. No more than the start that it had says what is to be moved:
+ * so it is the same after the manager's death. A deadline is moved by no more than what overstays is waited for. */
 static bool hold_later(ClusterCore *core, Promise *promise)
 {
-    int64_t delay = core->promises_delay_ms, next = next_room(core, promise);
+    bool patient = has_patience(core, promise);
+    int64_t before = promise->start_ms, start = MAX(before, core->now_ms);
     int64_t latest = promise->latest_ms > INT64_MAX - core->config.patience_ms
                          ? INT64_MAX - 1
                          : promise->latest_ms + core->config.patience_ms;
-    int64_t delayed = delay > 0 ? promise->start_ms + delay : INT64_MAX;
-    int64_t first = MIN(next, delayed), second = MAX(next, delayed);
-    bool held = (first <= latest && hold_at(core, promise, first)) ||
-                (second <= latest && hold_at(core, promise, second));
-    core->promises_moved = core->promises_moved || held;
-    return held;
+    guint lacks = stand(core, promise, patient);
+    for (int i = 0; i < MOST_TRIED && !promise->held; i++) {
+        start = berth_calendar_next_on(core->calendar, promise->hosts[lacks], start);
+        if (start > latest) {
+            break;
+        }
+        promise->start_ms = start;
+        lacks = stand(core, promise, patient);
+    }
+    promise->start_ms = promise->held ? promise->start_ms : before;
+    core->promises_moved = core->promises_moved || promise->held;
+    return promise->held;
 }
 
 static gint by_start(gconstpointer a, gconstpointer b)
@@ -248,12 +209,7 @@ static guint bring_back(ClusterCore *core, const GPtrArray *promises)
     guint lost = 0;
     for (guint i = 0; i < promises->len; i++) {
         Promise *promise = promises->pdata[i];
-        int64_t stood = promise->stood_ms;
-        if (hold(core, promise) || hold_later(core, promise)) {
-            core->promises_delay_ms = MAX(core->promises_delay_ms, promise->stood_ms - stood);
-        } else {
-            lost++;
-        }
+        lost += !hold(core, promise) && !hold_later(core, promise);
     }
     return lost;
 }
@@ -384,7 +340,7 @@ bool promise_plan(ClusterCore *core, const PromiseAsked *asked, int64_t *ret_sta
     promise_lift(core, asked->id);
     Promise *old = renew(core, asked);
     bool late = old != NULL && core->now_ms >= old->start_ms;
-    if (late && core->now_ms < old->start_ms + core->config.patience_ms && hold(core, old)) {
+    if (late && has_patience(core, old) && hold(core, old)) {
         return true;
     }
     bool away = old != NULL && has_host_away(core, old);
@@ -420,7 +376,7 @@ void promise_take_up(ClusterCore *core, const PromiseAsked *asked, int64_t start
         return;
     }
     Promise *promise = remember(core, asked);
-    promise->start_ms = promise->stood_ms = start_ms;
+    promise->start_ms = start_ms;
     for (guint i = 0; i < hosts->len; i++) {
         const ClusterHost *host = g_tree_lookup(core->hosts, hosts->pdata[i]);
         if (host == NULL) {
@@ -465,15 +421,12 @@ static void put_back(ClusterCore *core, Promise *promise, const Promise *before)
 {
     drop(core, promise);
     promise->start_ms = before->start_ms;
-    promise->stood_ms = before->stood_ms;
 }
 
 /* None stands in the calendar but deadlines. They leave room for what was promised an earlier start that is
  * due; where they cannot and still be met, that has to yield. */
 static void keep_deadlines(ClusterCore *core)
 {
-    core->promises_delay_ms = 0;
-    core->rooms_sought = 0;
     g_tree_foreach(core->promises, drop_one, core);
     g_autoptr(GPtrArray) both = those_aside(core, is_firm_or_due, by_start);
     g_autofree Promise *before = g_new(Promise, both->len);

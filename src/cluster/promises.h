@@ -36,7 +36,6 @@ typedef struct {
     bool firm;
     bool held;        /* stands in the calendar */
     int64_t start_ms; /* a time that is past: as soon as what overstays has gone */
-    int64_t stood_ms; /* the start at which it stands in the calendar, or stood there last */
     int64_t lasts_ms; /* its grace included; BERTH_CALENDAR_NEVER */
     uint32_t lasting;
     int64_t latest_ms; /* of a firm one, the latest start that meets its deadline; INT64_MAX */

@@ -381,6 +381,18 @@ BerthPlaceResult berth_calendar_advance(BerthCalendar *calendar, int64_t now)
     return BERTH_PLACE_OK;
 }
 
+int64_t berth_calendar_next_on(const BerthCalendar *calendar, uint32_t host, int64_t after)
+{
+    const Timeline *timeline = timeline_of(calendar, host);
+
+    for (uint32_t i = 1; timeline != NULL && i < timeline->n; i++) {
+        if (timeline->times[i] > after && timeline_falls(timeline, calendar->n_dims, i)) {
+            return timeline->times[i];
+        }
+    }
+    return BERTH_CALENDAR_NEVER;
+}
+
 int64_t berth_calendar_next(const BerthCalendar *calendar)
 {
     int64_t next = BERTH_CALENDAR_NEVER;

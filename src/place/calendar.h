@@ -65,6 +65,9 @@ BERTH_PLACE_API void berth_calendar_free(BerthCalendar *calendar);
 BERTH_PLACE_API BerthPlaceResult berth_calendar_advance(BerthCalendar *calendar, int64_t now);
 /* When advancing would next make room; NEVER. */
 BERTH_PLACE_API int64_t berth_calendar_next(const BerthCalendar *calendar);
+/* The first time after `after` at which anything is given back on a host; NEVER. */
+BERTH_PLACE_API int64_t berth_calendar_next_on(const BerthCalendar *calendar, uint32_t host,
+                                               int64_t after);
 
 typedef struct {
     uint32_t struct_size;

@@ -420,6 +420,63 @@ static void test_a_late_start_keeps_its_turn_after_a_restart(void)
     world_free(w);
 }
 
+/* What stands behind an overdue start moves to where that would end if it began now, and no further, whether the
+ * manager has started again or not. */
+static void test_a_restart_moves_nothing_behind_a_late_start(void)
+{
+    for (int restarts = 0; restarts < 2; restarts++) {
+        World *w = world_with(CLUSTER_BACKFILL_CONSERVATIVE);
+        create_vm_of(w, "runs", "m3", ENDS(3600));
+        create_vm_of(w, "head", "m3", ",\"queue\":true" ENDS(1000));
+        create_vm_of(w, "second", "m3", ",\"queue\":true" ENDS(1000));
+        create_vm_of(w, "third", "m3", ",\"queue\":true" ENDS(1000));
+        world_wait(w, 1000);
+        w->obedient = false;
+        world_wait(w, 3599000);
+        for (int i = 0; i < 200; i++) {
+            world_wait(w, 1000);
+            g_autofree char *start = start_of(w, "second");
+            g_assert_nonnull(start);
+        }
+        if (restarts) {
+            cluster_core_free(w->core);
+            world_boot(w);
+        }
+        world_wait(w, 1000);
+        g_autofree char *looks = start_of(w, "head");
+        g_assert_nonnull(looks);
+        /* 3,600 s, 200 late, and the 1,000 of the first; then as many and the minute between for the second. */
+        g_autofree char *second = start_of(w, "second"), *third = start_of(w, "third");
+        g_assert_true(g_str_has_prefix(second, "at 2023-11-14T23:33:2"));
+        g_assert_true(g_str_has_prefix(third, "at 2023-11-14T23:51:0"));
+        world_free(w);
+    }
+}
+
+/* Of the hosts of a gang the second has room later; what ends on the first is no matter. */
+static void test_a_gang_moves_by_the_host_that_is_late(void)
+{
+    World *w = world_with(CLUSTER_BACKFILL_CONSERVATIVE);
+    g_free(add_host(w, "h2", 4000, 100000));
+    create_vm_of(w, "far", "m1", ",\"host\":\"h1\"" ENDS(20000));
+    create_vm_of(w, "runs", "m3", ",\"host\":\"h2\"" ENDS(3600));
+    create_vm_of(w, "head", "m3", ",\"host\":\"h2\",\"queue\":true" ENDS(1000));
+    ask(w, API_OP_CREATE_APP, NULL,
+        "{\"name\":\"gang\",\"size\":\"m3\",\"image\":\"demo\",\"count\":2,"
+        "\"policy\":\"first-fit\",\"queue\":true" ENDS(1000) "}");
+    world_wait(w, 1000);
+    g_autofree char *before = start_of(w, "gang");
+    g_assert_true(g_str_has_prefix(before, "at 2023-11-14T23:31:0"));
+    w->obedient = false;
+    world_wait(w, 3599000);
+    world_wait(w, 200000);
+    g_autofree char *looks = start_of(w, "head");
+    g_assert_nonnull(looks);
+    g_autofree char *after = start_of(w, "gang");
+    g_assert_true(g_str_has_prefix(after, "at 2023-11-14T23:33:2"));
+    world_free(w);
+}
+
 /* A higher priority that comes to the door moves the promises behind it, in their order. */
 static void test_a_higher_priority_keeps_the_order_of_those_behind(void)
 {
@@ -589,6 +646,9 @@ int main(int argc, char **argv)
                     test_a_late_start_comes_before_a_deadline_that_was_promised_after_it);
     g_test_add_func("/cluster/promises/late-restart",
                     test_a_late_start_keeps_its_turn_after_a_restart);
+    g_test_add_func("/cluster/promises/late-restart-behind",
+                    test_a_restart_moves_nothing_behind_a_late_start);
+    g_test_add_func("/cluster/promises/late-gang", test_a_gang_moves_by_the_host_that_is_late);
     g_test_add_func("/cluster/promises/overstays",
                     test_a_promise_outlasts_what_overstays_beside_it);
     g_test_add_func("/cluster/promises/margin", test_a_reservation_leaves_a_late_start_its_time);

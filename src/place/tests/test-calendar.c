@@ -116,6 +116,11 @@ static void test_time_gives_back(World *world, gconstpointer data)
     commit(world, 0, 0, 8, 50, 10, 20);
     commit(world, 1, 0, 2, 0, 15, 40);
     g_assert_cmpint(berth_calendar_next(world->calendar), ==, 20);
+    g_assert_cmpint(berth_calendar_next_on(world->calendar, 0, 10), ==, 20);
+    g_assert_cmpint(berth_calendar_next_on(world->calendar, 0, 20), ==, 40);
+    g_assert_cmpint(berth_calendar_next_on(world->calendar, 0, 40), ==, NEVER);
+    g_assert_cmpint(berth_calendar_next_on(world->calendar, 1, 10), ==, NEVER);
+    g_assert_cmpint(berth_calendar_next_on(world->calendar, 99, 10), ==, NEVER);
     berth_calendar_advance(world->calendar, 19);
     assert_available(world, 0, 0, 50);
     berth_calendar_advance(world->calendar, 20);
