@@ -256,7 +256,97 @@ static gboolean is_idle_trust(void *key, void *value, void *data)
     return TRUE;
 }
 
-static bool tell(ClusterCore *core, const ClusterRule *rule, GError **error);
+const Rule *rules_rule(const ClusterCore *core, uint32_t number)
+{
+    const ClusterRule *rule =
+        number < core->rule_numbers->len ? core->rule_numbers->pdata[number] : NULL;
+    return rule != NULL ? rule->object : NULL;
+}
+
+static const char *other_of(const Rule *rule)
+{
+    return rule->other != NULL ? rule->other : rule->subject;
+}
+
+char *rules_text(const Rule *rule)
+{
+    const char *level = rule->level != NULL ? rule->level : "host";
+    const char *other = other_of(rule);
+    if (rule->kind == RULE_KIND_UNSET) {
+        return g_strdup_printf("trust domain '%s', whose memory is merged with no other's",
+                               rule->name);
+    }
+    bool itself = strcmp(other, rule->subject) == 0;
+    switch (rule->kind) {
+    case RULE_KIND_TOGETHER:
+        return itself ? g_strdup_printf("rule '%s': all of %s in one %s", rule->name, other, level)
+                      : g_strdup_printf("rule '%s': %s in the %s of %s", rule->name, rule->subject,
+                                        level, other);
+    case RULE_KIND_APART:
+        return itself ? g_strdup_printf("rule '%s': each of %s in a %s of its own", rule->name,
+                                        other, level)
+                      : g_strdup_printf("rule '%s': no %s with both %s and %s", rule->name, level,
+                                        rule->subject, other);
+    case RULE_KIND_ALONE:
+        return g_strdup_printf("rule '%s': %s shares no %s with others", rule->name, rule->subject,
+                               level);
+    case RULE_KIND_SPREAD:
+        return g_strdup_printf("rule '%s': %s evenly over each %s, by %" G_GINT64_FORMAT " at most",
+                               rule->name, rule->subject, level, rule->skew);
+    default:
+        return g_strdup_printf("rule '%s': %s near %s", rule->name, rule->subject, other);
+    }
+}
+
+static BerthPlaceRuleKind engine_kind(RuleKind kind)
+{
+    switch (kind) {
+    case RULE_KIND_APART:
+        return BERTH_PLACE_APART;
+    case RULE_KIND_ALONE:
+        return BERTH_PLACE_ALONE;
+    case RULE_KIND_SPREAD:
+        return BERTH_PLACE_SPREAD;
+    case RULE_KIND_NEAR:
+        return BERTH_PLACE_NEAR;
+    case RULE_KIND_UNSET:
+        return BERTH_PLACE_SOLE;
+    default:
+        return BERTH_PLACE_TOGETHER;
+    }
+}
+
+static bool refuse(ClusterCore *core, const Rule *rule, BerthPlaceResult result, uint32_t number,
+                   GError **error)
+{
+    const Rule *other = rules_rule(core, number);
+    if (other == NULL) {
+        return berth_error_set(error, BERTH_ERROR_INVALID, "rule", rule->name, NULL,
+                               "the rule cannot be made: %s", berth_place_strerror(result));
+    }
+    g_autofree char *text = rules_text(other);
+    return berth_error_set(error, BERTH_ERROR_CONFLICT, "rule", rule->name,
+                           "remove the other rule, or make one of them soft with a weight",
+                           result == BERTH_PLACE_ERROR_CYCLE
+                               ? "the rules would lead back to where they began, with %s"
+                               : "it can never hold together with %s",
+                           text);
+}
+
+static bool tell(ClusterCore *core, const ClusterRule *rule, GError **error)
+{
+    const Rule *object = rule->object;
+    BerthPlaceRule wanted = {.struct_size = sizeof wanted,
+                             .kind = engine_kind(object->kind),
+                             .a = rule->a,
+                             .b = rule->b,
+                             .level = (uint32_t)levels_find(core, object->level),
+                             .skew = (uint32_t)object->skew,
+                             .weight = (uint32_t)object->weight};
+    uint32_t other = BERTH_PLACE_NONE;
+    BerthPlaceResult result = berth_place_rule_add(core->place, rule->number, &wanted, &other);
+    return result == BERTH_PLACE_OK || refuse(core, object, result, other, error);
+}
 
 bool rules_keep_trust(ClusterCore *core, const char *tenant, const VmSpec *spec, GError **error)
 {
@@ -353,98 +443,6 @@ static void drop_group(ClusterCore *core, const char *tenant, const char *subjec
         regroup(core, tenant);
         g_array_append_val(core->free_groups, number);
     }
-}
-
-const Rule *rules_rule(const ClusterCore *core, uint32_t number)
-{
-    const ClusterRule *rule =
-        number < core->rule_numbers->len ? core->rule_numbers->pdata[number] : NULL;
-    return rule != NULL ? rule->object : NULL;
-}
-
-static const char *other_of(const Rule *rule)
-{
-    return rule->other != NULL ? rule->other : rule->subject;
-}
-
-char *rules_text(const Rule *rule)
-{
-    const char *level = rule->level != NULL ? rule->level : "host";
-    const char *other = other_of(rule);
-    if (rule->kind == RULE_KIND_UNSET) {
-        return g_strdup_printf("trust domain '%s', whose memory is merged with no other's",
-                               rule->name);
-    }
-    bool itself = strcmp(other, rule->subject) == 0;
-    switch (rule->kind) {
-    case RULE_KIND_TOGETHER:
-        return itself ? g_strdup_printf("rule '%s': all of %s in one %s", rule->name, other, level)
-                      : g_strdup_printf("rule '%s': %s in the %s of %s", rule->name, rule->subject,
-                                        level, other);
-    case RULE_KIND_APART:
-        return itself ? g_strdup_printf("rule '%s': each of %s in a %s of its own", rule->name,
-                                        other, level)
-                      : g_strdup_printf("rule '%s': no %s with both %s and %s", rule->name, level,
-                                        rule->subject, other);
-    case RULE_KIND_ALONE:
-        return g_strdup_printf("rule '%s': %s shares no %s with others", rule->name, rule->subject,
-                               level);
-    case RULE_KIND_SPREAD:
-        return g_strdup_printf("rule '%s': %s evenly over each %s, by %" G_GINT64_FORMAT " at most",
-                               rule->name, rule->subject, level, rule->skew);
-    default:
-        return g_strdup_printf("rule '%s': %s near %s", rule->name, rule->subject, other);
-    }
-}
-
-static BerthPlaceRuleKind engine_kind(RuleKind kind)
-{
-    switch (kind) {
-    case RULE_KIND_APART:
-        return BERTH_PLACE_APART;
-    case RULE_KIND_ALONE:
-        return BERTH_PLACE_ALONE;
-    case RULE_KIND_SPREAD:
-        return BERTH_PLACE_SPREAD;
-    case RULE_KIND_NEAR:
-        return BERTH_PLACE_NEAR;
-    case RULE_KIND_UNSET:
-        return BERTH_PLACE_SOLE;
-    default:
-        return BERTH_PLACE_TOGETHER;
-    }
-}
-
-static bool refuse(ClusterCore *core, const Rule *rule, BerthPlaceResult result, uint32_t number,
-                   GError **error)
-{
-    const Rule *other = rules_rule(core, number);
-    if (other == NULL) {
-        return berth_error_set(error, BERTH_ERROR_INVALID, "rule", rule->name, NULL,
-                               "the rule cannot be made: %s", berth_place_strerror(result));
-    }
-    g_autofree char *text = rules_text(other);
-    return berth_error_set(error, BERTH_ERROR_CONFLICT, "rule", rule->name,
-                           "remove the other rule, or make one of them soft with a weight",
-                           result == BERTH_PLACE_ERROR_CYCLE
-                               ? "the rules would lead back to where they began, with %s"
-                               : "it can never hold together with %s",
-                           text);
-}
-
-static bool tell(ClusterCore *core, const ClusterRule *rule, GError **error)
-{
-    const Rule *object = rule->object;
-    BerthPlaceRule wanted = {.struct_size = sizeof wanted,
-                             .kind = engine_kind(object->kind),
-                             .a = rule->a,
-                             .b = rule->b,
-                             .level = (uint32_t)levels_find(core, object->level),
-                             .skew = (uint32_t)object->skew,
-                             .weight = (uint32_t)object->weight};
-    uint32_t other = BERTH_PLACE_NONE;
-    BerthPlaceResult result = berth_place_rule_add(core->place, rule->number, &wanted, &other);
-    return result == BERTH_PLACE_OK || refuse(core, object, result, other, error);
 }
 
 static bool tell_all(ClusterCore *core, GError **error)
