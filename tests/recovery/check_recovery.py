@@ -10,6 +10,7 @@ Needs root: it runs `berth dev`. Prints its seed first; the same seed asks for t
 
 import argparse
 import collections
+import contextlib
 import glob
 import http.client
 import json
@@ -308,6 +309,30 @@ def left_over():
     return found + [path for path in (RUN, STATE) if os.path.exists(path)]
 
 
+@contextlib.contextmanager
+def judged(end, lines, note=""):
+    """What goes wrong within is told, with the last lines of each program; after `end()` nothing may be left over."""
+    wrong = None
+    try:
+        yield
+    except Wrong as problem:
+        wrong = str(problem)
+        subprocess.run(["sh", "-c", f"tail -n {lines} {RUN}/*.log"], check=False)
+    finally:
+        end()
+    if wrong is None and left_over():
+        wrong = f"left over: {left_over()}"
+    if wrong is not None:
+        print(f"WRONG{note}: {wrong}")
+        sys.exit(1)
+    print("nothing is left over")
+
+
+def end_lab(process):
+    process.send_signal(signal.SIGTERM)
+    process.wait(60)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("build")
@@ -318,25 +343,12 @@ def main():
     os.environ.pop("BERTH_CONTEXT", None)
     lab = subprocess.Popen([f"{options.build}/src/cli/berth", "dev", "--hosts", str(HOSTS), "--capacity",
                             "cpu=2,memory=2GiB,disk=10GiB,disk-bw=100,net-bw=1Gbit"], stdout=subprocess.PIPE, text=True)
-    wrong = None
-    try:
+    with judged(lambda: end_lab(lab), 15, f" (seed {options.seed})"):
         if "hosts are up" not in lab.stdout.readline():
             raise Wrong("berth dev does not come up")
         with tempfile.TemporaryDirectory() as folder:
             set_up(options.build, folder)
         play(Api(), options.rounds, options.seed)
-    except Wrong as problem:
-        wrong = str(problem)
-        subprocess.run(["sh", "-c", f"tail -n 15 {RUN}/*.log"], check=False)
-    finally:
-        lab.send_signal(signal.SIGTERM)
-        lab.wait(60)
-    if wrong is None and left_over():
-        wrong = f"left over: {left_over()}"
-    if wrong is not None:
-        print(f"WRONG (seed {options.seed}): {wrong}")
-        sys.exit(1)
-    print("nothing is left over")
 
 
 if __name__ == "__main__":

@@ -5,13 +5,11 @@ takes the keeper that lies there, which a check may hold.
 import argparse
 import os
 import shutil
-import signal
 import subprocess
-import sys
 import tempfile
 import time
 
-from check_recovery import RUN, Api, Wrong, left_over, set_up
+from check_recovery import Api, Wrong, end_lab, judged, set_up
 
 HOLD_S = 3
 WAIT_S = 60
@@ -48,8 +46,7 @@ class Lab:
         os.rename(f"{path}.new", path)
 
     def end(self):
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(60)
+        end_lab(self.process)
 
 
 def create(api, name, size="tiny"):
@@ -78,18 +75,6 @@ def run(check):
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
         lab = Lab(build, folder)
-        wrong = None
-        try:
+        with judged(lab.end, 30):
             set_up(build, f"{folder}/guest")
             check(lab, Api(), build)
-        except Wrong as problem:
-            wrong = str(problem)
-            subprocess.run(["sh", "-c", f"tail -n 30 {RUN}/*.log"], check=False)
-        finally:
-            lab.end()
-    if wrong is None and left_over():
-        wrong = f"left over: {left_over()}"
-    if wrong is not None:
-        print(f"WRONG: {wrong}")
-        sys.exit(1)
-    print("nothing is left over")
