@@ -244,18 +244,19 @@ void agents_send(Agents *agents, const ClusterAction *action)
 {
     Asked *asked = g_new(Asked, 1);
     *asked = (Asked){agents->manager, action->call.call, agents->manager->generation};
-    if (!agents_call(agents, action->call.host, action->call.method, action->call.params, on_answer,
-                     asked)) {
+    if (!agents_call(agents, action->call.host, action->call.method, action->call.params,
+                     action->call.timeout_ms, on_answer, asked)) {
         g_idle_add_full(G_PRIORITY_DEFAULT, on_nobody, asked, NULL);
     }
 }
 
 bool agents_call(Agents *agents, const char *host, const char *method, json_t *params,
-                 RpcAnswer answer, void *data)
+                 int64_t timeout_ms, RpcAnswer answer, void *data)
 {
     const Connected *connected = find(agents, host);
     if (connected != NULL) {
-        rpc_connection_call(connected->connection, method, params, 0, answer, data);
+        rpc_connection_call(connected->connection, method, params, (int)MIN(timeout_ms, INT_MAX),
+                            answer, data);
     }
     return connected != NULL;
 }

@@ -117,8 +117,8 @@ void consoles_accept(Consoles *consoles, SoupWebsocketConnection *socket, const 
     json_t *params = console_open_encode(&open);
     Opening *opening = g_new(Opening, 1);
     *opening = (Opening){consoles, g_strdup(session->id)};
-    if (!agents_call(consoles->manager->agents, host, AGENT_METHOD_CONSOLE_OPEN, params, on_opened,
-                     opening)) {
+    if (!agents_call(consoles->manager->agents, host, AGENT_METHOD_CONSOLE_OPEN, params, 0,
+                     on_opened, opening)) {
         g_autoptr(GError) gone = g_error_new_literal(BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
                                                      "the host's agent is not connected");
         on_opened(NULL, gone, opening);

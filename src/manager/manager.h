@@ -106,8 +106,9 @@ void agents_answer(Agents *agents, const ClusterAction *action); /* ANSWER */
 void agents_let_go(Agents *agents, const GError *reason);
 void agents_disconnect(Agents *agents, const char *host, const char *reason);
 bool agents_notify(Agents *agents, const char *host, const char *method, json_t *params);
+/* `timeout_ms` for the answer; 0: as long as for any call. */
 bool agents_call(Agents *agents, const char *host, const char *method, json_t *params,
-                 RpcAnswer answer, void *data);
+                 int64_t timeout_ms, RpcAnswer answer, void *data);
 guint agents_count(const Agents *agents);
 
 /* events.c */

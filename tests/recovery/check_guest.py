@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""A guest that restarts by itself: its agent is found again, and its VM is the same.
+"""Programs in a guest have the time that they are given. A guest that restarts by itself: its agent is found again, and
+its VM is the same.
 
     check_guest.py BUILD-DIR
 
@@ -35,8 +36,19 @@ def restarted_guest_is_found_again(api):
     print("a guest that restarts: its agent is found again", flush=True)
 
 
+def programs_have_the_time_that_they_are_given(api, build):
+    """Also more than a call to a host's agent has by itself."""
+    create(api, "patient", "whole")
+    wait_for("the VM runs", lambda: runs(api, "patient"))
+    wait_for("the guest's agent answers", lambda: boot_id(api, "patient"), BOOT_S)
+    berth(build, "vm", "exec", "--timeout", "60s", "patient", "--", "sleep", "33")
+    print("a program that takes longer than a call: it is waited for", flush=True)
+    berth(build, "vm", "delete", "patient")
+
+
 def check(lab, api, build):
     berth(build, "size", "create", "whole", "--cpu", "1", "--memory", "128MiB", "--net-bw", "20Mbit")
+    programs_have_the_time_that_they_are_given(api, build)
     restarted_guest_is_found_again(api)
     berth(build, "vm", "delete", "again")
 
