@@ -376,9 +376,11 @@ static const CliCommand commands[] = {
      .summary = "Runs a program in the guest",
      .options = exec_options,
      .run = vm_exec,
-     .details = "The guest's agent runs it; what it prints is printed here when it has ended, and "
-                "its exit\nstatus is berth's (128 and more: ended by that signal). Options of "
-                "berth stand before NAME.\n\nExample: berth vm exec --wait web-1 uname -a"},
+     .details =
+         "The guest's agent runs it; what it prints, a MiB of each stream at most, is printed here "
+         "when it has\nended, and its exit status is berth's (128 and more: ended by that signal). "
+         "Options of "
+         "berth stand before NAME.\n\nExample: berth vm exec --wait web-1 uname -a"},
     {.verb = "console",
      ONE,
      .summary = "Opens the serial console",

@@ -298,12 +298,34 @@ static void on_exec_ended(Operation *op, json_t *result)
 
 static void on_poll(json_t *result, const GError *error, gpointer user_data);
 
+/* All that was printed comes at once with the word that the program has ended: more than a line may have, or
+ * than the guest can send in the time. NULL: it is something else. */
+static GError *printed_too_much(const Operation *op, const GError *error)
+{
+    GError *told = NULL;
+    if (g_error_matches(error, BERTH_ERROR, BERTH_ERROR_TOO_LARGE)) {
+        berth_error_set(&told, BERTH_ERROR_TOO_LARGE, "argv", op->path,
+                        "let it print less, or write to a file or the network",
+                        "the program has ended, but printed more than can be fetched: of each "
+                        "stream %u bytes are kept",
+                        GA_MAX_EXEC_OUTPUT_BYTES);
+    } else if (g_error_matches(error, BERTH_ERROR, BERTH_ERROR_TIMEOUT)) {
+        berth_error_set(&told, BERTH_ERROR_TIMEOUT, "argv", op->path,
+                        "allow it more time, or let it print less",
+                        "the guest did not tell within %u ms how the program ended and what it "
+                        "printed",
+                        op->timeout_ms);
+    }
+    return told;
+}
+
 static void on_exec_status(json_t *result, const GError *error, gpointer user_data)
 {
     Operation *op = user_data;
     int exited = 0;
     if (error != NULL) {
-        finish_exec(op, NULL, error);
+        g_autoptr(GError) told = printed_too_much(op, error);
+        finish_exec(op, NULL, told != NULL ? told : error);
     } else if (json_unpack(result, "{s:b}", "exited", &exited) != 0) {
         g_autoptr(GError) shape = misshapen("guest-exec-status", result);
         finish_exec(op, NULL, shape);

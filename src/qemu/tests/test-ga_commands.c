@@ -261,6 +261,43 @@ static void test_exec_of_no_program(void)
     }
 }
 
+static void on_failed(const GaExecResult *result, const GError *error, gpointer user_data)
+{
+    Fixture *f = user_data;
+    g_assert_null(result);
+    g_string_append_printf(f->seen, "%s: %s ", berth_error_field(error), error->message);
+    end(f, error);
+}
+
+/* The agent's answer is too large, or does not come in time: said of the program, not of the agent. */
+static void test_exec_that_prints_too_much(void)
+{
+    g_autofree char *much = g_strnfill(GA_MAX_LINE_BYTES, 'A');
+    g_autofree char *line = g_strdup_printf(
+        "< {\"return\":{\"exited\":true,\"exitcode\":0,\"out-data\":\"%s\"}}", much);
+    const struct {
+        const char *answer, *expected;
+    } cases[] = {
+        {line, "argv: the program has ended, but printed more than can be fetched: of each stream "
+               "1048576 bytes are kept too-large"},
+        {"until-closed", "argv: the guest did not tell within 200 ms how the program ended and "
+                         "what it printed timeout"},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        bool silent = cases[i].answer != line;
+        const char *script[] = {
+            "sync", "> *",           "< {\"return\":{\"pid\":77}}",
+            "> *",  cases[i].answer, silent ? NULL : "until-closed",
+            NULL,
+        };
+        Fixture f;
+        start(&f, script);
+        GaExec exec = {.argv = ls};
+        ga_exec(f.ga, &exec, silent ? 200 : 5000, on_failed, &f);
+        finish(&f, cases[i].expected);
+    }
+}
+
 static void test_exec_that_does_not_end(void)
 {
     static const char *const script[] = {
@@ -431,6 +468,7 @@ int main(int argc, char **argv)
     g_test_add_func("/qemu/ga-commands/exec-ends", test_exec_ends);
     g_test_add_func("/qemu/ga-commands/exec-of-no-program", test_exec_of_no_program);
     g_test_add_func("/qemu/ga-commands/exec-that-does-not-end", test_exec_that_does_not_end);
+    g_test_add_func("/qemu/ga-commands/exec-that-prints-too-much", test_exec_that_prints_too_much);
     g_test_add_func("/qemu/ga-commands/free-while-running", test_free_while_a_program_runs);
     g_test_add_func("/qemu/ga-commands/read-file", test_read_file);
     g_test_add_func("/qemu/ga-commands/read-failures", test_read_failures_close_the_file);
