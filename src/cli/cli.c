@@ -336,6 +336,22 @@ bool cli_set_integer(const Cli *cli, json_t *body, const char *key, const char *
     return true;
 }
 
+bool cli_set_seconds(const Cli *cli, json_t *body, const char *key, const char *option,
+                     GError **error)
+{
+    const char *text = cli_args_get(cli->args, option);
+    g_autofree char *field = g_strconcat("--", option, NULL);
+    int64_t ms = 0;
+    if (text == NULL) {
+        return true;
+    }
+    if (!berth_quantity_parse(BERTH_QUANTITY_DURATION, field, text, &ms, error)) {
+        return false;
+    }
+    json_object_set_new(body, key, json_integer((ms + 999) / 1000));
+    return true;
+}
+
 bool cli_set_map(const Cli *cli, json_t *body, const char *key, const char *option, GError **error)
 {
     const GPtrArray *values = cli_args_all(cli->args, option);

@@ -101,6 +101,9 @@ void cli_set_text(const Cli *cli, json_t *body, const char *key, const char *opt
 /* A whole number; errors name the option. */
 bool cli_set_integer(const Cli *cli, json_t *body, const char *key, const char *option,
                      GError **error);
+/* A duration as whole seconds, rounded up; errors name the option. */
+bool cli_set_seconds(const Cli *cli, json_t *body, const char *key, const char *option,
+                     GError **error);
 /* The KEY=VALUE pairs of a repeated option, as an object. */
 bool cli_set_map(const Cli *cli, json_t *body, const char *key, const char *option, GError **error);
 /* All values of a repeated option, each split at commas. */

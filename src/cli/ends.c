@@ -1,30 +1,13 @@
 #include "cli/ends.h"
 
 #include "base/timefmt.h"
-#include "base/units.h"
-
-bool ends_set_seconds(const Cli *cli, json_t *body, const char *key, const char *option,
-                      GError **error)
-{
-    const char *text = cli_args_get(cli->args, option);
-    g_autofree char *field = g_strconcat("--", option, NULL);
-    int64_t ms = 0;
-    if (text == NULL) {
-        return true;
-    }
-    if (!berth_quantity_parse(BERTH_QUANTITY_DURATION, field, text, &ms, error)) {
-        return false;
-    }
-    json_object_set_new(body, key, json_integer((ms + 999) / 1000));
-    return true;
-}
 
 bool ends_from_args(const Cli *cli, json_t *body, GError **error)
 {
     cli_set_text(cli, body, "at-end", "at-end");
     cli_set_text(cli, body, "reservation", "reservation");
-    return ends_set_seconds(cli, body, "duration-seconds", "for", error) &&
-           ends_set_seconds(cli, body, "grace-seconds", "grace", error);
+    return cli_set_seconds(cli, body, "duration-seconds", "for", error) &&
+           cli_set_seconds(cli, body, "grace-seconds", "grace", error);
 }
 
 char *ends_time_text(int64_t time_ms)

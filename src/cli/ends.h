@@ -22,9 +22,6 @@
         "reservation", 0, "NAME", "in the room that this holds, until it ends"                     \
     }
 
-/* A duration as whole seconds, rounded up; nothing if the option was not given. */
-bool ends_set_seconds(const Cli *cli, json_t *body, const char *key, const char *option,
-                      GError **error);
 /* All of END_OPTIONS. */
 bool ends_from_args(const Cli *cli, json_t *body, GError **error);
 

@@ -3,7 +3,6 @@
 #include "base/error.h"
 #include "base/resources.h"
 #include "base/timefmt.h"
-#include "base/units.h"
 #include "base/words.h"
 #include "cli/change.h"
 #include "cli/commands.h"
@@ -307,15 +306,9 @@ static bool token_list(Cli *cli, GError **error)
 static bool token_create(Cli *cli, GError **error)
 {
     json_t *body = json_object();
-    const char *valid = cli_args_get(cli->args, "valid");
-    int64_t valid_ms = 0;
     cli_set_text(cli, body, "description", "description");
     bool ok = cli_set_integer(cli, body, "uses", "uses", error) &&
-              (valid == NULL ||
-               berth_quantity_parse(BERTH_QUANTITY_DURATION, "--valid", valid, &valid_ms, error));
-    if (ok && valid != NULL) {
-        json_object_set_new(body, "valid-seconds", json_integer((valid_ms + 999) / 1000));
-    }
+              cli_set_seconds(cli, body, "valid-seconds", "valid", error);
     if (ok) {
         ApiCall call = {.operation = API_OP_CREATE_JOIN_TOKEN, .body = body};
         ok = cli_show(cli, &call, &token_view, error);

@@ -1,27 +1,21 @@
 #include "cli/queue.h"
 
 #include "base/timefmt.h"
-#include "base/units.h"
 #include "cli/commands.h"
 #include "cli/ends.h"
 #include "schema/objects.h"
 
 bool queue_from_args(const Cli *cli, json_t *body, GError **error)
 {
-    const char *text = cli_args_get(cli->args, "queue-for");
-    int64_t ms = 0;
     if (!cli_set_integer(cli, body, "priority", "priority", error) ||
-        (text != NULL &&
-         !berth_quantity_parse(BERTH_QUANTITY_DURATION, "--queue-for", text, &ms, error))) {
+        !cli_set_seconds(cli, body, "queue-seconds", "queue-for", error)) {
         return false;
     }
     cli_set_text(cli, body, "deadline", "deadline");
     if (cli_args_has(cli->args, "no-preempt")) {
         json_object_set_new(body, "preemptible", json_false());
     }
-    if (text != NULL) {
-        json_object_set_new(body, "queue-seconds", json_integer((ms + 999) / 1000));
-    } else if (cli_args_has(cli->args, "queue")) {
+    if (cli_args_has(cli->args, "queue") && !cli_args_has(cli->args, "queue-for")) {
         json_object_set_new(body, "queue", json_true());
     }
     return true;

@@ -104,8 +104,8 @@ static bool fill_body(Cli *cli, json_t *body, GError **error)
         json_object_set(body, "resources", resources);
     }
     return cli_set_integer(cli, body, "count", "count", error) &&
-           ends_set_seconds(cli, body, "duration-seconds", "for", error) &&
-           ends_set_seconds(cli, body, "grace-seconds", "grace", error) &&
+           cli_set_seconds(cli, body, "duration-seconds", "for", error) &&
+           cli_set_seconds(cli, body, "grace-seconds", "grace", error) &&
            cli_set_map(cli, body, "labels", "label", error) &&
            cli_set_map(cli, body, "host-labels", "host-label", error);
 }

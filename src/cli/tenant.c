@@ -140,8 +140,6 @@ static bool show(Cli *cli, GError **error)
 static bool body_from_options(const Cli *cli, json_t *body, GError **error)
 {
     const char *quota = cli_args_get(cli->args, "quota");
-    const char *grace = cli_args_get(cli->args, "grace");
-    int64_t grace_ms = 0;
     if (!cli_set_integer(cli, body, "weight", "weight", error) ||
         !cli_set_integer(cli, body, "max-priority", "max-priority", error)) {
         return false;
@@ -154,15 +152,8 @@ static bool body_from_options(const Cli *cli, json_t *body, GError **error)
     if (quota != NULL) {
         json_object_set_new(body, "quota", json_object());
     }
-    if ((quota != NULL && !quota_parse(json_object_get(body, "quota"), quota, error)) ||
-        (grace != NULL &&
-         !berth_quantity_parse(BERTH_QUANTITY_DURATION, "--grace", grace, &grace_ms, error))) {
-        return false;
-    }
-    if (grace != NULL) {
-        json_object_set_new(body, "grace-seconds", json_integer((grace_ms + 999) / 1000));
-    }
-    return true;
+    return (quota == NULL || quota_parse(json_object_get(body, "quota"), quota, error)) &&
+           cli_set_seconds(cli, body, "grace-seconds", "grace", error);
 }
 
 static bool create(Cli *cli, GError **error)

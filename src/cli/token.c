@@ -1,6 +1,5 @@
 #include "base/error.h"
 #include "base/timefmt.h"
-#include "base/units.h"
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "schema/objects.h"
@@ -53,18 +52,12 @@ static bool list(Cli *cli, GError **error)
 static bool create(Cli *cli, GError **error)
 {
     json_auto_t *body = json_object();
-    const char *expires = cli_args_get(cli->args, "expires");
-    int64_t valid_ms = 0;
-    if (expires != NULL &&
-        !berth_quantity_parse(BERTH_QUANTITY_DURATION, "--expires", expires, &valid_ms, error)) {
+    if (!cli_set_seconds(cli, body, "valid-seconds", "expires", error)) {
         return false;
     }
     cli_set_text(cli, body, "role", "role");
     cli_set_text(cli, body, "tenant", "tenant");
     cli_set_text(cli, body, "description", "description");
-    if (expires != NULL) {
-        json_object_set_new(body, "valid-seconds", json_integer((valid_ms + 999) / 1000));
-    }
     return cli_show(cli, &(ApiCall){.operation = API_OP_CREATE_TOKEN, .body = body}, &view, error);
 }
 
