@@ -144,15 +144,21 @@ static void charge_meter(ClusterCore *core, ClusterTenant *tenant, Meter *meter,
     }
 }
 
+/* Charged from now on. The line says so, of nothing yet, for a manager that starts again. */
+static void begin_meter(ClusterCore *core, ClusterTenant *tenant, Meter *meter)
+{
+    int64_t hour_ms = core->now_ms - core->now_ms % HOUR_MS;
+    meter->until_ms = core->now_ms;
+    add_to_line(core, tenant, meter->app, hour_ms, 0, core->now_ms);
+}
+
 void account_charge_meter(ClusterCore *core, ClusterTenant *tenant, Meter *meter)
 {
     if (!account_is_charged(core, tenant)) {
         return;
     }
     if (meter->vms == 0) {
-        meter->until_ms = core->now_ms;
-        add_to_line(core, tenant, meter->app, core->now_ms - core->now_ms % HOUR_MS, 0,
-                    core->now_ms);
+        begin_meter(core, tenant, meter);
     }
     charge_meter(core, tenant, meter, false);
     core->charge_due_ms = MIN(core->charge_due_ms, core->now_ms + core->config.charge_interval_ms);
@@ -161,10 +167,7 @@ void account_charge_meter(ClusterCore *core, ClusterTenant *tenant, Meter *meter
 void account_begin(ClusterCore *core, ClusterTenant *tenant)
 {
     for (GTreeNode *n = g_tree_node_first(tenant->meters); n != NULL; n = g_tree_node_next(n)) {
-        Meter *meter = g_tree_node_value(n);
-        meter->until_ms = core->now_ms;
-        add_to_line(core, tenant, meter->app, core->now_ms - core->now_ms % HOUR_MS, 0,
-                    core->now_ms);
+        begin_meter(core, tenant, g_tree_node_value(n));
         txn_seal_if_large(core);
     }
 }

@@ -139,16 +139,26 @@ bool tenant_allows(ClusterCore *core, const char *name, const Resources *resourc
     return tenant_allows_over(core, name, resources, count, core->now_ms, INT64_MAX, error);
 }
 
+/* What `count` VMs of these resources want together. */
+static bool vector_of(ClusterCore *core, const Resources *resources, int64_t count,
+                      Vector *ret_vector, GError **error)
+{
+    if (!fleet_vector(core, resources, ret_vector, error)) {
+        return false;
+    }
+    for (int d = 0; d < MAX_DIMENSIONS; d++) {
+        ret_vector->amount[d] *= count;
+    }
+    return true;
+}
+
 bool tenant_allows_over(ClusterCore *core, const char *name, const Resources *resources,
                         int64_t count, int64_t from, int64_t to, GError **error)
 {
     const ClusterTenant *tenant = model_tenant(core, name);
     Vector more;
-    if (!fleet_vector(core, resources, &more, error)) {
+    if (!vector_of(core, resources, count, &more, error)) {
         return false;
-    }
-    for (int d = 0; d < MAX_DIMENSIONS; d++) {
-        more.amount[d] *= count;
     }
     return within_quota(core, tenant, &more, count, from, to, error) &&
            account_affords(core, tenant, &more, error);
@@ -159,11 +169,8 @@ bool tenant_could_allow(ClusterCore *core, const char *name, const Resources *re
 {
     ClusterTenant empty = *model_tenant(core, name);
     Vector more;
-    if (!fleet_vector(core, resources, &more, error)) {
+    if (!vector_of(core, resources, count, &more, error)) {
         return false;
-    }
-    for (int d = 0; d < MAX_DIMENSIONS; d++) {
-        more.amount[d] *= count;
     }
     empty.usage = (Vector){0};
     empty.vms = 0;
@@ -213,7 +220,7 @@ static Vector wants_of(ClusterCore *core, const ClusterVm *vm)
     Vector wants = vm->placement != NULL ? fleet_wanted(core, vm) : (Vector){0};
     if (vm->placement != NULL && vm->placement->released) {
         Vector kept = {0};
-        kept.amount[BERTH_QUANTITY_DISK] = wants.amount[BERTH_QUANTITY_DISK];
+        kept.amount[DIM_DISK] = wants.amount[DIM_DISK];
         wants = kept;
     }
     return wants;
