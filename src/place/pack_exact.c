@@ -9,20 +9,21 @@
  * keys of a full bin add up to the key of the capacity, and one look-up completes what is begun:
  * an item completes two, a pair completes two or three. What is found so is held against the bin.
  */
+#include <math.h>
 #include <string.h>
 
 #include "place/pack_search.h"
 
 #define MOST_IN_SET 5
-#define MOST_SETS UINT32_C(200000)    /* beyond that a sample of the largest sets */
-#define MOST_FOUND UINT64_C(20000000) /* of one size, then the listing ends */
-#define MOST_ITEMS 2000               /* their pairs have a table */
-#define LIST_SHARE 0.1                /* of the budget, for each of the two lists */
-#define LOOK_UP_US 0.02               /* what one takes */
-#define TOUCHES_A_US 500              /* counters that are changed in a microsecond */
-#define MOST_STALE 2000               /* choices in turn without a better one */
-#define COVER_UNTIL 0.25              /* of the budget */
-#define EJECT_UNTIL 0.4               /* likewise, for what no set took */
+#define MOST_SETS UINT32_C(200000) /* beyond that a sample of the largest sets */
+#define FOUND_A_US 2     /* of each size, for each microsecond of the budget: about a tenth of it */
+#define MOST_ITEMS 2000  /* their pairs have a table */
+#define LIST_SHARE 0.1   /* of the budget, for each of the two lists */
+#define LOOK_UP_US 0.02  /* what one takes */
+#define TOUCHES_A_US 500 /* counters that are changed in a microsecond */
+#define MOST_STALE 2000  /* choices in turn without a better one */
+#define COVER_UNTIL 0.25 /* of the budget */
+#define EJECT_UNTIL 0.4  /* likewise, for what no set took */
 
 typedef struct {
     uint32_t n;
@@ -48,7 +49,7 @@ typedef struct {
 
     Set *sets;
     uint32_t n_sets, n_smaller; /* sets; those with fewer items than are now listed */
-    uint64_t found;             /* with as many */
+    uint64_t found, most_found; /* with as many; then the listing ends */
     uint32_t *first, *sets_of;  /* the sets of each item, one item after the other */
 
     /* A choice. */
@@ -182,7 +183,8 @@ static void complete_by_item(Exact *e, uint32_t *items, uint32_t n, uint64_t sum
     uint64_t missing = e->full - sum;
     uint32_t next = e->item_heads[slot(missing, e->item_shift)];
 
-    for (; next > 0 && (n == 0 || next - 1 > items[n - 1]); next = e->item_next[next - 1]) {
+    for (; next > 0 && e->found < e->most_found && (n == 0 || next - 1 > items[n - 1]);
+         next = e->item_next[next - 1]) {
         if (e->keys[next - 1] == missing) {
             items[n] = next - 1;
             add_set(e, items, n + 1);
@@ -196,7 +198,7 @@ static void complete_by_pair(Exact *e, uint32_t *items, uint32_t n, uint64_t sum
     uint64_t missing = e->full - sum;
     uint32_t next = e->pair_heads[slot(missing, e->pair_shift)];
 
-    while (next > 0 && e->pairs[next - 1].a > items[n - 1]) {
+    while (next > 0 && e->found < e->most_found && e->pairs[next - 1].a > items[n - 1]) {
         const Pair *pair = &e->pairs[next - 1];
 
         if (pair->sum == missing) {
@@ -216,7 +218,7 @@ static void begin_size(Exact *e)
 
 static bool list_more(Exact *e, double look_ups)
 {
-    pack_work(e->search, (uint64_t)(look_ups * LOOK_UP_US));
+    pack_work(e->search, (uint64_t)(look_ups * LOOK_UP_US) + e->found / FOUND_A_US / 10);
     return e->n_sets < MOST_SETS;
 }
 
@@ -225,7 +227,7 @@ static void list_fives(Exact *e)
 {
     uint32_t items[MOST_IN_SET];
 
-    for (uint32_t i = 0; i < e->n_pairs && e->found < MOST_FOUND; i++) {
+    for (uint32_t i = 0; i < e->n_pairs && e->found < e->most_found; i++) {
         items[0] = e->pairs[i].a;
         items[1] = e->pairs[i].b;
         for (uint32_t c = items[1] + 1; c + 2 < e->n; c++) {
@@ -247,7 +249,7 @@ static void list_sets(Exact *e)
         complete_by_item(e, items, 1, e->keys[a]);
     }
     begin_size(e);
-    for (uint32_t i = 0; i < e->n_pairs && e->found < MOST_FOUND; i++) {
+    for (uint32_t i = 0; i < e->n_pairs && e->found < e->most_found; i++) {
         items[0] = e->pairs[i].a;
         items[1] = e->pairs[i].b;
         complete_by_item(e, items, 2, e->pairs[i].sum);
@@ -256,7 +258,7 @@ static void list_sets(Exact *e)
         return;
     }
     begin_size(e);
-    for (uint32_t i = 0; i < e->n_pairs && e->found < MOST_FOUND; i++) {
+    for (uint32_t i = 0; i < e->n_pairs && e->found < e->most_found; i++) {
         items[0] = e->pairs[i].a;
         items[1] = e->pairs[i].b;
         complete_by_pair(e, items, 2, e->pairs[i].sum);
@@ -462,6 +464,7 @@ void pack_exact(PackSearch *search)
         e.target < search->lower_bound || n * n * LOOK_UP_US > LIST_SHARE * search->total_us) {
         return;
     }
+    e.most_found = (uint64_t)fmin(MOST_SETS * 100., FOUND_A_US * search->total_us);
     if (allocate(&e) && set_keys(&e)) {
         fill_tables(&e);
         list_sets(&e);
