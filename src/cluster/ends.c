@@ -121,12 +121,30 @@ void ends_tick(ClusterCore *core)
     }
 }
 
+/* It is not off yet and has its room still, which others may have been promised when it was to be gone. */
+static bool may_keep_room(ClusterCore *core, const ClusterVm *vm, GError **error)
+{
+    Vector available;
+    berth_place_get(core->place, vm->host->place, NULL, available.amount, NULL);
+    for (int d = 0; d < MAX_DIMENSIONS; d++) {
+        if (vm->booked.amount[d] > 0 && available.amount[d] < 0) {
+            return berth_error_set(error, BERTH_ERROR_NO_CAPACITY, "power", "on",
+                                   "make room on the host, or try again when there is some",
+                                   "the time of VM %s is over, and host %s has promised its %s",
+                                   vm->spec->name, vm->host->spec->name,
+                                   fleet_dimension_name(core, d));
+        }
+    }
+    return true;
+}
+
 bool ends_unpark(ClusterCore *core, ClusterVm *vm, GError **error)
 {
     bool released = vm->released;
     vm->spec->parked = vm->released = false;
     if (!tenant_allows_resize(core, vm, vm->spec->resources, error) ||
-        (vm->host != NULL && !fleet_can_grow(core, vm, vm->spec->resources, error))) {
+        (vm->host != NULL && ((!released && !may_keep_room(core, vm, error)) ||
+                              !fleet_can_grow(core, vm, vm->spec->resources, error)))) {
         vm->spec->parked = true;
         vm->released = released;
         return false;

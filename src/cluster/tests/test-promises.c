@@ -477,6 +477,26 @@ static void test_a_gang_moves_by_the_host_that_is_late(void)
     world_free(w);
 }
 
+/* What is being stopped at its end has its room still, but others may have been promised it. */
+static void test_what_is_over_does_not_go_on_in_promised_room(void)
+{
+    World *w = world_with(CLUSTER_BACKFILL_EASY);
+    create_vm_of(w, "runs", "m3",
+                 ",\"duration-seconds\":3600,\"grace-seconds\":0,\"at-end\":\"stop\"");
+    g_assert_nonnull(strstr(
+        ask(w, API_OP_CREATE_RESERVATION, NULL,
+            "{\"name\":\"next\",\"size\":\"m3\",\"start\":\"+2h\",\"duration-seconds\":3600}"),
+        "201"));
+    w->obedient = false;
+    world_wait(w, 3601000);
+    const char *refused = ask(w, API_OP_UPDATE_VM, "runs", "{\"power\":\"on\"}");
+    g_assert_true(g_str_has_prefix(refused, "409"));
+    g_assert_nonnull(strstr(refused, "host h1 has promised its cpu"));
+    ask(w, API_OP_DELETE_RESERVATION, "next", NULL);
+    g_assert_false(g_str_has_prefix(ask(w, API_OP_UPDATE_VM, "runs", "{\"power\":\"on\"}"), "4"));
+    world_free(w);
+}
+
 /* A higher priority that comes to the door moves the promises behind it, in their order. */
 static void test_a_higher_priority_keeps_the_order_of_those_behind(void)
 {
@@ -649,6 +669,7 @@ int main(int argc, char **argv)
     g_test_add_func("/cluster/promises/late-restart-behind",
                     test_a_restart_moves_nothing_behind_a_late_start);
     g_test_add_func("/cluster/promises/late-gang", test_a_gang_moves_by_the_host_that_is_late);
+    g_test_add_func("/cluster/promises/goes-on", test_what_is_over_does_not_go_on_in_promised_room);
     g_test_add_func("/cluster/promises/overstays",
                     test_a_promise_outlasts_what_overstays_beside_it);
     g_test_add_func("/cluster/promises/margin", test_a_reservation_leaves_a_late_start_its_time);
