@@ -229,7 +229,7 @@ float boxes_growth(const Forest *forest, const Box *box, const Box *more)
     for (uint32_t e = 0; e < forest->n_extra; e++) {
         float below = box->extra_low[e] - more->extra_low[e];
         float above = more->extra_high[e] - box->extra_high[e];
-        sum += forest->extra_weight * (fmaxf(below, 0) + fmaxf(above, 0));
+        sum += forest->extra_weights[e] * (fmaxf(below, 0) + fmaxf(above, 0));
     }
     return sum;
 }

@@ -9,6 +9,7 @@
 #define NONE FOREST_NONE
 #define FAN FOREST_FAN
 #define LEAF FOREST_LEAF
+#define SAMPLES 512
 #define MIN_LEAF 13 /* a leaf with fewer is dissolved */
 
 Family forest_family(BerthPlacePolicy policy)
@@ -52,6 +53,34 @@ static void pool_give(Pool *pool, uint32_t item)
     pool->spare = item;
 }
 
+/* Boxes are to be narrow where requests are large, as they are what the score's bound is made of. What requests
+ * ask for shows in what is taken of a few hosts. */
+static void weigh_directions(Forest *forest)
+{
+    const BerthPlace *place = forest->place;
+    float taken[BERTH_PLACE_MAX_DIMS] = {0}, most = 0;
+
+    if (forest->family != FAMILY_DIRECTION) {
+        return;
+    }
+    for (uint32_t i = 0; i < SAMPLES; i++) {
+        uint32_t host = (uint32_t)((uint64_t)place->slots * i / SAMPLES);
+        for (uint32_t d = 0; d < forest->n_dims && fleet_has(place, host); d++) {
+            int64_t capacity = fleet_capacity(place, host)[d];
+            int64_t used = capacity - amounts_at(&place->available, host, forest->n_dims, d);
+            taken[d] += capacity > 0 ? (float)used / (float)capacity : 0;
+        }
+    }
+    for (uint32_t d = 0; d < forest->n_dims; d++) {
+        most = fmaxf(most, taken[d]);
+    }
+    for (uint32_t d = 0; d < forest->n_dims; d++) {
+        float part = most > 0 ? fmaxf(taken[d] / most, 0.01F) : 1;
+        forest->extra_weights[d] =
+            sqrtf(part) * sqrtf(sqrtf(part)); /* measured: better than linear */
+    }
+}
+
 Forest *forest_new(const BerthPlace *place, Family family)
 {
     Forest *forest = calloc(1, sizeof *forest);
@@ -65,7 +94,10 @@ Forest *forest_new(const BerthPlace *place, Family family)
     forest->n_corners = place->n_dims > 1 ? CORNERS : 0;
     forest->n_extra = family == FAMILY_DIRECTION ? place->n_dims : 1;
     forest->weight = family == FAMILY_DIRECTION ? 0 : 1.F / 65536;
-    forest->extra_weight = family == FAMILY_RATIO ? 0 : family == FAMILY_DIRECTION ? 1 : 8;
+    for (uint32_t e = 0; e < forest->n_extra; e++) {
+        forest->extra_weights[e] = family == FAMILY_RATIO ? 0 : 8;
+    }
+    weigh_directions(forest);
     size_t node_size = sizeof(Node) +
                        sizeof(int16_t) * FAN * (2 * forest->n_dims + forest->n_corners) +
                        sizeof(float) * FAN * 2 * forest->n_extra;
@@ -196,6 +228,7 @@ static uint32_t new_leaf(Forest *forest, uint32_t shape)
     return number;
 }
 
+/* There are many more hosts in trees than when the last level was added: a time to weigh again. */
 static bool grow_root(Forest *forest, Tree *tree, uint32_t one, uint32_t other)
 {
     uint32_t root = new_node(forest, tree->level + 1);
@@ -203,6 +236,7 @@ static bool grow_root(Forest *forest, Tree *tree, uint32_t one, uint32_t other)
     if (root == NONE) {
         return false;
     }
+    weigh_directions(forest);
     put_child(forest, root, one);
     put_child(forest, root, other);
     tree->root = root;
@@ -250,7 +284,7 @@ static void middles_of(const Forest *forest, const Node *node, float *ret_middle
             middles[i] = node_extra_low(forest, node)[e * FAN + i] +
                          node_extra_high(forest, node)[e * FAN + i];
         }
-        keep_widest(middles, FAN, forest->extra_weight, &spread, ret_middles);
+        keep_widest(middles, FAN, forest->extra_weights[e], &spread, ret_middles);
     }
 }
 
@@ -330,7 +364,7 @@ static bool split_leaf(Forest *forest, Tree *tree, uint32_t number, uint32_t hos
         for (uint32_t i = 0; i < LEAF; i++) {
             values[i] = boxes[i].extra_low[e];
         }
-        keep_widest(values, LEAF, forest->extra_weight, &spread, widest);
+        keep_widest(values, LEAF, forest->extra_weights[e], &spread, widest);
     }
     sort_by(widest, LEAF, order);
     leaf->n = 0;
@@ -365,14 +399,15 @@ static uint32_t choose_child(const Forest *forest, const Node *node, const Box *
                 forest->weight * ((out > 0 ? out : 0) + 1e-3F * ((float)high[i] - (float)low[i]));
         }
     }
-    for (uint32_t e = 0; e < forest->n_extra && forest->extra_weight > 0; e++) {
+    for (uint32_t e = 0; e < forest->n_extra && forest->extra_weights[0] > 0; e++) {
         const float *low = node_extra_low(forest, node) + e * FAN;
         const float *high = node_extra_high(forest, node) + e * FAN;
         float at = box->extra_low[e];
         for (uint32_t i = 0; i < node->n; i++) {
             float below = low[i] - at, above = at - high[i];
             float out = below > above ? below : above;
-            costs[i] += forest->extra_weight * ((out > 0 ? out : 0) + 1e-3F * (high[i] - low[i]));
+            costs[i] +=
+                forest->extra_weights[e] * ((out > 0 ? out : 0) + 1e-3F * (high[i] - low[i]));
         }
     }
     for (uint32_t i = 1; i < node->n; i++) {
@@ -620,7 +655,7 @@ static bool is_at_home(const Forest *forest, const Leaf *leaf, const Box *box)
             return false;
         }
     }
-    for (uint32_t e = 0; e < forest->n_extra && forest->extra_weight > 0; e++) {
+    for (uint32_t e = 0; e < forest->n_extra && forest->extra_weights[0] > 0; e++) {
         if (box->extra_low[e] < extra_low[e * FAN] || box->extra_high[e] > extra_high[e * FAN]) {
             return false;
         }

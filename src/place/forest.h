@@ -46,7 +46,8 @@ typedef struct {
     const Kernels *kernels;
     Family family;
     uint32_t n_dims, n_corners, n_extra;
-    float weight, extra_weight; /* of coordinates when nodes are chosen and split */
+    /* of coordinates when nodes are chosen and split; the first extra's is 0 if none counts */
+    float weight, extra_weights[BERTH_PLACE_MAX_DIMS];
     uint32_t *where; /* of each host: a leaf, or a place in a heap or list with its tag */
     uint32_t n_in_trees;
     Pool nodes, leaves;

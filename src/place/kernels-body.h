@@ -269,21 +269,28 @@ TARGET static inline V8 NAME(coordinates)(const int16_t *at, float offset)
     return NAME(at_least)(root, (V8){0});
 }
 
-/* 1 - d² / 2 for the distance d of the request's direction from a box of directions. */
+/* The most that a direction q of length 1 in a box of directions can have in common with the request's, p:
+ * Σ p q ≤ m + Σ max (p q - m q²) for any m > 0, since Σ q² = 1. The best m is between 0, where only the box counts,
+ * and 1/2, where it is the distance from the box; the least of a few is near it. */
 TARGET static inline V8 NAME(bound_direction)(const BoundInput *in, const Boxes *boxes,
                                               uint32_t lane)
 {
-    V8 squared = {0};
+    static const float multipliers[] = {0.35F, 0.2F, 0.1F};
+    V8 least = {INFINITY, INFINITY, INFINITY, INFINITY, INFINITY, INFINITY, INFINITY, INFINITY};
 
-    for (uint32_t d = 0; d < in->n_dims; d++) {
-        float at = in->direction[d];
-        V8 below = *(const V8 *)(boxes->extra_low + d * boxes->stride + lane) - at;
-        V8 above = at - *(const V8 *)(boxes->extra_high + d * boxes->stride + lane);
-        V8 out = NAME(at_least)(below, above) - 1e-6F;
-        out = NAME(at_least)(out, (V8){0});
-        squared += out * out;
+    for (size_t i = 0; i < sizeof multipliers / sizeof *multipliers; i++) {
+        float m = multipliers[i];
+        V8 sum = (V8){0} + m;
+        for (uint32_t d = 0; d < in->n_dims; d++) {
+            float p = in->direction[d];
+            V8 q = (V8){0} + p / (2 * m);
+            q = NAME(at_least)(q, *(const V8 *)(boxes->extra_low + d * boxes->stride + lane));
+            q = NAME(at_most)(q, *(const V8 *)(boxes->extra_high + d * boxes->stride + lane));
+            sum += q * (p - m * q);
+        }
+        least = NAME(at_most)(least, sum);
     }
-    return 1.000002F - squared * 0.5F;
+    return least + 4e-6F;
 }
 
 /* What the dimensions give together, and what the policy's own functional gives: the better. */
