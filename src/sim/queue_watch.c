@@ -377,6 +377,33 @@ static bool is_before(const Entry *other, const Entry *entry)
            strcmp(other->demand, entry->demand) == 0;
 }
 
+/* One without a promise that starts has taken that of a younger one that asks for the same, which gets another. */
+static void pass_on(SimQueueWatch *watch, const Entry *older)
+{
+    for (GTreeNode *n = g_tree_node_first(watch->entries); n != NULL; n = g_tree_node_next(n)) {
+        Entry *entry = g_tree_node_value(n);
+        if (is_before(older, entry)) {
+            entry->promised = false;
+        }
+    }
+}
+
+static void mind_passed_on(SimQueueWatch *watch, const GPtrArray *puts, GHashTable *told)
+{
+    for (guint i = 0; i < puts->len; i++) {
+        const ClusterPut *put = puts->pdata[i];
+        const char *id = strrchr(put->key, '/');
+        const Entry *entry = g_str_has_prefix(put->key, "queue/") && put->value == NULL
+                                 ? g_tree_lookup(watch->entries, id + 1)
+                                 : NULL;
+        g_autofree char *placed =
+            entry != NULL ? g_strconcat("vm.placed ", entry->object->id, NULL) : NULL;
+        if (entry != NULL && !entry->promised && g_hash_table_contains(told, placed)) {
+            pass_on(watch, entry);
+        }
+    }
+}
+
 static void check_order(SimQueueWatch *watch, const Entry *entry)
 {
     for (GTreeNode *n = g_tree_node_first(watch->entries); n != NULL; n = g_tree_node_next(n)) {
@@ -505,6 +532,7 @@ static void take_puts(void *owner, const GPtrArray *puts)
     }
     excuse_below_those_who_lack(watch);
     each_waiting(watch, puts, make_way);
+    mind_passed_on(watch, puts, told);
     each_waiting(watch, puts, take_entry);
     for (guint i = 0; i < puts->len; i++) {
         const ClusterPut *put = puts->pdata[i];
