@@ -62,7 +62,8 @@ void restart_decide(HostCore *core, HostVm *vm, PowerCause cause, const char *me
     record->restarts++;
     /* What failed before the guest ran will most likely fail again at once. */
     int64_t failures = record->failures + (cause == POWER_CAUSE_START_FAILED ? 1 : 0);
-    vm->start_at_ms = core->now_ms + restart_delay_ms(&core->config, failures);
+    vm->start_delay_ms = restart_delay_ms(&core->config, failures);
+    vm->start_at_ms = core->now_ms + vm->start_delay_ms;
 }
 
 void restart_reset(HostVm *vm)

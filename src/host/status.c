@@ -57,6 +57,29 @@ static bool is_stuck(const HostVm *vm, int64_t now_ms)
     return vm->message != NULL && MAX(vm->not_before_ms, vm->start_at_ms) > now_ms;
 }
 
+static bool waits_to_start(const HostVm *vm, int64_t now_ms)
+{
+    return vm->process == HOST_PROCESS_NONE && vm->start_at_ms > now_ms && host_wants_on(vm) &&
+           !vm->record->ended;
+}
+
+/* A start that waits tells how long: several minutes of "starting" look like a fault of ours. */
+static char *message_of(const HostVm *vm, int64_t now_ms)
+{
+    if (waits_to_start(vm, now_ms)) {
+        const char *failure = vm->message != NULL ? vm->message : vm->record->message;
+        return g_strdup_printf("%s; as it has ended %" G_GINT64_FORMAT
+                               " times in a row, the next start is %" G_GINT64_FORMAT
+                               " s after that",
+                               failure != NULL ? failure : "it has ended", vm->record->failures,
+                               (vm->start_delay_ms + 999) / 1000);
+    }
+    if (vm->message != NULL || vm->note != NULL) {
+        return g_strdup(vm->message != NULL ? vm->message : vm->note);
+    }
+    return vm->record->ended ? g_strdup(vm->record->message) : NULL;
+}
+
 VmStatus *status_of(const HostVm *vm, int64_t now_ms)
 {
     VmStatus *status = vm_status_new();
@@ -72,10 +95,7 @@ VmStatus *status_of(const HostVm *vm, int64_t now_ms)
     status->applied = resources_copy(vm->applied);
     status->vcpus_online = vm->vcpus_online;
     status->guest_agent = vm->guest_agent;
-    const char *ended = vm->record->ended ? vm->record->message : NULL;
-    status->message = g_strdup(vm->message != NULL ? vm->message
-                               : vm->note != NULL  ? vm->note
-                                                   : ended);
+    status->message = message_of(vm, now_ms);
     bool crashed = status->power == POWER_IS_CRASHED;
     bool stuck = is_stuck(vm, now_ms);
     bool short_of = vm->note != NULL && vm->guest_agent && status->power == POWER_IS_RUNNING;

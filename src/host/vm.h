@@ -56,9 +56,10 @@ typedef struct {
     char *note; /* what the last TUNE could not do */
     int64_t retune_at_ms;
 
-    int64_t start_at_ms;   /* no start before: back-off after an end */
-    int64_t not_before_ms; /* no effect before: back-off after one that failed */
-    int64_t kill_at_ms;    /* after a powerdown; 0: none asked */
+    int64_t start_at_ms;    /* no start before: back-off after an end */
+    int64_t start_delay_ms; /* how long that back-off is */
+    int64_t not_before_ms;  /* no effect before: back-off after one that failed */
+    int64_t kill_at_ms;     /* after a powerdown; 0: none asked */
     int64_t effect_failures;
     char *message;
 

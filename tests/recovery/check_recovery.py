@@ -30,6 +30,7 @@ CONTEXT = "/run/berth/context.yaml"
 HOSTS = 3
 SETTLE_S = 120
 VMS_MAX = 9
+ENDS_MAX = 6  # of one VM: each makes its next start wait twice as long, the ninth 128 s
 
 
 class Wrong(Exception):
@@ -138,6 +139,7 @@ class Killer:
     def __init__(self, rng):
         self.rng = rng
         self.count = collections.Counter()
+        self.ends = collections.Counter()  # of each VM
 
     def strike(self):
         kinds = self.rng.choice([["manager"], ["agent"], ["qemu"], ["keeper"], ["manager", "agent"], ["agent", "qemu"],
@@ -151,8 +153,17 @@ class Killer:
             return kill(pid_in(f"{RUN}/manager.pid"))
         if kind == "agent":
             return kill(pid_in(f"{RUN}/host-{self.rng.randint(1, HOSTS)}.pid"))
-        pids = keepers() if kind == "keeper" else [pid for pids in lab_qemus().values() for pid in pids]
-        return bool(pids) and kill(self.rng.choice(sorted(pids)))
+        return self.keeper() if kind == "keeper" else self.qemu()
+
+    def keeper(self):
+        pids = sorted(keepers())
+        return bool(pids) and kill(self.rng.choice(pids))
+
+    def qemu(self):
+        vms = {pid: name for name, pids in lab_qemus().items() for pid in pids if self.ends[name] < ENDS_MAX}
+        pid = self.rng.choice(sorted(vms)) if vms else 0
+        self.ends[vms.get(pid)] += 1
+        return kill(pid)
 
 
 class Work:

@@ -315,10 +315,17 @@ static void test_crash_loop_backs_off(void)
         }
         exited(world, KEEPER_EXIT_KIND_SIGNALED, 11);
     }
+    g_assert_cmpint(world->last->status->power, ==, POWER_IS_STARTING);
+    g_assert_true(
+        g_str_has_suffix(world->last->status->message,
+                         "; as it has ended 5 times in a row, the next start is 8 s after that"));
     /* 0 + 1 + 2 + 4 seconds lie between five ends */
     g_assert_cmpint(world->now - begun, >=, 7000);
     g_assert_cmpint(world->now - begun, <=, 8000);
     g_assert_cmpint(world->last->status->cause, ==, POWER_CAUSE_QEMU_KILLED);
+    pass(world, 8000);
+    g_assert_cmpint(host_core_process(world->core, VM), ==, HOST_PROCESS_RUNNING);
+    g_assert_null(world->last->status->message);
 }
 
 static void test_policy_never(void)
