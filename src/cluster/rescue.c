@@ -102,7 +102,8 @@ static bool try_moves(ClusterCore *core, ClusterReservation *reservation, GArray
                                     .lasting = ends_lasting(object->at_end),
                                     .fixed = true};
     enter_others(core, reservation, moves, &engine, true);
-    BerthPlaceResult result = berth_calendar_earliest(core->calendar, &request, &start, hosts);
+    BerthPlaceResult result =
+        berth_calendar_earliest(core->calendar, &request, &start, hosts, NULL);
     enter_others(core, reservation, moves, &engine, false);
     fleet_request_clear(&engine);
     for (guint i = 0; result == BERTH_PLACE_OK && i < moves->len; i++) {

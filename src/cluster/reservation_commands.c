@@ -243,7 +243,8 @@ static bool decide(ClusterCore *core, const Wanted *wanted, bool explain,
                                     .duration = held_ms(object),
                                     .deadline = BERTH_CALENDAR_NEVER,
                                     .lasting = ends_lasting(object->at_end)};
-    BerthPlaceResult result = berth_calendar_earliest(core->calendar, &request, &start, hosts);
+    BerthPlaceResult result =
+        berth_calendar_earliest(core->calendar, &request, &start, hosts, NULL);
     bool met = result == BERTH_PLACE_OK && start <= wanted->latest_ms;
     if (result == BERTH_PLACE_NO_HOST) {
         refuse_never(core, object, error);

@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "place/calendar_state.h"
 #include "place/fleet.h"
+#include "place/inventory.h"
 
 /* A round under way. The plans are copies until it has gone well. */
 typedef struct {
@@ -11,8 +13,9 @@ typedef struct {
     const BerthJob *jobs;
     BerthJobPlan *plans;
     uint32_t *hosts, *scratch; /* of all jobs one after another; of the largest job */
-    uint32_t *numbers;         /* of a job's first commitment */
-    bool *held;                /* has the job commitments now? */
+    uint64_t *devices, *scratch_devices;
+    uint32_t *numbers; /* of a job's first commitment */
+    bool *held;        /* has the job commitments now? */
     uint32_t n_jobs;
     int64_t now;
 } Round;
@@ -21,7 +24,8 @@ static BerthPlaceResult check_jobs(const BerthJob *jobs, const BerthJobPlan *pla
 {
     for (uint32_t i = 0; i < n_jobs; i++) {
         if (jobs[i].struct_size < sizeof jobs[i] || jobs[i].request == NULL || jobs[i].count == 0 ||
-            plans[i].struct_size < sizeof plans[i] || plans[i].hosts == NULL) {
+            plans[i].struct_size < sizeof plans[i] || plans[i].hosts == NULL ||
+            (inventory_n_demands(jobs[i].request) > 0 && plans[i].devices == NULL)) {
             return BERTH_PLACE_ERROR_ARGUMENT;
         }
         if (fleet_is_newer(&jobs[i], jobs[i].struct_size, sizeof jobs[i])) {
@@ -47,22 +51,29 @@ static void release(Round *round, uint32_t job)
     round->held[job] = false;
 }
 
-/* Commits a job at a start and on hosts; all or none. */
-static BerthPlaceResult hold(Round *round, uint32_t job, int64_t start, const uint32_t *hosts)
+/* Commits a job at its start and on its hosts; all or none. */
+static BerthPlaceResult hold(Round *round, uint32_t job)
 {
     const BerthJob *j = &round->jobs[job];
+    const BerthJobPlan *plan = &round->plans[job];
     BerthPlaceResult result = BERTH_PLACE_OK;
     uint32_t n = 0;
 
     while (result == BERTH_PLACE_OK && n < j->count) {
+        BerthPlaceHolding holdings[BERTH_PLACE_MAX_MODEL];
         BerthCommitment commitment = {.struct_size = sizeof commitment,
-                                      .host = hosts[n],
+                                      .host = plan->hosts[n],
                                       .vector = j->request->vector,
-                                      .start = start,
-                                      .end = end_of(start, j->duration),
-                                      .lasting = j->lasting};
+                                      .start = plan->start,
+                                      .end = end_of(plan->start, j->duration),
+                                      .lasting = j->lasting,
+                                      .n_holdings = inventory_n_demands(j->request),
+                                      .holdings = holdings};
 
-        result = berth_calendar_commit(round->calendar, round->numbers[job] + n, &commitment);
+        bool fits = inventory_holdings(round->calendar->place, plan->hosts[n], j->request,
+                                       plan->devices[n], holdings);
+        result = fits ? berth_calendar_commit(round->calendar, round->numbers[job] + n, &commitment)
+                      : BERTH_PLACE_ERROR_OVERDRAW;
         n += result == BERTH_PLACE_OK;
     }
     while (result != BERTH_PLACE_OK && n > 0) {
@@ -72,13 +83,17 @@ static BerthPlaceResult hold(Round *round, uint32_t job, int64_t start, const ui
     return result;
 }
 
-static void set_plan(Round *round, uint32_t job, BerthJobState state, int64_t start,
-                     const uint32_t *hosts)
+/* With the hosts and devices of the search before, or without any. */
+static void set_plan(Round *round, uint32_t job, BerthJobState state, int64_t start, bool found)
 {
+    uint32_t count = round->jobs[job].count;
+
     round->plans[job].state = state;
     round->plans[job].start = start;
-    if (hosts != NULL) {
-        memcpy(round->plans[job].hosts, hosts, round->jobs[job].count * sizeof *hosts);
+    if (found) {
+        memcpy(round->plans[job].hosts, round->scratch, count * sizeof *round->scratch);
+        memcpy(round->plans[job].devices, round->scratch_devices,
+               count * sizeof *round->scratch_devices);
     }
 }
 
@@ -94,7 +109,7 @@ static BerthPlaceResult keep_promises(Round *round)
             continue;
         }
         plan->start = plan->start > round->now ? plan->start : round->now;
-        BerthPlaceResult result = hold(round, i, plan->start, plan->hosts);
+        BerthPlaceResult result = hold(round, i);
         if (result == BERTH_PLACE_ERROR_NO_MEMORY || result == BERTH_PLACE_ERROR_EXISTS) {
             return result;
         }
@@ -121,11 +136,11 @@ static BerthPlaceResult plan_job(Round *round, uint32_t job, bool only_now)
                                     .fixed = only_now};
 
     release(round, job);
-    BerthPlaceResult result =
-        berth_calendar_earliest(round->calendar, &request, &start, round->scratch);
+    BerthPlaceResult result = berth_calendar_earliest(round->calendar, &request, &start,
+                                                      round->scratch, round->scratch_devices);
     if (result == BERTH_PLACE_OK && (!had || start < plan->start || start == round->now)) {
         set_plan(round, job, start == round->now ? BERTH_JOB_STARTS : BERTH_JOB_PLANNED, start,
-                 round->scratch);
+                 true);
     } else if (result < 0) {
         return result;
     } else if (!had) {
@@ -135,12 +150,12 @@ static BerthPlaceResult plan_job(Round *round, uint32_t job, bool only_now)
                  result == BERTH_PLACE_NO_HOST ? BERTH_JOB_NEVER
                  : misses                      ? BERTH_JOB_LATE
                                                : BERTH_JOB_WAITS,
-                 start, NULL);
+                 start, false);
         return BERTH_PLACE_OK;
     } else if (plan->start == round->now) {
         plan->state = BERTH_JOB_STARTS;
     }
-    return hold(round, job, plan->start, plan->hosts);
+    return hold(round, job);
 }
 
 static BerthPlaceResult plan_all(Round *round, BerthBackfillMode mode)
@@ -151,7 +166,7 @@ static BerthPlaceResult plan_all(Round *round, BerthBackfillMode mode)
         BerthJobPlan *plan = &round->plans[i];
 
         if (head_waits && mode == BERTH_BACKFILL_IN_ORDER) {
-            set_plan(round, i, BERTH_JOB_WAITS, 0, NULL);
+            set_plan(round, i, BERTH_JOB_WAITS, 0, false);
             continue;
         }
         bool only_now = head_waits && mode == BERTH_BACKFILL_EASY;
@@ -189,20 +204,29 @@ static bool begin(Round *round, uint32_t first_number, const BerthJobPlan *plans
     round->plans = malloc((round->n_jobs + 1) * sizeof *round->plans);
     round->hosts = malloc((total + 1) * sizeof *round->hosts);
     round->scratch = malloc(most * sizeof *round->scratch);
+    round->devices = calloc(total + 1, sizeof *round->devices);
+    round->scratch_devices = malloc(most * sizeof *round->scratch_devices);
     round->numbers = malloc((round->n_jobs + 1) * sizeof *round->numbers);
     round->held = calloc(round->n_jobs + 1, sizeof *round->held);
     if (round->plans == NULL || round->hosts == NULL || round->scratch == NULL ||
-        round->numbers == NULL || round->held == NULL) {
+        round->devices == NULL || round->scratch_devices == NULL || round->numbers == NULL ||
+        round->held == NULL) {
         return false;
     }
     uint32_t *hosts = round->hosts;
+    uint64_t *devices = round->devices;
     for (uint32_t i = 0; i < round->n_jobs; i++) {
         round->plans[i] = plans[i];
         round->plans[i].hosts = hosts;
+        round->plans[i].devices = devices;
         memcpy(hosts, plans[i].hosts, round->jobs[i].count * sizeof *hosts);
+        if (plans[i].devices != NULL) {
+            memcpy(devices, plans[i].devices, round->jobs[i].count * sizeof *devices);
+        }
         round->numbers[i] = first_number;
         first_number += round->jobs[i].count;
         hosts += round->jobs[i].count;
+        devices += round->jobs[i].count;
     }
     return true;
 }
@@ -215,6 +239,8 @@ static void end(Round *round)
     free(round->plans);
     free(round->hosts);
     free(round->scratch);
+    free(round->devices);
+    free(round->scratch_devices);
     free(round->numbers);
     free(round->held);
 }
@@ -227,6 +253,9 @@ static void hand_out(const Round *round, BerthJobPlan *plans)
         plans[i].state = plan->state;
         plans[i].start = plan->start;
         memcpy(plans[i].hosts, plan->hosts, round->jobs[i].count * sizeof *plan->hosts);
+        if (plans[i].devices != NULL) {
+            memcpy(plans[i].devices, plan->devices, round->jobs[i].count * sizeof *plan->devices);
+        }
     }
 }
 

@@ -59,8 +59,9 @@ typedef enum {
 typedef struct {
     uint32_t struct_size;
     BerthJobState state;
-    int64_t start;   /* of STARTS, PLANNED and LATE */
-    uint32_t *hosts; /* the caller's, `count` long: of STARTS and PLANNED */
+    int64_t start;     /* of STARTS, PLANNED and LATE */
+    uint32_t *hosts;   /* the caller's, `count` long: of STARTS and PLANNED */
+    uint64_t *devices; /* likewise, bit by bit; NULL if the request asks for none */
 } BerthJobPlan;
 
 /* Plans the queue at the calendar's now. Afterwards the calendar is as before: the caller commits

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "place/fleet.h"
+#include "place/inventory.h"
+#include "place/journal.h"
 
 BerthPlaceResult berth_calendar_new(BerthPlace *place, BerthCalendar **ret_calendar)
 {
@@ -47,53 +49,60 @@ void berth_calendar_free(BerthCalendar *calendar)
         return;
     }
     berth_calendar_close(calendar);
-    for (uint32_t host = 0; host < calendar->n_by_host; host++) {
-        if (calendar->by_host[host] != NULL) {
-            give(calendar, host, calendar->by_host[host]->peak);
-            timeline_free(calendar->by_host[host]);
+    for (uint32_t host = 0; host < calendar->n_pages; host++) {
+        Page *page = calendar_page(calendar, host);
+
+        if (page != NULL) {
+            give(calendar, host, page->amounts->peak);
+            if (page->devices != NULL) {
+                calendar_give_devices(calendar, host, page->devices->peak);
+            }
+            timeline_free(page->amounts);
+            calendar_drop_devices(page);
         }
     }
-    free(calendar->by_host);
+    for (uint32_t i = 0; i < calendar->n_entries; i++) {
+        free(calendar->entries[i].slices);
+    }
+    free(calendar->pages);
     free(calendar->entries);
     free(calendar->vectors);
     free(calendar);
 }
 
-static Timeline *timeline_of(const BerthCalendar *calendar, uint32_t host)
+static BerthPlaceResult reserve_host(BerthCalendar *calendar, uint32_t host, uint32_t n_slices)
 {
-    return host < calendar->n_by_host ? calendar->by_host[host] : NULL;
-}
-
-static BerthPlaceResult reserve_host(BerthCalendar *calendar, uint32_t host)
-{
-    if (host >= calendar->n_by_host) {
+    if (host >= calendar->n_pages) {
         uint32_t n = host + 1 + host / 2;
-        Timeline **by_host = realloc(calendar->by_host, n * sizeof *by_host);
-        if (by_host == NULL) {
+        Page *pages = realloc(calendar->pages, n * sizeof *pages);
+        if (pages == NULL) {
             return BERTH_PLACE_ERROR_NO_MEMORY;
         }
-        memset(by_host + calendar->n_by_host, 0, (n - calendar->n_by_host) * sizeof *by_host);
-        calendar->by_host = by_host;
-        calendar->n_by_host = n;
+        memset(pages + calendar->n_pages, 0, (n - calendar->n_pages) * sizeof *pages);
+        calendar->pages = pages;
+        calendar->n_pages = n;
     }
-    if (calendar->by_host[host] == NULL) {
-        calendar->by_host[host] = timeline_new(calendar->n_dims, host, calendar->now);
-        calendar->n_timelines += calendar->by_host[host] != NULL;
+    Page *page = &calendar->pages[host];
+    if (page->amounts == NULL) {
+        page->amounts = timeline_new(calendar->n_dims, calendar->now);
+        calendar->n_used += page->amounts != NULL;
     }
-    return calendar->by_host[host] != NULL &&
-                   timeline_reserve(calendar->by_host[host], calendar->n_dims)
-               ? BERTH_PLACE_OK
-               : BERTH_PLACE_ERROR_NO_MEMORY;
+    return page->amounts == NULL || !timeline_reserve(page->amounts)
+               ? BERTH_PLACE_ERROR_NO_MEMORY
+               : calendar_reserve_devices(calendar, page, n_slices);
 }
 
 static void drop_if_empty(BerthCalendar *calendar, uint32_t host)
 {
-    Timeline *timeline = timeline_of(calendar, host);
+    Page *page = calendar_page(calendar, host);
 
-    if (timeline != NULL && timeline_is_empty(timeline, calendar->n_dims)) {
-        timeline_free(timeline);
-        calendar->by_host[host] = NULL;
-        calendar->n_timelines--;
+    if (page != NULL && timeline_is_empty(page->devices)) {
+        calendar_drop_devices(page);
+    }
+    if (page != NULL && page->devices == NULL && timeline_is_empty(page->amounts)) {
+        timeline_free(page->amounts);
+        page->amounts = NULL;
+        calendar->n_used--;
     }
 }
 
@@ -115,15 +124,15 @@ static BerthPlaceResult reserve_number(BerthCalendar *calendar, uint32_t number)
         return BERTH_PLACE_ERROR_NO_MEMORY;
     }
     for (uint32_t i = calendar->n_entries; i < n; i++) {
-        entries[i].host = BERTH_PLACE_NONE;
+        entries[i] = (Entry){.host = BERTH_PLACE_NONE};
     }
     calendar->n_entries = n;
     return BERTH_PLACE_OK;
 }
 
 /* What ends and what lasts, each over its own span. */
-static void add(const BerthCalendar *calendar, Timeline *timeline, const Entry *entry,
-                const int64_t *vector, int sign)
+static void add_amounts(const BerthCalendar *calendar, Timeline *timeline, const Entry *entry,
+                        const int64_t *vector, int sign)
 {
     int64_t parts[2][BERTH_PLACE_MAX_DIMS] = {{0}};
     bool lasts = false;
@@ -135,40 +144,71 @@ static void add(const BerthCalendar *calendar, Timeline *timeline, const Entry *
         parts[1][d] = here ? vector[d] : 0;
         lasts = lasts || parts[1][d] != 0;
     }
-    timeline_add(timeline, calendar->n_dims, entry->start, entry->end, parts[0], sign);
+    timeline_add(timeline, entry->start, entry->end, parts[0], sign);
     if (lasts) {
-        timeline_add(timeline, calendar->n_dims, entry->start, BERTH_CALENDAR_NEVER, parts[1],
-                     sign);
+        timeline_add(timeline, entry->start, BERTH_CALENDAR_NEVER, parts[1], sign);
     }
 }
 
-/* Changes a host's timeline from one entry to another (either may be NULL), and the fleet by the
+static void add(const BerthCalendar *calendar, Page *page, const Entry *entry,
+                const int64_t *vector, int sign)
+{
+    if (entry != NULL) {
+        add_amounts(calendar, page->amounts, entry, vector, sign);
+        calendar_add_slices(page, entry, sign);
+    }
+}
+
+/* By how much the peaks of a page's amounts and devices have fallen while it was changed. */
+typedef struct {
+    int64_t amounts[BERTH_PLACE_MAX_DIMS], devices[BERTH_PLACE_MAX_DEVICES];
+} Fall;
+
+static void note_peaks(const Page *page, Fall *fall)
+{
+    memcpy(fall->amounts, page->amounts->peak, page->amounts->n_dims * sizeof *fall->amounts);
+    if (page->devices != NULL) {
+        memcpy(fall->devices, page->devices->peak, page->devices->n_dims * sizeof *fall->devices);
+    }
+}
+
+static BerthPlaceResult give_fall(const BerthCalendar *calendar, uint32_t host, Fall *fall)
+{
+    const Page *page = &calendar->pages[host];
+    int64_t any = 0;
+
+    for (uint32_t d = 0; d < calendar->n_dims; d++) {
+        fall->amounts[d] -= page->amounts->peak[d];
+    }
+    for (uint32_t i = 0; page->devices != NULL && i < page->devices->n_dims; i++) {
+        fall->devices[i] -= page->devices->peak[i];
+        any |= fall->devices[i];
+    }
+    BerthPlaceResult result = any != 0 && journal_is_open(calendar->place)
+                                  ? BERTH_PLACE_ERROR_BUSY
+                                  : give(calendar, host, fall->amounts);
+    if (result == BERTH_PLACE_OK && any != 0) {
+        calendar_give_devices(calendar, host, fall->devices);
+    }
+    return result;
+}
+
+/* Changes a host's page from one entry to another (either may be NULL), and the fleet by the
  * difference of the peaks; all or nothing. */
 static BerthPlaceResult change(BerthCalendar *calendar, uint32_t host, const Entry *old,
                                const int64_t *old_vector, const Entry *new,
                                const int64_t *new_vector)
 {
-    int64_t more[BERTH_PLACE_MAX_DIMS];
-    Timeline *timeline = timeline_of(calendar, host);
+    Page *page = &calendar->pages[host];
+    Fall fall;
 
-    memcpy(more, timeline->peak, sizeof more);
-    if (old != NULL) {
-        add(calendar, timeline, old, old_vector, -1);
-    }
-    if (new != NULL) {
-        add(calendar, timeline, new, new_vector, 1);
-    }
-    for (uint32_t d = 0; d < calendar->n_dims; d++) {
-        more[d] -= timeline->peak[d];
-    }
-    BerthPlaceResult result = give(calendar, host, more);
+    note_peaks(page, &fall);
+    add(calendar, page, old, old_vector, -1);
+    add(calendar, page, new, new_vector, 1);
+    BerthPlaceResult result = give_fall(calendar, host, &fall);
     if (result != BERTH_PLACE_OK) {
-        if (new != NULL) {
-            add(calendar, timeline, new, new_vector, -1);
-        }
-        if (old != NULL) {
-            add(calendar, timeline, old, old_vector, 1);
-        }
+        add(calendar, page, new, new_vector, -1);
+        add(calendar, page, old, old_vector, 1);
     }
     drop_if_empty(calendar, host);
     return result;
@@ -210,8 +250,9 @@ static bool is_used(const BerthCalendar *calendar, uint32_t number)
     return number < calendar->n_entries && calendar->entries[number].host != BERTH_PLACE_NONE;
 }
 
-/* Is the vector free over the span, each dimension as long as it is held? */
-static bool is_free(const BerthCalendar *calendar, const BerthCommitment *wanted)
+/* Is the vector free over the entry's span, each dimension as long as it is held, and are its
+ * slices? */
+static bool is_free(const BerthCalendar *calendar, const Entry *wanted, const int64_t *vector)
 {
     int64_t ending[BERTH_PLACE_MAX_DIMS] = {0}, lasting[BERTH_PLACE_MAX_DIMS] = {0};
 
@@ -220,85 +261,96 @@ static bool is_free(const BerthCalendar *calendar, const BerthCommitment *wanted
     for (uint32_t d = 0; d < calendar->n_dims; d++) {
         int64_t room = (wanted->lasting >> d & 1) != 0 ? lasting[d] : ending[d];
 
-        if (wanted->vector[d] > 0 && wanted->vector[d] > room) {
+        if (vector[d] > 0 && vector[d] > room) {
             return false;
         }
     }
-    return true;
+    return calendar_devices_are_free(calendar, wanted);
 }
 
-static BerthPlaceResult enter(BerthCalendar *calendar, uint32_t number,
-                              const BerthCommitment *commitment)
+/* An entry for a commitment that is in order; its slices point into `slices`. */
+static BerthPlaceResult draft(const BerthCalendar *calendar, const BerthCommitment *commitment,
+                              int64_t *slices, Entry *ret_entry)
 {
-    Entry entry = {.host = commitment->host,
-                   .lasting = commitment->lasting,
-                   .start = commitment->start,
-                   .end = commitment->end};
-    BerthPlaceResult result = reserve_number(calendar, number);
+    BerthPlaceResult result = check_commitment(calendar, commitment);
+    Entry entry = {.slices = slices};
 
     if (result == BERTH_PLACE_OK) {
-        result = reserve_host(calendar, commitment->host);
+        result = calendar_slices(calendar, commitment, slices, &entry.n_slices);
     }
     if (result == BERTH_PLACE_OK) {
-        result = change(calendar, commitment->host, NULL, NULL, &entry, commitment->vector);
-    }
-    if (result == BERTH_PLACE_OK) {
-        calendar->entries[number] = entry;
-        memcpy(vector_of(calendar, number), commitment->vector,
-               calendar->n_dims * sizeof *commitment->vector);
+        entry.host = commitment->host;
+        entry.lasting = commitment->lasting;
+        entry.start = commitment->start;
+        entry.end = commitment->end;
+        *ret_entry = entry;
     }
     return result;
+}
+
+/* Puts a draft in the place of what the number stands for on the same host, or of nothing. */
+static BerthPlaceResult put(BerthCalendar *calendar, uint32_t number, const Entry *entry,
+                            const int64_t *vector)
+{
+    Entry kept = *entry, *old = &calendar->entries[number];
+    bool used = is_used(calendar, number);
+    BerthPlaceResult result = reserve_host(calendar, entry->host, entry->n_slices);
+
+    kept.slices = NULL;
+    if (result == BERTH_PLACE_OK && entry->n_slices > 0) {
+        kept.slices = malloc(entry->n_slices * sizeof *kept.slices);
+        result = kept.slices != NULL ? BERTH_PLACE_OK : BERTH_PLACE_ERROR_NO_MEMORY;
+    }
+    if (result == BERTH_PLACE_OK) {
+        result = change(calendar, entry->host, used ? old : NULL, vector_of(calendar, number),
+                        entry, vector);
+    }
+    if (result != BERTH_PLACE_OK) {
+        free(kept.slices);
+        return result;
+    }
+    if (kept.slices != NULL) {
+        memcpy(kept.slices, entry->slices, entry->n_slices * sizeof *kept.slices);
+    }
+    free(old->slices);
+    *old = kept;
+    memmove(vector_of(calendar, number), vector, calendar->n_dims * sizeof *vector);
+    return BERTH_PLACE_OK;
 }
 
 BerthPlaceResult berth_calendar_commit(BerthCalendar *calendar, uint32_t number,
                                        const BerthCommitment *commitment)
 {
-    BerthPlaceResult result = check_commitment(calendar, commitment);
+    int64_t slices[BERTH_PLACE_MAX_DEVICES];
+    Entry entry;
+    BerthPlaceResult result = draft(calendar, commitment, slices, &entry);
 
     if (result != BERTH_PLACE_OK) {
         return result;
     }
-    return calendar->open                   ? BERTH_PLACE_ERROR_BUSY
-           : is_used(calendar, number)      ? BERTH_PLACE_ERROR_EXISTS
-           : !is_free(calendar, commitment) ? BERTH_PLACE_ERROR_OVERDRAW
-                                            : enter(calendar, number, commitment);
-}
-
-/* An entry's change in place: of its host, its vector or its times. */
-static BerthPlaceResult replace(BerthCalendar *calendar, uint32_t number, const Entry *entry,
-                                const int64_t *vector)
-{
-    BerthPlaceResult result = reserve_host(calendar, entry->host);
-
-    if (result == BERTH_PLACE_OK) {
-        result = change(calendar, entry->host, &calendar->entries[number],
-                        vector_of(calendar, number), entry, vector);
-    }
-    if (result == BERTH_PLACE_OK) {
-        calendar->entries[number] = *entry;
-        memmove(vector_of(calendar, number), vector, calendar->n_dims * sizeof *vector);
-    }
-    return result;
+    result = calendar->open                                   ? BERTH_PLACE_ERROR_BUSY
+             : is_used(calendar, number)                      ? BERTH_PLACE_ERROR_EXISTS
+             : !is_free(calendar, &entry, commitment->vector) ? BERTH_PLACE_ERROR_OVERDRAW
+                                                              : reserve_number(calendar, number);
+    return result == BERTH_PLACE_OK ? put(calendar, number, &entry, commitment->vector) : result;
 }
 
 BerthPlaceResult berth_calendar_impose(BerthCalendar *calendar, uint32_t number,
                                        const BerthCommitment *commitment)
 {
-    BerthPlaceResult result = check_commitment(calendar, commitment);
+    int64_t slices[BERTH_PLACE_MAX_DEVICES];
+    Entry entry;
+    BerthPlaceResult result = draft(calendar, commitment, slices, &entry);
 
     if (result != BERTH_PLACE_OK || calendar->open) {
         return result != BERTH_PLACE_OK ? result : BERTH_PLACE_ERROR_BUSY;
     }
-    if (!is_used(calendar, number)) {
-        return enter(calendar, number, commitment);
+    result = reserve_number(calendar, number);
+    if (result == BERTH_PLACE_OK && is_used(calendar, number) &&
+        calendar->entries[number].host != commitment->host) {
+        result = berth_calendar_cancel(calendar, number);
     }
-    if (calendar->entries[number].host == commitment->host) {
-        Entry entry = {commitment->host, commitment->lasting, commitment->start, commitment->end};
-
-        return replace(calendar, number, &entry, commitment->vector);
-    }
-    result = berth_calendar_cancel(calendar, number);
-    return result == BERTH_PLACE_OK ? enter(calendar, number, commitment) : result;
+    return result == BERTH_PLACE_OK ? put(calendar, number, &entry, commitment->vector) : result;
 }
 
 BerthPlaceResult berth_calendar_cancel(BerthCalendar *calendar, uint32_t number)
@@ -310,12 +362,13 @@ BerthPlaceResult berth_calendar_cancel(BerthCalendar *calendar, uint32_t number)
         return BERTH_PLACE_ERROR_UNKNOWN_COMMITMENT;
     }
     Entry *entry = &calendar->entries[number];
-    BerthPlaceResult result = reserve_host(calendar, entry->host);
+    BerthPlaceResult result = reserve_host(calendar, entry->host, entry->n_slices);
     if (result == BERTH_PLACE_OK) {
         result = change(calendar, entry->host, entry, vector_of(calendar, number), NULL, NULL);
     }
     if (result == BERTH_PLACE_OK) {
-        entry->host = BERTH_PLACE_NONE;
+        free(entry->slices);
+        *entry = (Entry){.host = BERTH_PLACE_NONE};
     }
     return result;
 }
@@ -335,23 +388,20 @@ BerthPlaceResult berth_calendar_set_end(BerthCalendar *calendar, uint32_t number
     }
     if (end > entry.end) {
         int64_t ending[BERTH_PLACE_MAX_DIMS];
-        bool fits = true;
+        Entry more = entry;
 
         for (uint32_t d = 0; d < calendar->n_dims; d++) {
             ending[d] = (entry.lasting >> d & 1) != 0 ? 0 : vector[d];
         }
-        BerthCommitment more = {.struct_size = sizeof more,
-                                .host = entry.host,
-                                .vector = ending,
-                                .start = entry.end > calendar->now ? entry.end : calendar->now,
-                                .end = end};
-        fits = is_free(calendar, &more);
-        if (!fits) {
+        more.lasting = 0;
+        more.start = entry.end > calendar->now ? entry.end : calendar->now;
+        more.end = end;
+        if (!is_free(calendar, &more, ending)) {
             return BERTH_PLACE_ERROR_OVERDRAW;
         }
     }
     entry.end = end;
-    return replace(calendar, number, &entry, vector);
+    return put(calendar, number, &entry, vector);
 }
 
 BerthPlaceResult berth_calendar_advance(BerthCalendar *calendar, int64_t now)
@@ -363,66 +413,65 @@ BerthPlaceResult berth_calendar_advance(BerthCalendar *calendar, int64_t now)
         return BERTH_PLACE_OK;
     }
     calendar->now = now;
-    for (uint32_t host = 0; calendar->n_timelines > 0 && host < calendar->n_by_host; host++) {
-        Timeline *timeline = calendar->by_host[host];
-        int64_t more[BERTH_PLACE_MAX_DIMS];
+    for (uint32_t host = 0; calendar->n_used > 0 && host < calendar->n_pages; host++) {
+        Page *page = calendar_page(calendar, host);
+        Fall fall;
 
-        if (timeline == NULL) {
+        if (page == NULL) {
             continue;
         }
-        memcpy(more, timeline->peak, sizeof more);
-        timeline_trim(timeline, calendar->n_dims, now);
-        for (uint32_t d = 0; d < calendar->n_dims; d++) {
-            more[d] -= timeline->peak[d];
+        note_peaks(page, &fall);
+        timeline_trim(page->amounts, now);
+        if (page->devices != NULL) {
+            timeline_trim(page->devices, now);
         }
-        give(calendar, host, more);
+        give_fall(calendar, host, &fall);
         drop_if_empty(calendar, host);
     }
     return BERTH_PLACE_OK;
 }
 
+/* A device may come free where another commitment takes as much, so that no amount falls. */
+static int64_t next_fall(const Page *page, int64_t after)
+{
+    int64_t amounts = timeline_next_fall(page->amounts, after);
+    int64_t devices = timeline_next_fall(page->devices, after);
+
+    return amounts < devices ? amounts : devices;
+}
+
 int64_t berth_calendar_next_on(const BerthCalendar *calendar, uint32_t host, int64_t after)
 {
-    const Timeline *timeline = timeline_of(calendar, host);
+    const Page *page = calendar_page(calendar, host);
 
-    for (uint32_t i = 1; timeline != NULL && i < timeline->n; i++) {
-        if (timeline->times[i] > after && timeline_falls(timeline, calendar->n_dims, i)) {
-            return timeline->times[i];
-        }
-    }
-    return BERTH_CALENDAR_NEVER;
+    return page != NULL ? next_fall(page, after) : BERTH_CALENDAR_NEVER;
 }
 
 int64_t berth_calendar_next(const BerthCalendar *calendar)
 {
     int64_t next = BERTH_CALENDAR_NEVER;
 
-    for (uint32_t host = 0; calendar->n_timelines > 0 && host < calendar->n_by_host; host++) {
-        const Timeline *timeline = calendar->by_host[host];
+    for (uint32_t host = 0; calendar->n_used > 0 && host < calendar->n_pages; host++) {
+        int64_t here = berth_calendar_next_on(calendar, host, INT64_MIN);
 
-        for (uint32_t i = 1; timeline != NULL && i < timeline->n && timeline->times[i] < next;
-             i++) {
-            if (timeline_falls(timeline, calendar->n_dims, i)) {
-                next = timeline->times[i];
-            }
-        }
+        next = here < next ? here : next;
     }
     return next;
 }
 
 void berth_calendar_peak(const BerthCalendar *calendar, uint32_t host, int64_t *ret_peak)
 {
-    const Timeline *timeline = timeline_of(calendar, host);
+    const Page *page = calendar_page(calendar, host);
 
     for (uint32_t d = 0; d < calendar->n_dims; d++) {
-        ret_peak[d] = timeline != NULL ? timeline->peak[d] : 0;
+        ret_peak[d] = page != NULL ? page->amounts->peak[d] : 0;
     }
 }
 
 BerthPlaceResult berth_calendar_committed(const BerthCalendar *calendar, uint32_t host,
                                           int64_t start, int64_t end, int64_t *ret_committed)
 {
-    const Timeline *timeline = timeline_of(calendar, host);
+    const Page *page = calendar_page(calendar, host);
 
     if (!fleet_has(calendar->place, host)) {
         return BERTH_PLACE_ERROR_UNKNOWN_HOST;
@@ -431,8 +480,8 @@ BerthPlaceResult berth_calendar_committed(const BerthCalendar *calendar, uint32_
         return BERTH_PLACE_ERROR_TIME;
     }
     memset(ret_committed, 0, calendar->n_dims * sizeof *ret_committed);
-    if (timeline != NULL) {
-        timeline_most(timeline, calendar->n_dims, start, end, ret_committed);
+    if (page != NULL) {
+        timeline_most(page->amounts, start, end, ret_committed);
     }
     return BERTH_PLACE_OK;
 }
@@ -443,8 +492,8 @@ static void slack(const BerthCalendar *calendar, const Timeline *timeline, int64
 {
     int64_t most[BERTH_PLACE_MAX_DIMS], most_ever[BERTH_PLACE_MAX_DIMS];
 
-    timeline_most(timeline, calendar->n_dims, start, end, most);
-    timeline_most(timeline, calendar->n_dims, start, BERTH_CALENDAR_NEVER, most_ever);
+    timeline_most(timeline, start, end, most);
+    timeline_most(timeline, start, BERTH_CALENDAR_NEVER, most_ever);
     for (uint32_t d = 0; d < calendar->n_dims; d++) {
         ret_more[d] = timeline->peak[d] - ((lasting >> d & 1) != 0 ? most_ever[d] : most[d]);
     }
@@ -454,7 +503,7 @@ BerthPlaceResult berth_calendar_free_on(const BerthCalendar *calendar, uint32_t 
                                         int64_t end, int64_t *ret_free)
 {
     int64_t available[BERTH_PLACE_MAX_DIMS], more[BERTH_PLACE_MAX_DIMS] = {0};
-    const Timeline *timeline = timeline_of(calendar, host);
+    const Page *page = calendar_page(calendar, host);
     BerthPlaceResult result = berth_place_get(calendar->place, host, NULL, available, NULL);
 
     if (result != BERTH_PLACE_OK || start >= end || calendar->open) {
@@ -462,8 +511,8 @@ BerthPlaceResult berth_calendar_free_on(const BerthCalendar *calendar, uint32_t 
                : start >= end           ? BERTH_PLACE_ERROR_TIME
                                         : BERTH_PLACE_ERROR_BUSY;
     }
-    if (timeline != NULL) {
-        slack(calendar, timeline, start, end, 0, more);
+    if (page != NULL) {
+        slack(calendar, page->amounts, start, end, 0, more);
     }
     for (uint32_t d = 0; d < calendar->n_dims; d++) {
         ret_free[d] = available[d] + more[d];
@@ -475,23 +524,31 @@ BerthPlaceResult berth_calendar_free_on(const BerthCalendar *calendar, uint32_t 
  * nothing and cannot fail. */
 static BerthPlaceResult show(BerthCalendar *calendar, uint32_t until_host, int sign)
 {
-    for (uint32_t host = 0; calendar->n_timelines > 0 && host < until_host; host++) {
-        int64_t more[BERTH_PLACE_MAX_DIMS];
+    for (uint32_t host = 0; calendar->n_used > 0 && host < until_host; host++) {
+        const Page *page = calendar_page(calendar, host);
+        Fall fall;
 
-        if (calendar->by_host[host] == NULL) {
+        if (page == NULL) {
             continue;
         }
-        slack(calendar, calendar->by_host[host], calendar->open_start, calendar->open_end,
-              calendar->open_lasting, more);
+        slack(calendar, page->amounts, calendar->open_start, calendar->open_end,
+              calendar->open_lasting, fall.amounts);
         for (uint32_t d = 0; d < calendar->n_dims; d++) {
-            more[d] *= sign;
+            fall.amounts[d] *= sign;
         }
-        BerthPlaceResult result = give(calendar, host, more);
+        BerthPlaceResult result = give(calendar, host, fall.amounts);
         if (result != BERTH_PLACE_OK) {
             if (sign > 0) {
                 show(calendar, host, -1);
             }
             return result;
+        }
+        if (page->devices != NULL) {
+            calendar_devices_slack(page, calendar->open_start, calendar->open_end, fall.devices);
+            for (uint32_t i = 0; i < page->devices->n_dims; i++) {
+                fall.devices[i] *= sign;
+            }
+            calendar_give_devices(calendar, host, fall.devices);
         }
     }
     return BERTH_PLACE_OK;
@@ -509,7 +566,7 @@ BerthPlaceResult berth_calendar_open(BerthCalendar *calendar, int64_t start, int
     calendar->open_start = start;
     calendar->open_end = end;
     calendar->open_lasting = lasting;
-    BerthPlaceResult result = show(calendar, calendar->n_by_host, 1);
+    BerthPlaceResult result = show(calendar, calendar->n_pages, 1);
     calendar->open = result == BERTH_PLACE_OK;
     return result;
 }
@@ -517,62 +574,82 @@ BerthPlaceResult berth_calendar_open(BerthCalendar *calendar, int64_t start, int
 void berth_calendar_close(BerthCalendar *calendar)
 {
     if (calendar->open) {
-        show(calendar, calendar->n_by_host, -1);
+        show(calendar, calendar->n_pages, -1);
         calendar->open = false;
     }
 }
 
-/* Every timeline made anew from the commitments is the one that is kept. */
-static const char *check_host(const BerthCalendar *calendar, uint32_t host)
+/* Timelines made anew from the commitments. False without memory. */
+static bool make_anew(const BerthCalendar *calendar, uint32_t host, Page *ret_page)
 {
-    const Timeline *kept = calendar->by_host[host];
-    Timeline *fresh = timeline_new(calendar->n_dims, host, calendar->now);
-    const char *wrong = NULL;
+    const Page *kept = &calendar->pages[host];
 
-    for (uint32_t i = 0; fresh != NULL && i < calendar->n_entries; i++) {
-        if (calendar->entries[i].host == host && timeline_reserve(fresh, calendar->n_dims)) {
-            int64_t vector[BERTH_PLACE_MAX_DIMS];
+    ret_page->amounts = timeline_new(calendar->n_dims, calendar->now);
+    if (kept->devices != NULL) {
+        ret_page->devices = timeline_new(kept->devices->n_dims, calendar->now);
+    }
+    bool ok = ret_page->amounts != NULL && (kept->devices == NULL) == (ret_page->devices == NULL);
+    for (uint32_t i = 0; ok && i < calendar->n_entries; i++) {
+        const Entry *entry = &calendar->entries[i];
 
-            memcpy(vector, vector_of(calendar, i), calendar->n_dims * sizeof *vector);
-            add(calendar, fresh, &calendar->entries[i], vector, 1);
+        if (entry->host == host) {
+            ok = timeline_reserve(ret_page->amounts) &&
+                 (ret_page->devices == NULL || timeline_reserve(ret_page->devices));
+            if (ok) {
+                add(calendar, ret_page, entry, vector_of(calendar, i), 1);
+            }
         }
     }
-    if (fresh == NULL) {
-        return "out of memory for a check";
+    return ok;
+}
+
+static const char *compare(const Timeline *fresh, const Timeline *kept)
+{
+    return !timeline_equal(fresh, kept) ? "a host's timeline is not the sum of its commitments"
+           : memcmp(fresh->peak, kept->peak, kept->n_dims * sizeof *kept->peak) != 0
+               ? "a host's peak is not the highest of its timeline"
+               : NULL;
+}
+
+static const char *check_host(const BerthCalendar *calendar, uint32_t host)
+{
+    const Page *kept = &calendar->pages[host];
+    Page fresh = {0};
+    const char *wrong = "out of memory for a check";
+
+    if (make_anew(calendar, host, &fresh)) {
+        wrong = compare(fresh.amounts, kept->amounts);
+        if (wrong == NULL && kept->devices != NULL) {
+            wrong = compare(fresh.devices, kept->devices);
+        }
     }
-    if (fresh->n != kept->n ||
-        memcmp(fresh->times, kept->times, kept->n * sizeof *kept->times) != 0 ||
-        memcmp(fresh->levels, kept->levels,
-               (size_t)kept->n * calendar->n_dims * sizeof *kept->levels) != 0) {
-        wrong = "a host's timeline is not the sum of its commitments";
-    } else if (memcmp(fresh->peak, kept->peak, calendar->n_dims * sizeof *kept->peak) != 0) {
-        wrong = "a host's peak is not the highest of its timeline";
-    }
-    timeline_free(fresh);
+    timeline_free(fresh.amounts);
+    timeline_free(fresh.devices);
     return wrong;
 }
 
 const char *berth_calendar_check(const BerthCalendar *calendar)
 {
-    uint32_t n_timelines = 0;
+    uint32_t n_used = 0;
 
-    for (uint32_t host = 0; host < calendar->n_by_host; host++) {
-        if (calendar->by_host[host] != NULL) {
+    for (uint32_t host = 0; host < calendar->n_pages; host++) {
+        if (calendar_page(calendar, host) != NULL) {
             const char *wrong = check_host(calendar, host);
 
             if (wrong != NULL) {
                 return wrong;
             }
-            n_timelines++;
+            n_used++;
         }
     }
     for (uint32_t i = 0; i < calendar->n_entries; i++) {
         const Entry *entry = &calendar->entries[i];
+        bool counts = entry->host != BERTH_PLACE_NONE && entry->end > calendar->now;
+        const Page *page = counts ? calendar_page(calendar, entry->host) : NULL;
 
-        if (entry->host != BERTH_PLACE_NONE && entry->end > calendar->now &&
-            timeline_of(calendar, entry->host) == NULL) {
+        if (counts && (page == NULL || (entry->n_slices > 0 && page->devices == NULL))) {
             return "a commitment is on no timeline";
         }
     }
-    return n_timelines == calendar->n_timelines ? NULL : "timelines are miscounted";
+    return n_used == calendar->n_used ? NULL : "pages are miscounted";
 }

@@ -36,11 +36,18 @@
  * Some dimensions outlast the end: a VM that is stopped keeps its disk. Bit d of `lasting` says that
  * dimension d, once begun, is never given back; windows and commitments have both kinds.
  *
+ * A commitment may name devices of its host, of which it holds slices from its start to its end, each
+ * device counted by itself as devices.h has it: 3 + 3 + 3 of 7 free slices on three devices are no room
+ * for 4. All of the above is true of them too. Who sets the devices of a host anew does it by
+ * berth_calendar_set_devices and says there what would be free without any commitments; who
+ * takes devices for good does it by berth_place_take_devices, as ever. Devices that no commitment
+ * names are shown as they are, at any time.
+ *
  * Errors and threads as in place.h; a calendar changes its fleet, so the two count as one.
  */
 #pragma once
 
-#include "place/place.h"
+#include "place/devices.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -75,10 +82,13 @@ typedef struct {
     const int64_t *vector; /* 0 to BERTH_PLACE_MAX_AMOUNT, not all 0 */
     int64_t start, end;    /* start < end; end NEVER: without one */
     uint32_t lasting;      /* dimensions that go on after the end, by bit */
+    uint32_t n_holdings;   /* of its host's devices, no device in two of them */
+    const BerthPlaceHolding *holdings;
 } BerthCommitment;
 
 /* Enters a commitment under a number of the caller's. ERROR_OVERDRAW when less is free over its
- * span; ERROR_EXISTS; ERROR_TIME when it would have ended already. */
+ * span; ERROR_EXISTS; ERROR_TIME when it would have ended already; ERROR_ARGUMENT and ERROR_AMOUNT when
+ * its host has no such devices, or fewer slices of them. */
 BERTH_PLACE_API BerthPlaceResult berth_calendar_commit(BerthCalendar *calendar, uint32_t number,
                                                        const BerthCommitment *commitment);
 /* The same for what is a fact and cannot be refused: a host in debt, a VM that overstays. Replaces
@@ -105,6 +115,20 @@ BERTH_PLACE_API BerthPlaceResult berth_calendar_free_on(const BerthCalendar *cal
                                                         uint32_t host, int64_t start, int64_t end,
                                                         int64_t *ret_free);
 
+/* The same of each of the host's devices in slices, less than 0 where more is committed than there is.
+ * `ret_free` has room for BERTH_PLACE_MAX_DEVICES. */
+BERTH_PLACE_API BerthPlaceResult berth_calendar_devices_on(const BerthCalendar *calendar,
+                                                           uint32_t host, int64_t start,
+                                                           int64_t end, int64_t *ret_free,
+                                                           uint32_t *ret_n);
+
+/* berth_place_set_devices in a fleet with a calendar: `free` is what would be free of each device if
+ * nothing were committed. Commitments go on naming devices by their place in the list. ERROR_BUSY
+ * while a window is open. */
+BERTH_PLACE_API BerthPlaceResult berth_calendar_set_devices(BerthCalendar *calendar, uint32_t host,
+                                                            const BerthPlaceDevice *devices,
+                                                            uint32_t n);
+
 /* Shows in the fleet what is free over [start, end), in the lasting dimensions from `start` for
  * ever, until the window is closed. One at a time (ERROR_BUSY), and commitments do not change
  * meanwhile (ERROR_BUSY); what is taken in the fleet and given back again is the caller's affair. */
@@ -123,13 +147,15 @@ typedef struct {
     bool fixed; /* at `from` or not at all */
 } BerthCalendarRequest;
 
-/* The earliest start at which all of a request run to their end, and a host for each in `ret_hosts`
- * (`count` long). Changes nothing. BERTH_PLACE_LATE: they can, but not by the deadline (or not at
- * `from`, if that is fixed); `*ret_start` is then the earliest start there is, and the hosts those
- * for it. BERTH_PLACE_NO_HOST: at no time, as things are; nothing is set. */
+/* The earliest start at which all of a request run to their end, a host for each in `ret_hosts` and
+ * its devices there, bit by bit, in `ret_devices` (each `count` long; the latter may be NULL). Changes
+ * nothing. BERTH_PLACE_LATE: they can, but not by the deadline (or not at `from`, if that is fixed);
+ * `*ret_start` is then the earliest start there is, and hosts and devices those for it.
+ * BERTH_PLACE_NO_HOST: at no time, as things are; nothing is set. */
 BERTH_PLACE_API BerthPlaceResult berth_calendar_earliest(BerthCalendar *calendar,
                                                          const BerthCalendarRequest *request,
-                                                         int64_t *ret_start, uint32_t *ret_hosts);
+                                                         int64_t *ret_start, uint32_t *ret_hosts,
+                                                         uint64_t *ret_devices);
 
 /* NULL, or the first invariant that does not hold. For tests: it looks at everything. */
 BERTH_PLACE_API const char *berth_calendar_check(const BerthCalendar *calendar);

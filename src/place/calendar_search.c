@@ -3,6 +3,7 @@
 
 #include "place/calendar_state.h"
 #include "place/fleet.h"
+#include "place/inventory.h"
 #include "place/rules.h"
 
 static BerthPlaceResult check_request(const BerthCalendar *calendar,
@@ -20,11 +21,29 @@ static BerthPlaceResult check_request(const BerthCalendar *calendar,
     return calendar->open ? BERTH_PLACE_ERROR_BUSY : BERTH_PLACE_OK;
 }
 
+/* Where each of a request is. */
+typedef struct {
+    uint32_t *hosts;
+    uint64_t *devices;
+} Found;
+
 static int compare_times(const void *a, const void *b)
 {
     int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
 
     return (x > y) - (x < y);
+}
+
+static size_t list_those_of(const Timeline *timeline, int64_t from, int64_t *times)
+{
+    size_t n = 0;
+
+    for (uint32_t i = 1; timeline != NULL && i < timeline->n; i++) {
+        if (timeline->times[i] > from && timeline_falls(timeline, i)) {
+            times[n++] = timeline->times[i];
+        }
+    }
+    return n;
 }
 
 /* Every time after `from` at which anything is given back, once each and in order. */
@@ -33,21 +52,19 @@ static BerthPlaceResult list_falls(const BerthCalendar *calendar, int64_t from, 
 {
     size_t room = 0, n = 0, kept = 0;
 
-    for (uint32_t host = 0; host < calendar->n_by_host; host++) {
-        room += calendar->by_host[host] != NULL ? calendar->by_host[host]->n : 0;
+    for (uint32_t host = 0; host < calendar->n_pages; host++) {
+        const Page *page = &calendar->pages[host];
+
+        room += page->amounts != NULL ? page->amounts->n : 0;
+        room += page->devices != NULL ? page->devices->n : 0;
     }
     int64_t *times = malloc((room + 1) * sizeof *times);
     if (times == NULL) {
         return BERTH_PLACE_ERROR_NO_MEMORY;
     }
-    for (uint32_t host = 0; host < calendar->n_by_host; host++) {
-        const Timeline *timeline = calendar->by_host[host];
-
-        for (uint32_t i = 1; timeline != NULL && i < timeline->n; i++) {
-            if (timeline->times[i] > from && timeline_falls(timeline, calendar->n_dims, i)) {
-                times[n++] = timeline->times[i];
-            }
-        }
+    for (uint32_t host = 0; host < calendar->n_pages; host++) {
+        n += list_those_of(calendar->pages[host].amounts, from, times + n);
+        n += list_those_of(calendar->pages[host].devices, from, times + n);
     }
     qsort(times, n, sizeof *times, compare_times);
     for (size_t i = 0; i < n; i++) {
@@ -60,9 +77,27 @@ static BerthPlaceResult list_falls(const BerthCalendar *calendar, int64_t from, 
     return BERTH_PLACE_OK;
 }
 
+/* Takes what a request gets on a host, or gives it back. */
+static void move(BerthPlace *place, const BerthPlaceRequest *request, uint32_t host,
+                 uint64_t chosen, bool gives)
+{
+    BerthPlaceHolding holdings[BERTH_PLACE_MAX_MODEL];
+    uint32_t n = inventory_n_demands(request);
+
+    inventory_holdings(place, host, request, chosen, holdings); /* as the engine chose them */
+    if (gives) {
+        berth_place_give(place, host, request->vector);
+    } else {
+        berth_place_take(place, host, request->vector);
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        inventory_shift(place, host, holdings[i].slices, holdings[i].devices, gives);
+    }
+}
+
 /* Places all of the request in the fleet as it shows itself now, and takes them back. */
 static BerthPlaceResult place_all(BerthPlace *place, const BerthPlaceRequest *request,
-                                  uint32_t count, uint32_t *hosts)
+                                  uint32_t count, Found *found)
 {
     BerthPlaceResult result = BERTH_PLACE_OK;
     uint32_t placed = 0;
@@ -75,13 +110,14 @@ static BerthPlaceResult place_all(BerthPlace *place, const BerthPlaceRequest *re
             result = berth_place_enter(place, decision.host, request->groups, request->n_groups);
         }
         if (result == BERTH_PLACE_OK) {
-            berth_place_take(place, decision.host, request->vector);
-            hosts[placed++] = decision.host;
+            move(place, request, decision.host, decision.devices, false);
+            found->hosts[placed] = decision.host;
+            found->devices[placed++] = decision.devices;
         }
     }
     for (uint32_t i = 0; i < placed; i++) {
-        berth_place_give(place, hosts[i], request->vector);
-        berth_place_leave(place, hosts[i], request->groups, request->n_groups);
+        move(place, request, found->hosts[i], found->devices[i], true);
+        berth_place_leave(place, found->hosts[i], request->groups, request->n_groups);
     }
     return result;
 }
@@ -92,13 +128,13 @@ static int64_t end_of(int64_t start, int64_t duration)
 }
 
 static BerthPlaceResult try_at(BerthCalendar *calendar, const BerthCalendarRequest *request,
-                               int64_t start, uint32_t *hosts)
+                               int64_t start, Found *found)
 {
     BerthPlaceResult result =
         berth_calendar_open(calendar, start, end_of(start, request->duration), request->lasting);
 
     if (result == BERTH_PLACE_OK) {
-        result = place_all(calendar->place, request->request, request->count, hosts);
+        result = place_all(calendar->place, request->request, request->count, found);
         berth_calendar_close(calendar);
     }
     return result;
@@ -106,7 +142,7 @@ static BerthPlaceResult try_at(BerthCalendar *calendar, const BerthCalendarReque
 
 BerthPlaceResult berth_calendar_earliest(BerthCalendar *calendar,
                                          const BerthCalendarRequest *request, int64_t *ret_start,
-                                         uint32_t *ret_hosts)
+                                         uint32_t *ret_hosts, uint64_t *ret_devices)
 {
     BerthPlaceResult result = check_request(calendar, request);
     int64_t *times = NULL;
@@ -116,13 +152,15 @@ BerthPlaceResult berth_calendar_earliest(BerthCalendar *calendar,
         return result;
     }
     int64_t start = request->from > calendar->now ? request->from : calendar->now;
-    uint32_t *hosts = malloc(request->count * sizeof *hosts);
-    result = hosts != NULL ? list_falls(calendar, start, &times, &n) : BERTH_PLACE_ERROR_NO_MEMORY;
+    Found found = {malloc(request->count * sizeof *found.hosts),
+                   malloc(request->count * sizeof *found.devices)};
+    result = found.hosts != NULL && found.devices != NULL ? list_falls(calendar, start, &times, &n)
+                                                          : BERTH_PLACE_ERROR_NO_MEMORY;
     if (result == BERTH_PLACE_OK) {
-        result = try_at(calendar, request, start, hosts);
+        result = try_at(calendar, request, start, &found);
     }
     for (size_t i = 0; result == BERTH_PLACE_NO_HOST && i < n; i++) {
-        result = try_at(calendar, request, times[i], hosts);
+        result = try_at(calendar, request, times[i], &found);
         start = times[i];
     }
     if (result == BERTH_PLACE_OK) {
@@ -130,10 +168,14 @@ BerthPlaceResult berth_calendar_earliest(BerthCalendar *calendar,
                        (!request->fixed || start <= request->from);
 
         *ret_start = start;
-        memcpy(ret_hosts, hosts, request->count * sizeof *hosts);
+        memcpy(ret_hosts, found.hosts, request->count * sizeof *found.hosts);
+        if (ret_devices != NULL) {
+            memcpy(ret_devices, found.devices, request->count * sizeof *found.devices);
+        }
         result = in_time ? BERTH_PLACE_OK : BERTH_PLACE_LATE;
     }
     free(times);
-    free(hosts);
+    free(found.hosts);
+    free(found.devices);
     return result;
 }

@@ -54,6 +54,12 @@ typedef struct BerthPlaceDevices {
     uint64_t models; /* bit by bit those that will do; not 0 */
 } BerthPlaceDevices;
 
+/* The same number of slices of some of a host's devices, bit by bit. */
+typedef struct {
+    uint32_t slices; /* BERTH_PLACE_WHOLE: all */
+    uint64_t devices;
+} BerthPlaceHolding;
+
 /* Sets the devices of a host anew; 0 of them: none. ERROR_ARGUMENT: too many, or a model that is no
  * number of a model. ERROR_AMOUNT: a capacity of 0 or too large, or more free than that. */
 BERTH_PLACE_API BerthPlaceResult berth_place_set_devices(BerthPlace *place, uint32_t host,

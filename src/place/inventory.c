@@ -366,6 +366,43 @@ void inventory_shift(BerthPlace *place, uint32_t host, uint32_t slices, uint64_t
     index_devices_changed(place, host);
 }
 
+void inventory_set_free(BerthPlace *place, uint32_t host, const BerthPlaceDevice *devices)
+{
+    Bay *bay = &place->inventory->bays[host];
+
+    for (uint32_t i = 0; i < bay->n; i++) {
+        place->inventory->bank[bay->first + i].free = devices[i].free;
+    }
+    sum_up(place->inventory, bay);
+    inventory_host_changed(place, host);
+    index_devices_changed(place, host);
+}
+
+bool inventory_holdings(const BerthPlace *place, uint32_t host, const BerthPlaceRequest *request,
+                        uint64_t chosen, BerthPlaceHolding *ret_holdings)
+{
+    const Bay *bay = inventory_bay(place, host);
+    const BerthPlaceDevice *devices = inventory_devices(place, bay);
+    uint64_t left = chosen;
+
+    for (uint32_t k = 0; k < inventory_n_demands(request); k++) {
+        const BerthPlaceDevices *asked = &request->devices[k];
+        uint64_t its = 0;
+
+        for (uint32_t i = 0; i < bay->n; i++) {
+            bool wanted = (asked->models >> devices[i].model & 1) != 0;
+
+            its |= wanted ? left & UINT64_C(1) << i : 0;
+        }
+        if (__builtin_popcountll(its) != (int)asked->n) {
+            return false;
+        }
+        ret_holdings[k] = (BerthPlaceHolding){.slices = asked->slices, .devices = its};
+        left &= ~its;
+    }
+    return left == 0;
+}
+
 /* Takes so many slices of each chosen device, or gives them back: all or nothing. */
 static BerthPlaceResult book(BerthPlace *place, uint32_t host, uint32_t slices, uint64_t chosen,
                              bool gives)

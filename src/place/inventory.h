@@ -4,6 +4,8 @@
  */
 #pragma once
 
+#include <stddef.h>
+
 #include "place/devices.h"
 #include "place/fleet.h"
 
@@ -43,10 +45,15 @@ static inline const BerthPlaceDevice *inventory_devices(const BerthPlace *place,
 bool inventory_equal(const BerthPlace *place, uint32_t one, uint32_t other);
 uint64_t inventory_hash(const BerthPlace *place, uint32_t host);
 
-/* How many demands for devices a request makes. */
+/* How many demands for devices a request makes. Of one from before there were any, or several, the
+ * struct ends before these fields. */
 static inline uint32_t inventory_n_demands(const BerthPlaceRequest *request)
 {
-    return request->devices == NULL ? 0 : request->n_devices > 0 ? request->n_devices : 1;
+    size_t known = offsetof(BerthPlaceRequest, n_devices);
+
+    return request->struct_size < known || request->devices == NULL   ? 0
+           : request->struct_size == known || request->n_devices == 0 ? 1
+                                                                      : request->n_devices;
 }
 
 /* Whether a demand, and whether all those of a request make sense at all. */
@@ -72,6 +79,14 @@ static inline bool inventory_is_usable(const BerthPlaceDevice *device,
 /* Takes or gives, which must be possible. */
 void inventory_shift(BerthPlace *place, uint32_t host, uint32_t slices, uint64_t chosen,
                      bool gives);
+
+/* Sets what is free of each device, within its capacity; the rest of `devices` is not looked at. */
+void inventory_set_free(BerthPlace *place, uint32_t host, const BerthPlaceDevice *devices);
+
+/* Which of the chosen devices each demand of a request has, a holding each; `ret_holdings` has room for
+ * as many. False when they are not what it asks for. */
+bool inventory_holdings(const BerthPlace *place, uint32_t host, const BerthPlaceRequest *request,
+                        uint64_t chosen, BerthPlaceHolding *ret_holdings);
 
 /* What the fleet tells; each may be called without an Inventory. */
 BerthPlaceResult inventory_reserve(BerthPlace *place, uint32_t slots);

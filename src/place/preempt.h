@@ -34,11 +34,7 @@ extern "C" {
 
 #define BERTH_PREEMPT_MAX_VICTIMS 32 /* of one answer */
 
-/* The same number of slices of some of its host's devices, bit by bit. */
-typedef struct {
-    uint32_t slices; /* BERTH_PLACE_WHOLE: all */
-    uint64_t devices;
-} BerthPreemptHolding;
+typedef BerthPlaceHolding BerthPreemptHolding;
 
 typedef struct {
     int32_t priority;

@@ -8,32 +8,38 @@
 #include "place/place.h"
 
 typedef struct {
-    uint32_t host;
+    uint32_t n_dims;  /* amounts, or devices */
     uint32_t n, room; /* levels; room: allocated */
     int64_t *times;
     int64_t *levels; /* n × n_dims */
-    int64_t peak[BERTH_PLACE_MAX_DIMS];
+    int64_t *peak;
 } Timeline;
 
-Timeline *timeline_new(uint32_t n_dims, uint32_t host, int64_t now);
+Timeline *timeline_new(uint32_t n_dims, int64_t now);
 void timeline_free(Timeline *timeline);
 
 /* Room for one more change, so that the change itself cannot fail. */
-bool timeline_reserve(Timeline *timeline, uint32_t n_dims);
+bool timeline_reserve(Timeline *timeline);
+
+/* More dimensions, in which nothing is committed. False without memory. */
+bool timeline_widen(Timeline *timeline, uint32_t n_dims);
 
 /* Adds `sign` times the vector over [start, end), as much of it as lies from times[0] on. */
-void timeline_add(Timeline *timeline, uint32_t n_dims, int64_t start, int64_t end,
-                  const int64_t *vector, int sign);
+void timeline_add(Timeline *timeline, int64_t start, int64_t end, const int64_t *vector, int sign);
 
 /* The largest level of each dimension over [start, end). */
-void timeline_most(const Timeline *timeline, uint32_t n_dims, int64_t start, int64_t end,
-                   int64_t *ret_most);
+void timeline_most(const Timeline *timeline, int64_t start, int64_t end, int64_t *ret_most);
 
 /* Drops what lies before `now`. */
-void timeline_trim(Timeline *timeline, uint32_t n_dims, int64_t now);
+void timeline_trim(Timeline *timeline, int64_t now);
 
-/* Is nothing committed any more? */
-bool timeline_is_empty(const Timeline *timeline, uint32_t n_dims);
+/* Is nothing committed any more? NULL: so it is. */
+bool timeline_is_empty(const Timeline *timeline);
 
 /* Does any dimension fall at times[i]? */
-bool timeline_falls(const Timeline *timeline, uint32_t n_dims, uint32_t i);
+bool timeline_falls(const Timeline *timeline, uint32_t i);
+/* The first such time after `after`; INT64_MAX. NULL: none. */
+int64_t timeline_next_fall(const Timeline *timeline, int64_t after);
+
+/* Do two say the same? */
+bool timeline_equal(const Timeline *one, const Timeline *other);

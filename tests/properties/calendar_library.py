@@ -43,6 +43,8 @@ class Commitment(ctypes.Structure):
         ("start", i64),
         ("end", i64),
         ("lasting", u32),
+        ("n_holdings", u32),
+        ("holdings", ctypes.c_void_p),
     ]
 
 
@@ -76,6 +78,7 @@ class Plan(ctypes.Structure):
         ("state", ctypes.c_int),
         ("start", i64),
         ("hosts", ctypes.POINTER(u32)),
+        ("devices", ctypes.POINTER(ctypes.c_uint64)),
     ]
 
 
@@ -103,6 +106,7 @@ def load():
             ctypes.POINTER(CalendarRequest),
             amounts_p,
             ctypes.POINTER(u32),
+            ctypes.POINTER(ctypes.c_uint64),
         ),
         "calendar_check": (handle,),
         "backfill": (
@@ -203,5 +207,5 @@ class Calendar:
             fixed=fixed,
         )
         at, hosts = i64(-1), (u32 * count)()
-        result = library.berth_calendar_earliest(self.handle, wanted, ctypes.byref(at), hosts)
+        result = library.berth_calendar_earliest(self.handle, wanted, ctypes.byref(at), hosts, None)
         return result, at.value, list(hosts)

@@ -166,7 +166,7 @@ static BerthPlaceResult earliest(World *world, uint32_t count, int64_t cpu, int6
                                    .deadline = deadline,
                                    .lasting = 2};
 
-    return berth_calendar_earliest(world->calendar, &wanted, ret_start, hosts);
+    return berth_calendar_earliest(world->calendar, &wanted, ret_start, hosts, NULL);
 }
 
 static void test_earliest_start(World *world, gconstpointer data)
