@@ -25,7 +25,7 @@ static BerthPlaceResult check_jobs(const BerthJob *jobs, const BerthJobPlan *pla
     for (uint32_t i = 0; i < n_jobs; i++) {
         if (jobs[i].struct_size < sizeof jobs[i] || jobs[i].request == NULL || jobs[i].count == 0 ||
             plans[i].struct_size < sizeof plans[i] || plans[i].hosts == NULL ||
-            (inventory_n_demands(jobs[i].request) > 0 && plans[i].devices == NULL)) {
+            (inventory_n_asked(jobs[i].request) > 0 && plans[i].devices == NULL)) {
             return BERTH_PLACE_ERROR_ARGUMENT;
         }
         if (fleet_is_newer(&jobs[i], jobs[i].struct_size, sizeof jobs[i])) {
@@ -67,7 +67,7 @@ static BerthPlaceResult hold(Round *round, uint32_t job)
                                       .start = plan->start,
                                       .end = end_of(plan->start, j->duration),
                                       .lasting = j->lasting,
-                                      .n_holdings = inventory_n_demands(j->request),
+                                      .n_holdings = inventory_n_asked(j->request),
                                       .holdings = holdings};
 
         bool fits = inventory_holdings(round->calendar->place, plan->hosts[n], j->request,

@@ -82,7 +82,7 @@ static void move(BerthPlace *place, const BerthPlaceRequest *request, uint32_t h
                  uint64_t chosen, bool gives)
 {
     BerthPlaceHolding holdings[BERTH_PLACE_MAX_MODEL];
-    uint32_t n = inventory_n_demands(request);
+    uint32_t n = inventory_n_asked(request);
 
     inventory_holdings(place, host, request, chosen, holdings); /* as the engine chose them */
     if (gives) {

@@ -385,7 +385,7 @@ bool inventory_holdings(const BerthPlace *place, uint32_t host, const BerthPlace
     const BerthPlaceDevice *devices = inventory_devices(place, bay);
     uint64_t left = chosen;
 
-    for (uint32_t k = 0; k < inventory_n_demands(request); k++) {
+    for (uint32_t k = 0; k < inventory_n_asked(request); k++) {
         const BerthPlaceDevices *asked = &request->devices[k];
         uint64_t its = 0;
 

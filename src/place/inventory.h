@@ -45,15 +45,21 @@ static inline const BerthPlaceDevice *inventory_devices(const BerthPlace *place,
 bool inventory_equal(const BerthPlace *place, uint32_t one, uint32_t other);
 uint64_t inventory_hash(const BerthPlace *place, uint32_t host);
 
-/* How many demands for devices a request makes. Of one from before there were any, or several, the
- * struct ends before these fields. */
+/* How many demands for devices a request makes. */
 static inline uint32_t inventory_n_demands(const BerthPlaceRequest *request)
+{
+    return request->devices == NULL ? 0 : request->n_devices > 0 ? request->n_devices : 1;
+}
+
+/* The same of a caller's, whose struct may end before these fields. */
+static inline uint32_t inventory_n_asked(const BerthPlaceRequest *request)
 {
     size_t known = offsetof(BerthPlaceRequest, n_devices);
 
-    return request->struct_size < known || request->devices == NULL   ? 0
-           : request->struct_size == known || request->n_devices == 0 ? 1
-                                                                      : request->n_devices;
+    return request->struct_size < known                                ? 0
+           : request->struct_size == known && request->devices != NULL ? 1
+           : request->struct_size == known                             ? 0
+                                           : inventory_n_demands(request);
 }
 
 /* Whether a demand, and whether all those of a request make sense at all. */
