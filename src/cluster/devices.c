@@ -5,6 +5,9 @@
 #include "base/error.h"
 #include "base/words.h"
 #include "cluster/journal.h"
+#include "cluster/promises.h"
+#include "cluster/rescue.h"
+#include "cluster/reservations.h"
 #include "cluster/workload.h"
 
 /* The engine numbers models as accelerators are numbered among the dimensions. */
@@ -137,7 +140,28 @@ static bool withdraw(ClusterCore *core, ClusterHost *host)
     return freed;
 }
 
-static void take_facts(ClusterCore *core, ClusterHost *host)
+/* The devices of a host in their order, in one text. */
+static char *list_of(const ClusterHost *host)
+{
+    GString *list = g_string_new(NULL);
+    for (guint i = 0; i < host->devices->len; i++) {
+        const ClusterDevice *device = device_at(host, i);
+        g_string_append_printf(list, "%s %d %" G_GINT64_FORMAT "\n", device->id, device->dim,
+                               device->slices);
+    }
+    return g_string_free(list, FALSE);
+}
+
+/* What the calendar holds of them, it holds by their order, which is another now. */
+static void commit_anew(ClusterCore *core, ClusterHost *host)
+{
+    reservations_devices_changed(core, host);
+    promises_devices_changed(core, host);
+    rescue_want(core);
+    devices_refresh(core, host);
+}
+
+static void take_facts(ClusterCore *core, ClusterHost *host, const char *before)
 {
     g_autoptr(GPtrArray) refused = g_ptr_array_new_with_free_func(g_free);
     host->devices_refused = false;
@@ -146,6 +170,10 @@ static void take_facts(ClusterCore *core, ClusterHost *host)
     }
     tell_refused(core, host, refused);
     devices_refresh(core, host);
+    g_autofree char *list = list_of(host);
+    if (strcmp(list, before) != 0) {
+        commit_anew(core, host);
+    }
     workload_changed(core);
 }
 
@@ -155,8 +183,9 @@ static void offer_refused(ClusterCore *core, const ClusterHost *except)
     for (GTreeNode *n = g_tree_node_first(core->hosts); n != NULL; n = g_tree_node_next(n)) {
         ClusterHost *host = g_tree_node_value(n);
         if (host != except && host->devices_refused) {
+            g_autofree char *before = list_of(host);
             withdraw(core, host);
-            take_facts(core, host);
+            take_facts(core, host, before);
             fleet_update_host(core, host);
         }
     }
@@ -164,8 +193,9 @@ static void offer_refused(ClusterCore *core, const ClusterHost *except)
 
 void devices_take_facts(ClusterCore *core, ClusterHost *host)
 {
+    g_autofree char *before = list_of(host);
     bool freed = withdraw(core, host);
-    take_facts(core, host);
+    take_facts(core, host, before);
     if (freed) {
         offer_refused(core, host);
     }
@@ -217,17 +247,21 @@ bool devices_demands(const ClusterCore *core, const Vector *vector, BerthPlaceDe
     return true;
 }
 
-bool devices_are_cut(const ClusterCore *core, const Vector *vector, const char **ret_model)
+static bool is_cut(const ClusterCore *core, uint64_t models)
 {
-    for (int d = N_FIXED; d < MAX_DIMENSIONS; d++) {
-        if (vector->amount[d] > 0 && core->device_slices[d] > 1) {
-            if (ret_model != NULL) {
-                *ret_model = core->dimensions->pdata[d];
-            }
-            return true;
+    return core->device_slices[__builtin_ctzll(models) + N_FIXED] > 1;
+}
+
+void devices_ask_cut(const ClusterCore *core, EngineRequest *request)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < request->request.n_devices; i++) {
+        if (is_cut(core, request->devices[i].models)) {
+            request->devices[n++] = request->devices[i];
         }
     }
-    return false;
+    request->request.n_devices = n;
+    request->request.devices = n > 0 ? request->devices : NULL;
 }
 
 static char *demand_text(const ClusterCore *core, const BerthPlaceDevices *demand)
@@ -329,7 +363,7 @@ void devices_give(ClusterCore *core, const ClusterHost *host, const Holdings *ho
 
 GPtrArray *devices_name(const ClusterCore *core, const ClusterHost *host, const Holdings *holdings)
 {
-    GPtrArray *names = g_ptr_array_new_with_free_func((GDestroyNotify)device_held_free);
+    GPtrArray *names = devices_none();
     for (uint32_t i = 0; i < holdings->n; i++) {
         for (uint64_t left = holdings->held[i].devices; left != 0; left &= left - 1) {
             const ClusterDevice *device = device_at(host, (guint)__builtin_ctzll(left));
@@ -341,6 +375,187 @@ GPtrArray *devices_name(const ClusterCore *core, const ClusterHost *host, const 
         }
     }
     return names;
+}
+
+GPtrArray *devices_none(void)
+{
+    return g_ptr_array_new_with_free_func((GDestroyNotify)device_held_free);
+}
+
+GPtrArray *devices_copy(const GPtrArray *devices)
+{
+    GPtrArray *copy = devices_none();
+    for (guint i = 0; i < devices->len; i++) {
+        g_ptr_array_add(copy, device_held_copy(devices->pdata[i]));
+    }
+    return copy;
+}
+
+bool devices_equal(const GPtrArray *one, const GPtrArray *other)
+{
+    bool same = one->len == other->len;
+    for (guint i = 0; same && i < one->len; i++) {
+        const DeviceHeld *a = one->pdata[i], *b = other->pdata[i];
+        same = a->slices == b->slices && strcmp(a->device, b->device) == 0;
+    }
+    return same;
+}
+
+static int64_t slices_in(const GPtrArray *devices, const char *id)
+{
+    for (guint i = 0; devices != NULL && i < devices->len; i++) {
+        const DeviceHeld *held = devices->pdata[i];
+        if (strcmp(held->device, id) == 0) {
+            return held->slices;
+        }
+    }
+    return 0;
+}
+
+/* The host's device of this name and model, if it has so many slices; -1. */
+static int find_held(const ClusterCore *core, const ClusterHost *host, const DeviceHeld *held)
+{
+    int device = find_device(host, held->device);
+    bool same =
+        device >= 0 && device_at(host, (guint)device)->slices >= held->slices &&
+        strcmp(core->dimensions->pdata[device_at(host, (guint)device)->dim], held->model) == 0;
+    return same ? device : -1;
+}
+
+bool devices_committed(const ClusterCore *core, const ClusterHost *host, const GPtrArray *devices,
+                       const GPtrArray *less, DevicesCommitted *ret_committed)
+{
+    bool all = true;
+    ret_committed->n = 0;
+    for (guint i = 0; i < devices->len; i++) {
+        const DeviceHeld *held = devices->pdata[i];
+        int device = find_held(core, host, held);
+        int64_t slices = held->slices - slices_in(less, held->device);
+        all = all && device >= 0;
+        if (device >= 0 && slices > 0) {
+            ret_committed->held[ret_committed->n++] =
+                (BerthPlaceHolding){(uint32_t)slices, UINT64_C(1) << device};
+        }
+    }
+    return all;
+}
+
+void devices_deduct_lost(const ClusterCore *core, const ClusterHost *host, const GPtrArray *devices,
+                         Vector *amount)
+{
+    for (guint i = 0; i < devices->len; i++) {
+        const DeviceHeld *held = devices->pdata[i];
+        int dim = fleet_dimension(core, held->model);
+        if (dim >= 0 && find_held(core, host, held) < 0) {
+            amount->amount[dim] = MAX(0, amount->amount[dim] - held->slices);
+        }
+    }
+}
+
+DevicesCommitted devices_of_timed(const ClusterVm *vm)
+{
+    DevicesCommitted held = {0};
+    int64_t slices[BERTH_PLACE_MAX_DEVICES] = {0};
+    devices_add(vm, slices);
+    for (guint i = 0; i < vm->host->devices->len; i++) {
+        int64_t most = MIN(slices[i], device_at(vm->host, i)->slices);
+        if (most > 0) {
+            held.held[held.n++] = (BerthPlaceHolding){(uint32_t)most, UINT64_C(1) << i};
+        }
+    }
+    return held;
+}
+
+static bool is_cut_model(const ClusterCore *core, const char *model)
+{
+    int dim = fleet_dimension(core, model);
+    return dim >= 0 && core->device_slices[dim] > 1;
+}
+
+bool devices_cover(const ClusterCore *core, const GPtrArray *devices, const GPtrArray *of_vm)
+{
+    for (guint i = 0; i < of_vm->len; i++) {
+        const DeviceHeld *held = of_vm->pdata[i];
+        if (is_cut_model(core, held->model) && slices_in(devices, held->device) < held->slices) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The first of the slot's devices that do for a demand. */
+static void take_from_slot(const ClusterCore *core, const GPtrArray *slot,
+                           const BerthPlaceDevices *demand, GPtrArray *taken)
+{
+    const char *model = model_name(core, (uint32_t)__builtin_ctzll(demand->models));
+    uint32_t n = 0;
+    for (guint i = 0; i < slot->len && n < demand->n; i++) {
+        const DeviceHeld *held = slot->pdata[i];
+        if (strcmp(held->model, model) == 0 && held->slices >= demand->slices) {
+            DeviceHeld *its = device_held_copy(held);
+            its->slices = demand->slices;
+            g_ptr_array_add(taken, its);
+            n++;
+        }
+    }
+}
+
+GPtrArray *devices_from_slot(const ClusterCore *core, const GPtrArray *slot,
+                             const BerthPlaceRequest *request, GPtrArray *chosen)
+{
+    GPtrArray *taken = devices_none();
+    for (guint i = 0; i < chosen->len; i++) {
+        const DeviceHeld *held = chosen->pdata[i];
+        if (!is_cut_model(core, held->model)) {
+            g_ptr_array_add(taken, device_held_copy(held));
+        }
+    }
+    for (uint32_t i = 0; i < request->n_devices; i++) {
+        if (is_cut(core, request->devices[i].models)) {
+            take_from_slot(core, slot, &request->devices[i], taken);
+        }
+    }
+    g_ptr_array_unref(chosen);
+    return taken;
+}
+
+GPtrArray *devices_promised(const ClusterCore *core, const ClusterHost *host,
+                            const BerthPlaceRequest *request, uint64_t devices)
+{
+    uint64_t cut = 0;
+    for (guint i = 0; i < host->devices->len; i++) {
+        cut |= device_at(host, i)->slices > 1 ? UINT64_C(1) << i : 0;
+    }
+    Holdings holdings = devices_of_decision(host, request, devices & cut);
+    return devices_name(core, host, &holdings);
+}
+
+uint64_t devices_chosen(const ClusterCore *core, const ClusterHost *host, const GPtrArray *devices)
+{
+    DevicesCommitted committed;
+    uint64_t chosen = 0;
+    if (devices_committed(core, host, devices, NULL, &committed)) {
+        for (uint32_t i = 0; i < committed.n; i++) {
+            chosen |= committed.held[i].devices;
+        }
+    }
+    return chosen;
+}
+
+bool devices_are_owed(const ClusterCore *core, const ClusterVm *vm)
+{
+    int64_t left[BERTH_PLACE_MAX_DEVICES] = {0};
+    uint32_t n = 0;
+    berth_calendar_devices_on(core->calendar, vm->host->place, core->now_ms, BERTH_CALENDAR_NEVER,
+                              left, &n);
+    for (guint i = 0; i < vm->placement->devices->len; i++) {
+        const DeviceHeld *held = vm->placement->devices->pdata[i];
+        int device = find_device(vm->host, held->device);
+        if (device >= 0 && left[device] < 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 GPtrArray *devices_choose(const ClusterCore *core, const ClusterHost *host,
@@ -363,6 +578,7 @@ static void replace(ClusterCore *core, ClusterVm *vm, GPtrArray *devices)
     g_ptr_array_unref(vm->placement->devices);
     vm->placement->devices = devices;
     save_vm_placement(core, vm);
+    reservations_vm_booked(core, vm);
     devices_refresh(core, vm->host);
 }
 
@@ -399,27 +615,33 @@ void devices_settle(ClusterCore *core, ClusterVm *vm)
 {
     bool needs_none = vm->released || vm->placement->released;
     if (needs_none && vm->placement->devices->len > 0) {
-        replace(core, vm, g_ptr_array_new_with_free_func((GDestroyNotify)device_held_free));
+        replace(core, vm, devices_none());
     } else if (!needs_none && core->started && vm->placement->devices->len == 0 &&
                !vm->placement->claiming && int_map_size(vm->spec->resources->accelerators) > 0) {
         take_again(core, vm);
     }
 }
 
-/* Slices of each device that VMs hold, and of those that claim. */
-static void count_held(const ClusterHost *host, bool claims, int64_t *ret_held)
+void devices_add(const ClusterVm *vm, int64_t *slices)
+{
+    for (guint i = 0; i < vm->placement->devices->len; i++) {
+        const DeviceHeld *held = vm->placement->devices->pdata[i];
+        int device = find_device(vm->host, held->device);
+        if (device >= 0) {
+            slices[device] += held->slices;
+        }
+    }
+}
+
+/* Slices of each device that VMs hold, and of those that claim; or only what no end is known for. */
+static void count_held(const ClusterHost *host, bool claims, bool for_good, int64_t *ret_held)
 {
     memset(ret_held, 0, BERTH_PLACE_MAX_DEVICES * sizeof *ret_held);
     for (GTreeNode *n = g_tree_node_first(host->vms); n != NULL; n = g_tree_node_next(n)) {
         const ClusterVm *vm = g_tree_node_value(n);
-        for (guint i = 0;
-             !vm->lifted && (claims || !vm->placement->claiming) && i < vm->placement->devices->len;
-             i++) {
-            const DeviceHeld *held = vm->placement->devices->pdata[i];
-            int device = find_device(host, held->device);
-            if (device >= 0) {
-                ret_held[device] += held->slices;
-            }
+        bool in_calendar = for_good && reservations_is_timed(vm);
+        if (!vm->lifted && !in_calendar && (claims || !vm->placement->claiming)) {
+            devices_add(vm, ret_held);
         }
     }
 }
@@ -429,7 +651,7 @@ void devices_refresh(ClusterCore *core, const ClusterHost *host)
     BerthPlaceDevice devices[BERTH_PLACE_MAX_DEVICES];
     int64_t held[BERTH_PLACE_MAX_DEVICES];
     if (host->devices->len > 0) {
-        count_held(host, true, held);
+        count_held(host, true, true, held);
     }
     for (guint i = 0; i < host->devices->len; i++) {
         const ClusterDevice *device = device_at(host, i);
@@ -438,7 +660,7 @@ void devices_refresh(ClusterCore *core, const ClusterHost *host)
                                         .free = (uint32_t)MAX(device->slices - held[i], 0)};
     }
     BerthPlaceResult result =
-        berth_place_set_devices(core->place, host->place, devices, host->devices->len);
+        berth_calendar_set_devices(core->calendar, host->place, devices, host->devices->len);
     g_assert(result == BERTH_PLACE_OK);
 }
 
@@ -448,7 +670,7 @@ bool devices_are_clear(const ClusterVm *vm)
     if (vm->placement->devices->len == 0) {
         return true;
     }
-    count_held(vm->host, false, held);
+    count_held(vm->host, false, false, held);
     for (guint i = 0; i < vm->placement->devices->len; i++) {
         const DeviceHeld *mine = vm->placement->devices->pdata[i];
         int device = find_device(vm->host, mine->device);
@@ -513,15 +735,26 @@ static bool holds_what_it_needs(const ClusterCore *core, const ClusterVm *vm)
 
 bool devices_check(const ClusterCore *core, const ClusterHost *host, GError **error)
 {
-    int64_t held[BERTH_PLACE_MAX_DEVICES];
+    int64_t held[BERTH_PLACE_MAX_DEVICES], for_good[BERTH_PLACE_MAX_DEVICES];
+    int64_t peak[BERTH_PLACE_MAX_DEVICES], now[BERTH_PLACE_MAX_DEVICES];
     if (host->devices->len == 0) {
         return true;
     }
-    count_held(host, false, held);
+    count_held(host, false, false, held);
+    count_held(host, false, true, for_good);
+    berth_calendar_devices_peak(core->calendar, host->place, peak);
+    memcpy(now, held, sizeof now);
+    reservations_add_devices(core, host, now);
+    bool owes = reservations_is_overstayed(core, host);
     for (guint i = 0; i < host->devices->len; i++) {
-        if (held[i] > device_at(host, i)->slices) {
+        int64_t slices = device_at(host, i)->slices;
+        if (held[i] > slices) {
             return berth_error_set(error, BERTH_ERROR_INTERNAL, device_at(host, i)->id, host->id,
                                    NULL, "a device is given out twice");
+        }
+        if (!owes && (now[i] > slices || for_good[i] + peak[i] > slices)) {
+            return berth_error_set(error, BERTH_ERROR_INTERNAL, device_at(host, i)->id, host->id,
+                                   NULL, "a device is promised twice, now or at a time to come");
         }
     }
     for (GTreeNode *n = g_tree_node_first(host->vms); n != NULL; n = g_tree_node_next(n)) {

@@ -10,6 +10,9 @@
  * device they are slices of one device; more are whole devices, and must be a multiple. A host that cuts a
  * model otherwise than those before it does not offer these devices, and an event says so.
  *
+ * The calendar counts devices too. A VM that ends by itself holds its own there until its release; a slot of a
+ * reservation and a promise of the queue hold slices, by name, of devices that are cut, and of whole ones only the sum.
+ *
  * A VM holds its devices, by name, from its placement until its host has let go of it, or it is stopped or
  * preempted and off. One that claims (preempt.h) holds those that the preempted are still on; what is
  * free of a device is what nobody holds, and never less than nothing.
@@ -45,14 +48,49 @@ void devices_capacity(const ClusterHost *host, Vector *capacity);
 bool devices_demands(const ClusterCore *core, const Vector *vector, BerthPlaceDevices *ret_demands,
                      uint32_t *ret_n, GError **error);
 
-/* Is a model in it of which slices are given out? Sums then do not tell whether there is room. */
-bool devices_are_cut(const ClusterCore *core, const Vector *vector, const char **ret_model);
+/* Leaves the demands for devices that are only given out whole out of a question about a time to come. Of them
+ * sums say enough, and which ones it will be is open until it starts. */
+void devices_ask_cut(const ClusterCore *core, EngineRequest *request);
 
 /* "3 of the 7 slices of one gpu/a100 and 1 whole fpga/u250". */
 char *devices_demands_text(const ClusterCore *core, const BerthPlaceRequest *request);
 
 /* Could the host hold it if it were empty? */
 bool devices_could_hold(const ClusterHost *host, const BerthPlaceRequest *request);
+
+/* What a commitment of the calendar holds, a device each. */
+typedef struct {
+    uint32_t n;
+    BerthPlaceHolding held[BERTH_PLACE_MAX_DEVICES];
+} DevicesCommitted;
+
+/* Of DeviceHeld, without what `less` (may be NULL) has of the same devices. False: the host has not all of them, and
+ * they are left out. */
+bool devices_committed(const ClusterCore *core, const ClusterHost *host, const GPtrArray *devices,
+                       const GPtrArray *less, DevicesCommitted *ret_committed);
+/* Takes those of them that the host does not have off an amount. */
+void devices_deduct_lost(const ClusterCore *core, const ClusterHost *host, const GPtrArray *devices,
+                         Vector *amount);
+/* All of a VM, as far as the host still has them. */
+DevicesCommitted devices_of_timed(const ClusterVm *vm);
+/* Are those of a VM that are cut among these? */
+bool devices_cover(const ClusterCore *core, const GPtrArray *devices, const GPtrArray *of_vm);
+/* Those of whole devices as they are chosen, and of cut ones as many of `slot` as the request asks for. Takes
+ * `chosen`. */
+GPtrArray *devices_from_slot(const ClusterCore *core, const GPtrArray *slot,
+                             const BerthPlaceRequest *request, GPtrArray *chosen);
+/* Those of a decision that are cut, as a promise has them. */
+GPtrArray *devices_promised(const ClusterCore *core, const ClusterHost *host,
+                            const BerthPlaceRequest *request, uint64_t devices);
+/* The way back, for the engine; 0 when the host has not all of them. */
+uint64_t devices_chosen(const ClusterCore *core, const ClusterHost *host, const GPtrArray *devices);
+/* Adds the slices of a VM to those of each device. */
+void devices_add(const ClusterVm *vm, int64_t *slices);
+/* Does the VM hold what the calendar has promised to others? */
+bool devices_are_owed(const ClusterCore *core, const ClusterVm *vm);
+GPtrArray *devices_copy(const GPtrArray *devices);
+bool devices_equal(const GPtrArray *one, const GPtrArray *other);
+GPtrArray *devices_none(void);
 
 /* Of a VM, as far as its host still has them; of a request, from the devices of a decision. */
 Holdings devices_of_vm(const ClusterVm *vm);

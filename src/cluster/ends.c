@@ -6,6 +6,7 @@
 #include "base/timefmt.h"
 #include "base/units.h"
 #include "cluster/apps.h"
+#include "cluster/devices.h"
 #include "cluster/fleet.h"
 #include "cluster/journal.h"
 #include "cluster/reservations.h"
@@ -134,6 +135,12 @@ static bool may_keep_room(ClusterCore *core, const ClusterVm *vm, GError **error
                                    vm->spec->name, vm->host->spec->name,
                                    fleet_dimension_name(core, d));
         }
+    }
+    if (devices_are_owed(core, vm)) {
+        return berth_error_set(error, BERTH_ERROR_NO_CAPACITY, "power", "on",
+                               "make room on the host, or try again when there is some",
+                               "the time of VM %s is over, and host %s has promised its devices",
+                               vm->spec->name, vm->host->spec->name);
     }
     return true;
 }

@@ -184,7 +184,10 @@ static void add_as_before(ClusterCore *core, const BerthPlace *before, const Clu
                                               capacity.amount, available.amount);
     g_assert(result == BERTH_PLACE_OK);
     berth_place_set_enabled(core->place, host->place, enabled);
-    devices_refresh(core, host);
+    BerthPlaceDevice devices[BERTH_PLACE_MAX_DEVICES];
+    uint32_t n = 0;
+    berth_place_get_devices(before, host->place, devices, &n);
+    berth_place_set_devices(core->place, host->place, devices, n);
 }
 
 bool fleet_rebuild(ClusterCore *core, GError **error)

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/timefmt.h"
+#include "cluster/devices.h"
 #include "cluster/ends.h"
 #include "cluster/reservations.h"
 #include "place/backfill.h"
@@ -24,6 +25,7 @@ static void promise_free(void *data)
     g_free(promise->id);
     g_free(promise->name);
     g_free(promise->hosts);
+    g_ptr_array_unref(promise->devices);
     g_free(promise->numbers);
     g_free(promise);
 }
@@ -83,6 +85,23 @@ static bool has_patience(const ClusterCore *core, const Promise *promise)
     return core->now_ms < promise->start_ms + core->config.patience_ms;
 }
 
+/* Are its slices free once what should be gone from the host is? */
+static bool devices_are_waited_for(const ClusterCore *core, const ClusterHost *host,
+                                   const BerthCommitment *wanted)
+{
+    int64_t left[BERTH_PLACE_MAX_DEVICES] = {0};
+    uint32_t n = 0;
+    berth_calendar_devices_on(core->calendar, wanted->host, wanted->start, wanted->end, left, &n);
+    reservations_overstay_devices(host, left);
+    for (uint32_t i = 0; i < wanted->n_holdings; i++) {
+        const BerthPlaceHolding *holding = &wanted->holdings[i];
+        if (holding->slices > left[__builtin_ctzll(holding->devices)]) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Is there room for it once what should be gone from the host is? */
 static bool is_waited_for(const ClusterCore *core, const Promise *promise, guint i,
                           const BerthCommitment *wanted)
@@ -102,7 +121,7 @@ static bool is_waited_for(const ClusterCore *core, const Promise *promise, guint
             return false;
         }
     }
-    return true;
+    return devices_are_waited_for(core, host, wanted);
 }
 
 /* Into the calendar; all of it or nothing. Returns which of its hosts has no room, or how many there are. */
@@ -113,15 +132,21 @@ static guint stand(ClusterCore *core, Promise *promise, bool patient)
                       end_of(start, promise->lasts_ms));
     guint n = 0;
     while (n < promise->count) {
+        DevicesCommitted devices;
+        bool has_devices = devices_committed(core, host_of(core, promise, n),
+                                             promise->devices->pdata[n], NULL, &devices);
         BerthCommitment commitment = {.struct_size = sizeof commitment,
                                       .host = promise->hosts[n],
                                       .vector = promise->vector.amount,
                                       .start = start,
                                       .end = end,
-                                      .lasting = promise->lasting};
+                                      .lasting = promise->lasting,
+                                      .n_holdings = devices.n,
+                                      .holdings = devices.held};
         promise->numbers[n] = reservations_new_number(core);
         BerthPlaceResult result =
-            berth_calendar_commit(core->calendar, promise->numbers[n], &commitment);
+            has_devices ? berth_calendar_commit(core->calendar, promise->numbers[n], &commitment)
+                        : BERTH_PLACE_ERROR_ARGUMENT;
         if (result == BERTH_PLACE_ERROR_OVERDRAW && patient &&
             is_waited_for(core, promise, n, &commitment)) {
             result = berth_calendar_impose(core->calendar, promise->numbers[n], &commitment);
@@ -255,6 +280,7 @@ static Promise *remember(ClusterCore *core, const PromiseAsked *asked)
     promise->count = asked->count;
     promise->hosts = g_new0(uint32_t, asked->count);
     promise->numbers = g_new0(uint32_t, asked->count);
+    promise->devices = g_ptr_array_new_with_free_func((GDestroyNotify)g_ptr_array_unref);
     g_tree_insert(core->promises, promise->id, promise);
     return promise;
 }
@@ -293,6 +319,19 @@ static bool has_host_away(const ClusterCore *core, const Promise *promise)
     return false;
 }
 
+/* As the library was told them. False: a host has not all of the devices any more. */
+static bool tell_places(const ClusterCore *core, const Promise *promise, BerthJobPlan *plan)
+{
+    bool all = true;
+    for (guint i = 0; i < promise->count; i++) {
+        const GPtrArray *devices = promise->devices->pdata[i];
+        plan->hosts[i] = promise->hosts[i];
+        plan->devices[i] = devices_chosen(core, host_of(core, promise, i), devices);
+        all = all && (devices->len == 0 || plan->devices[i] != 0);
+    }
+    return all;
+}
+
 /* The library's answer for this one, with the start that it had if `keep`. */
 static BerthPlaceResult seek(ClusterCore *core, const PromiseAsked *asked, const Promise *old,
                              bool keep, BerthJobPlan *plan)
@@ -304,10 +343,9 @@ static BerthPlaceResult seek(ClusterCore *core, const PromiseAsked *asked, const
                     .deadline = BERTH_CALENDAR_NEVER,
                     .lasting = asked->lasting};
     plan->state = BERTH_JOB_WAITS;
-    if (keep && old != NULL) {
+    if (keep && old != NULL && tell_places(core, old, plan)) {
         plan->state = BERTH_JOB_PLANNED;
         plan->start = old->start_ms;
-        memcpy(plan->hosts, old->hosts, asked->count * sizeof *plan->hosts);
     }
     core->starts_sought++;
     return berth_backfill(core->calendar, core->now_ms, BERTH_BACKFILL_CONSERVATIVE, &job, 1,
@@ -336,7 +374,8 @@ static Promise *renew(ClusterCore *core, const PromiseAsked *asked)
 bool promise_plan(ClusterCore *core, const PromiseAsked *asked, int64_t *ret_start)
 {
     g_autofree uint32_t *hosts = g_new0(uint32_t, asked->count);
-    BerthJobPlan plan = {.struct_size = sizeof plan, .hosts = hosts};
+    g_autofree uint64_t *devices = g_new0(uint64_t, asked->count);
+    BerthJobPlan plan = {.struct_size = sizeof plan, .hosts = hosts, .devices = devices};
     promise_lift(core, asked->id);
     Promise *old = renew(core, asked);
     bool late = old != NULL && core->now_ms >= old->start_ms;
@@ -362,6 +401,10 @@ bool promise_plan(ClusterCore *core, const PromiseAsked *asked, int64_t *ret_sta
     Promise *promise = remember(core, asked);
     promise->start_ms = plan.start;
     memcpy(promise->hosts, plan.hosts, asked->count * sizeof *plan.hosts);
+    for (guint i = 0; i < asked->count; i++) {
+        g_ptr_array_add(promise->devices, devices_promised(core, host_of(core, promise, i),
+                                                           &asked->engine->request, devices[i]));
+    }
     if (!hold(core, promise)) {
         erase(core, promise);
         return false;
@@ -370,9 +413,11 @@ bool promise_plan(ClusterCore *core, const PromiseAsked *asked, int64_t *ret_sta
 }
 
 void promise_take_up(ClusterCore *core, const PromiseAsked *asked, int64_t start_ms,
-                     const GPtrArray *hosts)
+                     const GPtrArray *hosts, const GPtrArray *devices)
 {
-    if (hosts->len != asked->count) {
+    bool has_devices = devices->len > 0;
+    if (hosts->len != asked->count || has_devices != (asked->engine->request.n_devices > 0) ||
+        (has_devices && devices->len != hosts->len)) {
         return;
     }
     Promise *promise = remember(core, asked);
@@ -384,6 +429,9 @@ void promise_take_up(ClusterCore *core, const PromiseAsked *asked, int64_t start
             return;
         }
         promise->hosts[i] = host->place;
+        const DevicesHeld *held = has_devices ? devices->pdata[i] : NULL;
+        g_ptr_array_add(promise->devices,
+                        held != NULL ? devices_copy(held->devices) : devices_none());
     }
     core->promises_aside = true;
 }
@@ -552,6 +600,20 @@ void promises_leave_host(ClusterCore *core, const ClusterHost *host)
             if (promise->hosts[i] == host->place) {
                 promise_forget(core, promise->id);
                 core->room_made = true;
+                break;
+            }
+        }
+    }
+}
+
+void promises_devices_changed(ClusterCore *core, const ClusterHost *host)
+{
+    for (GTreeNode *n = g_tree_node_first(core->promises); n != NULL; n = g_tree_node_next(n)) {
+        Promise *promise = g_tree_node_value(n);
+        for (guint i = 0; i < promise->count; i++) {
+            if (promise->hosts[i] == host->place && promise->held) {
+                drop(core, promise);
+                core->promises_aside = true;
                 break;
             }
         }

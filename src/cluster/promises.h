@@ -41,7 +41,9 @@ typedef struct {
     int64_t latest_ms; /* of a firm one, the latest start that meets its deadline; INT64_MAX */
     Vector vector;
     guint count;
-    uint32_t *hosts;   /* handles in the engine */
+    uint32_t *hosts; /* handles in the engine */
+    GPtrArray
+        *devices; /* of GPtrArray of DeviceHeld, on each of them: slices of devices that are cut */
     uint32_t *numbers; /* in the calendar */
 } Promise;
 
@@ -66,9 +68,9 @@ typedef struct {
 /* Gives it the earliest start there is, and keeps or betters the one that it had. False: it has none now;
  * `ret_start` (may be NULL) is then the earliest there is, or INT64_MAX when none is known. */
 bool promise_plan(ClusterCore *core, const PromiseAsked *asked, int64_t *ret_start);
-/* As it was stored: on these hosts, if it can still be. */
+/* As it was stored: on these hosts with these devices (of DevicesHeld), if it can still be. */
 void promise_take_up(ClusterCore *core, const PromiseAsked *asked, int64_t start_ms,
-                     const GPtrArray *hosts);
+                     const GPtrArray *hosts, const GPtrArray *devices);
 /* Out of the calendar, to see whether it can start now. */
 void promise_lift(ClusterCore *core, const char *id);
 /* Back, if there is still room for it; else forgotten. */
@@ -95,6 +97,8 @@ void promises_restore(ClusterCore *core);
 
 /* A host takes no VMs any more, or goes: what is promised on it is planned anew. */
 void promises_leave_host(ClusterCore *core, const ClusterHost *host);
+/* The host's devices are others, or in another order. */
+void promises_devices_changed(ClusterCore *core, const ClusterHost *host);
 
 /* "at 2026-11-26T04:10:00.000Z, when batch-1 ends on host-2". g_free it. */
 char *promise_text(const ClusterCore *core, const Promise *promise);

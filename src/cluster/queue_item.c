@@ -177,11 +177,7 @@ static bool ask_for(ClusterCore *core, const QueueItem *item, const VmSpec *spec
                                !fleet_request(core, tenant, spec, only, engine, NULL)) {
         return false;
     }
-    if (devices_are_cut(core, &engine->vector, NULL)) {
-        return false; /* the calendar adds up: it does not see on which devices slices will be free */
-    }
-    engine->request.devices = NULL; /* of whole ones the sum says enough */
-    engine->request.n_devices = 0;
+    devices_ask_cut(core, engine);
     *ret_asked = (PromiseAsked){
         .id = queue_item_id(item),
         .name = queue_item_name(item),
@@ -206,6 +202,35 @@ int64_t queue_item_due_ms(const ClusterCore *core, const ClusterQueued *queued)
                                    : until;
 }
 
+/* On each host, as the store has them; empty when it needs none. */
+static GPtrArray *promised_devices(const Promise *promise)
+{
+    GPtrArray *all = g_ptr_array_new_with_free_func((GDestroyNotify)devices_held_free);
+    bool any = false;
+    for (guint i = 0; promise != NULL && i < promise->count; i++) {
+        const GPtrArray *its = promise->devices->pdata[i];
+        DevicesHeld *held = devices_held_new();
+        g_ptr_array_unref(held->devices);
+        held->devices = devices_copy(its);
+        g_ptr_array_add(all, held);
+        any = any || its->len > 0;
+    }
+    if (!any) {
+        g_ptr_array_set_size(all, 0);
+    }
+    return all;
+}
+
+static bool same_devices(const GPtrArray *a, const GPtrArray *b)
+{
+    bool same = a->len == b->len;
+    for (guint i = 0; same && i < a->len; i++) {
+        same = devices_equal(((const DevicesHeld *)a->pdata[i])->devices,
+                             ((const DevicesHeld *)b->pdata[i])->devices);
+    }
+    return same;
+}
+
 void queue_item_keep(ClusterCore *core, ClusterQueued *queued)
 {
     QueuedRequest *object = queued->object;
@@ -215,15 +240,16 @@ void queue_item_keep(ClusterCore *core, ClusterQueued *queued)
         const ClusterHost *host = core->by_handle->pdata[promise->hosts[i]];
         g_ptr_array_add(hosts, g_strdup(host->id));
     }
+    g_autoptr(GPtrArray) devices = promised_devices(promise);
     int64_t start = promise != NULL ? promise->start_ms : 0;
-    bool same = object->start_ms == start && object->hosts->len == hosts->len;
-    for (guint i = 0; same && i < hosts->len; i++) {
-        same = g_str_equal(object->hosts->pdata[i], hosts->pdata[i]);
-    }
+    bool same = object->start_ms == start && same_list(object->hosts, hosts) &&
+                same_devices(object->devices, devices);
     if (!same) {
         object->start_ms = start;
         g_ptr_array_unref(object->hosts);
         object->hosts = g_steal_pointer(&hosts);
+        g_ptr_array_unref(object->devices);
+        object->devices = g_steal_pointer(&devices);
         save_queued(core, queued);
     }
 }
@@ -261,7 +287,8 @@ void queue_item_take_up(ClusterCore *core, ClusterQueued *queued)
     PromiseAsked asked;
     if (queued->object->hosts->len > 0 && spec != NULL &&
         ask_for(core, &item, spec, &engine, &asked)) {
-        promise_take_up(core, &asked, queued->object->start_ms, queued->object->hosts);
+        promise_take_up(core, &asked, queued->object->start_ms, queued->object->hosts,
+                        queued->object->devices);
     }
     fleet_request_clear(&engine);
 }

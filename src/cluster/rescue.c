@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/timefmt.h"
 #include "base/words.h"
+#include "cluster/devices.h"
 #include "cluster/ends.h"
 #include "cluster/journal.h"
 #include "cluster/txn.h"
@@ -39,6 +40,17 @@ static char *trouble_of(const ClusterCore *core, const ClusterHost *host)
     return NULL;
 }
 
+/* The same of one of its slots. */
+static char *trouble_of_slot(const ClusterCore *core, const ClusterReservation *reservation,
+                             guint at)
+{
+    const ClusterHost *host = reservation->slots[at].host;
+    char *trouble = trouble_of(core, host);
+    return trouble != NULL || reservation_has_devices(core, reservation, at)
+               ? trouble
+               : g_strdup_printf("%s has lost a device of which it holds slices", host->spec->name);
+}
+
 static ReservationSlot *object_of(const ClusterReservation *reservation, guint at)
 {
     return reservation->object->slots->pdata[at];
@@ -49,6 +61,7 @@ typedef struct {
     ClusterReservation *reservation;
     guint slot;
     ClusterHost *from, *to;
+    GPtrArray *devices; /* that it had there, to be given back by undo; NULL: it is for good */
 } Move;
 
 /* By slot: does it go? g_free it. */
@@ -85,6 +98,7 @@ static bool try_moves(ClusterCore *core, ClusterReservation *reservation, GArray
     const Reservation *object = reservation->object;
     g_autoptr(VmSpec) spec = reservation_spec(object);
     g_autofree uint32_t *hosts = g_new0(uint32_t, moves->len);
+    g_autofree uint64_t *devices = g_new0(uint64_t, moves->len);
     EngineRequest engine;
     int64_t from = MAX(object->start_ms, core->now_ms), release = reservation_release_ms(object);
     int64_t start = 0;
@@ -101,16 +115,25 @@ static bool try_moves(ClusterCore *core, ClusterReservation *reservation, GArray
                                     .deadline = BERTH_CALENDAR_NEVER,
                                     .lasting = ends_lasting(object->at_end),
                                     .fixed = true};
+    /* Where a device is lost, others of the same host may do: in the room of the slots themselves. */
+    for (guint i = 0; i < moves->len; i++) {
+        reservation_lift_slot(core, reservation, g_array_index(moves, Move, i).slot);
+    }
     enter_others(core, reservation, moves, &engine, true);
     BerthPlaceResult result =
-        berth_calendar_earliest(core->calendar, &request, &start, hosts, NULL);
+        berth_calendar_earliest(core->calendar, &request, &start, hosts, devices);
     enter_others(core, reservation, moves, &engine, false);
-    fleet_request_clear(&engine);
-    for (guint i = 0; result == BERTH_PLACE_OK && i < moves->len; i++) {
+    for (guint i = 0; i < moves->len; i++) {
         Move *move = &g_array_index(moves, Move, i);
-        move->to = core->by_handle->pdata[hosts[i]];
-        reservation_move_slot(core, reservation, move->slot, move->to);
+        if (result == BERTH_PLACE_OK) {
+            move->to = core->by_handle->pdata[hosts[i]];
+            reservation_move_slot(core, reservation, move->slot, move->to,
+                                  devices_promised(core, move->to, &engine.request, devices[i]));
+        } else {
+            reservation_hold_slot(core, reservation, move->slot);
+        }
     }
+    fleet_request_clear(&engine);
     return result == BERTH_PLACE_OK;
 }
 
@@ -152,10 +175,15 @@ static void tell_moves(ClusterCore *core, ClusterReservation *reservation, const
             }
         }
         g_autofree char *room = room_for(next - first);
+        g_autofree char *lost =
+            g_strdup_printf("%s has lost a device of which it held slices", move->from->spec->name);
         g_autofree char *trouble = why != NULL ? NULL : trouble_of(core, move->from);
         event_add(core, "reservation.moved", &subject, move->to->spec->name, NULL,
                   "reservation %s: %s goes from %s to %s: %s", reservation->object->name, room,
-                  move->from->spec->name, move->to->spec->name, why != NULL ? why : trouble);
+                  move->from->spec->name, move->to->spec->name,
+                  why != NULL       ? why
+                  : trouble != NULL ? trouble
+                                    : lost);
     }
 }
 
@@ -199,7 +227,7 @@ static bool settle_risks(ClusterCore *core, ClusterReservation *reservation, con
     for (guint i = 0; i < reservation->n_slots; i++) {
         const Slot *slot = &reservation->slots[i];
         g_autofree char *trouble =
-            slot->host != NULL && slot->vm == NULL ? trouble_of(core, slot->host) : NULL;
+            slot->host != NULL && slot->vm == NULL ? trouble_of_slot(core, reservation, i) : NULL;
         core->slots_at_risk += trouble != NULL;
         if (!set_risk(reservation, i, trouble, &changed) || gone[i]) {
             continue;
@@ -209,6 +237,10 @@ static bool settle_risks(ClusterCore *core, ClusterReservation *reservation, con
             const Slot *other = &reservation->slots[k];
             bool same =
                 other->host == slot->host && (other->vm == NULL) == (slot->vm == NULL) && !gone[k];
+            if (same && trouble != NULL) {
+                g_autofree char *its = trouble_of_slot(core, reservation, k);
+                same = g_strcmp0(its, trouble) == 0;
+            }
             count += same && set_risk(reservation, k, trouble, &changed);
         }
         if (slot->host != NULL && slot->vm == NULL) {
@@ -226,9 +258,9 @@ static void rescue(ClusterCore *core, ClusterReservation *reservation)
         if (slot->host == NULL || slot->vm != NULL) {
             continue;
         }
-        g_autofree char *trouble = trouble_of(core, slot->host);
+        g_autofree char *trouble = trouble_of_slot(core, reservation, i);
         if (trouble != NULL) {
-            Move move = {reservation, i, slot->host, NULL};
+            Move move = {.reservation = reservation, .slot = i, .from = slot->host};
             g_array_append_val(moves, move);
         } else if (!slot->host->reported) {
             core->rescue_due_ms = MIN(core->rescue_due_ms, lost_ms(core, slot->host));
@@ -260,18 +292,26 @@ static void undo(ClusterCore *core, const GPtrArray *all)
         const GArray *moves = all->pdata[i];
         for (guint k = 0; k < moves->len; k++) {
             const Move *move = &g_array_index(moves, Move, k);
-            reservation_move_slot(core, move->reservation, move->slot, move->from);
+            reservation_move_slot(core, move->reservation, move->slot, move->from,
+                                  g_ptr_array_ref(move->devices));
         }
     }
+}
+
+static void move_clear(void *move)
+{
+    g_ptr_array_unref(((Move *)move)->devices);
 }
 
 /* Of this reservation, those on the host; empty if it has none there. */
 static GArray *moves_off(ClusterReservation *reservation, const ClusterHost *host)
 {
     GArray *moves = g_array_new(FALSE, FALSE, sizeof(Move));
+    g_array_set_clear_func(moves, move_clear);
     for (guint i = 0; i < reservation->n_slots; i++) {
         if (reservation->slots[i].host == host) {
-            Move move = {reservation, i, reservation->slots[i].host, NULL};
+            Move move = {.reservation = reservation, .slot = i, .from = reservation->slots[i].host};
+            move.devices = g_ptr_array_ref(object_of(reservation, i)->devices);
             g_array_append_val(moves, move);
         }
     }

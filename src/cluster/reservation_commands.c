@@ -114,15 +114,7 @@ static bool read_resources(ClusterCore *core, const ReservationCreate *body, Res
                                "a reservation of nothing");
     }
     Vector vector;
-    const char *model = NULL;
-    if (!fleet_vector(core, object->resources, &vector, error)) {
-        return false;
-    }
-    return !devices_are_cut(core, &vector, &model) ||
-           berth_error_set(error, BERTH_ERROR_INVALID, "resources.accelerators", model,
-                           "reserve without it",
-                           "devices of which slices are given out cannot be reserved: what is free "
-                           "then may lie on several of them");
+    return fleet_vector(core, object->resources, &vector, error);
 }
 
 static void set_labels(StringMap **to, const StringMap *from)
@@ -231,6 +223,7 @@ static bool decide(ClusterCore *core, const Wanted *wanted, bool explain,
     Reservation *object = wanted->object;
     g_autoptr(VmSpec) spec = reservation_spec(object);
     g_autofree uint32_t *hosts = g_new0(uint32_t, object->count);
+    g_autofree uint64_t *devices = g_new0(uint64_t, object->count);
     EngineRequest engine;
     int64_t start = 0, duration = object->end_ms - object->start_ms;
     if (!fleet_request(core, object->tenant, spec, NULL, &engine, error)) {
@@ -244,7 +237,7 @@ static bool decide(ClusterCore *core, const Wanted *wanted, bool explain,
                                     .deadline = BERTH_CALENDAR_NEVER,
                                     .lasting = ends_lasting(object->at_end)};
     BerthPlaceResult result =
-        berth_calendar_earliest(core->calendar, &request, &start, hosts, NULL);
+        berth_calendar_earliest(core->calendar, &request, &start, hosts, devices);
     bool met = result == BERTH_PLACE_OK && start <= wanted->latest_ms;
     if (result == BERTH_PLACE_NO_HOST) {
         refuse_never(core, object, error);
@@ -265,6 +258,8 @@ static bool decide(ClusterCore *core, const Wanted *wanted, bool explain,
         ReservationSlot *slot = reservation_slot_new();
         slot->host = g_strdup(host->id);
         slot->host_name = g_strdup(host->spec->name);
+        g_ptr_array_unref(slot->devices);
+        slot->devices = devices_promised(core, host, &engine.request, devices[i]);
         g_ptr_array_add(object->slots, slot);
     }
     fleet_request_clear(&engine);

@@ -6,6 +6,7 @@
 #include "base/timefmt.h"
 #include "base/words.h"
 #include "cluster/accounts.h"
+#include "cluster/devices.h"
 #include "cluster/ends.h"
 #include "cluster/journal.h"
 #include "cluster/keys.h"
@@ -57,14 +58,17 @@ static bool is_nothing(const Vector *vector)
 
 /* Sets what a number stands for; a vector of zeros, or a span that is over, is nothing. */
 static void set_commitment(ClusterCore *core, uint32_t number, const ClusterHost *host,
-                           const Vector *vector, int64_t start, int64_t end, uint32_t lasting)
+                           const Vector *vector, const DevicesCommitted *devices, int64_t start,
+                           int64_t end, uint32_t lasting)
 {
     BerthCommitment commitment = {.struct_size = sizeof commitment,
                                   .host = host->place,
                                   .vector = vector->amount,
                                   .start = start,
                                   .end = end,
-                                  .lasting = lasting};
+                                  .lasting = lasting,
+                                  .n_holdings = devices != NULL ? devices->n : 0,
+                                  .holdings = devices != NULL ? devices->held : NULL};
     BerthPlaceResult result = BERTH_PLACE_OK;
     if (is_nothing(vector) || end <= core->now_ms) {
         result = berth_calendar_cancel(core->calendar, number);
@@ -95,12 +99,31 @@ static Vector slot_holds(const ClusterReservation *reservation, const Slot *slot
     return holds;
 }
 
+static const GPtrArray *slot_devices(const ClusterReservation *reservation, const Slot *slot)
+{
+    const ReservationSlot *of = reservation->object->slots->pdata[slot - reservation->slots];
+    return of->devices;
+}
+
+/* What it holds of devices beside its VM. False: its host has not all of them. */
+static bool slot_committed(const ClusterCore *core, const ClusterReservation *reservation,
+                           const Slot *slot, DevicesCommitted *ret_committed)
+{
+    const GPtrArray *less = slot->vm != NULL ? slot->vm->placement->devices : NULL;
+    return devices_committed(core, slot->host, slot_devices(reservation, slot), less,
+                             ret_committed);
+}
+
 static void commit_slot(ClusterCore *core, const ClusterReservation *reservation, const Slot *slot)
 {
     if (slot->host != NULL) {
         Vector holds = slot_holds(reservation, slot);
-        set_commitment(core, slot->number, slot->host, &holds, reservation->object->start_ms,
-                       reservation_release_ms(reservation->object),
+        DevicesCommitted devices;
+        if (!slot_committed(core, reservation, slot, &devices)) {
+            devices_deduct_lost(core, slot->host, slot_devices(reservation, slot), &holds);
+        }
+        set_commitment(core, slot->number, slot->host, &holds, &devices,
+                       reservation->object->start_ms, reservation_release_ms(reservation->object),
                        ends_lasting(reservation->object->at_end));
     }
 }
@@ -108,7 +131,7 @@ static void commit_slot(ClusterCore *core, const ClusterReservation *reservation
 static void cancel_slot(ClusterCore *core, const Slot *slot)
 {
     if (slot->host != NULL) {
-        set_commitment(core, slot->number, slot->host, &(Vector){0}, 0, 0, 0);
+        set_commitment(core, slot->number, slot->host, &(Vector){0}, NULL, 0, 0, 0);
     }
 }
 
@@ -155,17 +178,40 @@ void reservation_remove(ClusterCore *core, ClusterReservation *reservation)
 }
 
 void reservation_move_slot(ClusterCore *core, ClusterReservation *reservation, guint at,
-                           ClusterHost *host)
+                           ClusterHost *host, GPtrArray *devices)
 {
     Slot *slot = &reservation->slots[at];
     ReservationSlot *of = reservation->object->slots->pdata[at];
     cancel_slot(core, slot);
     slot->host = host;
+    g_ptr_array_unref(of->devices);
+    of->devices = devices;
     commit_slot(core, reservation, slot);
     g_free(of->host);
     g_free(of->host_name);
     of->host = g_strdup(host->id);
     of->host_name = g_strdup(host->spec->name);
+}
+
+bool reservation_has_devices(const ClusterCore *core, const ClusterReservation *reservation,
+                             guint at)
+{
+    DevicesCommitted devices;
+    return slot_committed(core, reservation, &reservation->slots[at], &devices);
+}
+
+void reservation_lift_slot(ClusterCore *core, ClusterReservation *reservation, guint at)
+{
+    bool room_made = core->room_made;
+    cancel_slot(core, &reservation->slots[at]);
+    core->room_made = room_made;
+}
+
+void reservation_hold_slot(ClusterCore *core, ClusterReservation *reservation, guint at)
+{
+    bool room_made = core->room_made;
+    commit_slot(core, reservation, &reservation->slots[at]);
+    core->room_made = room_made;
 }
 
 void save_reservation(ClusterCore *core, ClusterReservation *reservation)
@@ -204,9 +250,12 @@ static ClusterReservation *reservation_of(const ClusterCore *core, const VmSpec 
     return spec->reservation != NULL ? g_tree_lookup(core->reservations, spec->reservation) : NULL;
 }
 
-static bool is_free(const Slot *slot)
+static bool is_free(const ClusterCore *core, const ClusterReservation *reservation,
+                    const Slot *slot)
 {
-    return slot->host != NULL && slot->vm == NULL && !slot->held;
+    DevicesCommitted devices;
+    return slot->host != NULL && slot->vm == NULL && !slot->held &&
+           slot_committed(core, reservation, slot, &devices);
 }
 
 static bool check_active(ClusterCore *core, const Reservation *object, GError **error)
@@ -251,7 +300,7 @@ static bool admit_to(ClusterCore *core, const ClusterReservation *reservation, c
         return false;
     }
     for (guint i = 0; i < reservation->n_slots; i++) {
-        left += is_free(&reservation->slots[i]);
+        left += is_free(core, reservation, &reservation->slots[i]);
     }
     if (left < count) {
         g_autofree char *slots = berth_words_count(left, "free slot");
@@ -367,10 +416,10 @@ Vector reservations_held(ClusterCore *core, const char *tenant, int64_t from, in
 }
 
 /* Is an earlier slot of these on the same host free too? */
-static bool is_first_free(const ClusterReservation *reservation, guint at)
+static bool is_first_free(const ClusterCore *core, const ClusterReservation *reservation, guint at)
 {
     for (guint i = 0; i < at; i++) {
-        if (is_free(&reservation->slots[i]) &&
+        if (is_free(core, reservation, &reservation->slots[i]) &&
             reservation->slots[i].host == reservation->slots[at].host) {
             return false;
         }
@@ -383,7 +432,8 @@ void reservations_look(ClusterCore *core, const VmSpec *spec, bool all_slots)
     ClusterReservation *reservation = reservation_of(core, spec);
     bool room_made = core->room_made; /* what is shown to a question is no room for others */
     for (guint i = 0; reservation != NULL && i < reservation->n_slots; i++) {
-        if (is_free(&reservation->slots[i]) && (all_slots || is_first_free(reservation, i))) {
+        if (is_free(core, reservation, &reservation->slots[i]) &&
+            (all_slots || is_first_free(core, reservation, i))) {
             cancel_slot(core, &reservation->slots[i]);
         }
     }
@@ -415,7 +465,8 @@ static Slot *free_slot(ClusterCore *core, const VmSpec *spec, const ClusterHost 
 {
     ClusterReservation *reservation = reservation_of(core, spec);
     for (guint i = 0; reservation != NULL && i < reservation->n_slots; i++) {
-        if (is_free(&reservation->slots[i]) && reservation->slots[i].host == host) {
+        if (is_free(core, reservation, &reservation->slots[i]) &&
+            reservation->slots[i].host == host) {
             return &reservation->slots[i];
         }
     }
@@ -432,7 +483,7 @@ void reservations_allow(ClusterCore *core, const VmSpec *spec, uint64_t *hosts)
     const ClusterReservation *reservation = reservation_of(core, spec);
     for (guint i = 0; reservation != NULL && i < reservation->n_slots; i++) {
         const Slot *slot = &reservation->slots[i];
-        if (is_free(slot)) {
+        if (is_free(core, reservation, slot)) {
             hosts[slot->host->place / 64] |= UINT64_C(1) << slot->host->place % 64;
         }
     }
@@ -456,9 +507,43 @@ static Slot *slot_of(const ClusterVm *vm)
     return NULL;
 }
 
+GPtrArray *reservations_devices(ClusterCore *core, const VmSpec *spec, const ClusterHost *host,
+                                const BerthPlaceRequest *request, GPtrArray *chosen)
+{
+    const Slot *slot = free_slot(core, spec, host);
+    return slot == NULL ? chosen
+                        : devices_from_slot(core, slot_devices(reservation_of(core, spec), slot),
+                                            request, chosen);
+}
+
+/* The slot on its host that holds its devices. Who has that by accident, with none of them, such as one that came
+ * first out of the store, takes another. */
+static Slot *slot_with_devices(ClusterCore *core, const ClusterVm *vm)
+{
+    ClusterReservation *reservation = reservation_of(core, vm->spec);
+    Slot *any = free_slot(core, vm->spec, vm->host);
+    for (guint i = 0; any != NULL && i < reservation->n_slots; i++) {
+        Slot *slot = &reservation->slots[i];
+        const GPtrArray *its = slot->host == vm->host ? slot_devices(reservation, slot) : NULL;
+        bool covers = its != NULL && devices_cover(core, its, vm->placement->devices);
+        ClusterVm *other = slot->vm;
+        if (covers && is_free(core, reservation, slot)) {
+            return slot;
+        }
+        if (covers && other != NULL &&
+            devices_cover(core, slot_devices(reservation, any), other->placement->devices)) {
+            any->vm = other;
+            slot->vm = NULL;
+            commit_slot(core, reservation, any);
+            return slot;
+        }
+    }
+    return any;
+}
+
 void reservations_vm_comes(ClusterCore *core, ClusterVm *vm)
 {
-    Slot *slot = free_slot(core, vm->spec, vm->host);
+    Slot *slot = slot_with_devices(core, vm);
     if (slot != NULL && !vm->spec->parked) {
         slot->vm = vm;
         vm->reservation = reservation_of(core, vm->spec);
@@ -478,12 +563,18 @@ static void set_timed(ClusterCore *core, ClusterVm *vm, const Vector *timed)
         vm->commitment = reservations_new_number(core);
     }
     if (is || was) {
-        set_commitment(core, vm->commitment, vm->host, timed, INT64_MIN, ends_release_ms(vm->spec),
-                       ends_lasting(vm->spec->at_end));
+        DevicesCommitted devices = devices_of_timed(vm);
+        set_commitment(core, vm->commitment, vm->host, timed, &devices, INT64_MIN,
+                       ends_release_ms(vm->spec), ends_lasting(vm->spec->at_end));
     }
     if (was && !is) {
         reservations_free_number(core, vm->commitment);
     }
+}
+
+bool reservations_is_timed(const ClusterVm *vm)
+{
+    return !is_nothing(&vm->timed);
 }
 
 void reservations_vm_booked(ClusterCore *core, ClusterVm *vm)
@@ -507,6 +598,21 @@ void reservations_vm_goes(ClusterCore *core, ClusterVm *vm)
     }
 }
 
+void reservations_devices_changed(ClusterCore *core, ClusterHost *host)
+{
+    for (GTreeNode *n = g_tree_node_first(host->vms); n != NULL; n = g_tree_node_next(n)) {
+        reservations_vm_booked(core, g_tree_node_value(n));
+    }
+    for (GTreeNode *n = g_tree_node_first(core->reservations); n != NULL; n = g_tree_node_next(n)) {
+        ClusterReservation *reservation = g_tree_node_value(n);
+        for (guint i = 0; i < reservation->n_slots; i++) {
+            if (reservation->slots[i].host == host) {
+                commit_slot(core, reservation, &reservation->slots[i]);
+            }
+        }
+    }
+}
+
 Vector reservations_promised(const ClusterCore *core, const ClusterHost *host)
 {
     Vector promised;
@@ -527,6 +633,29 @@ int64_t reservations_on(ClusterCore *core, const ClusterHost *host)
         }
     }
     return count;
+}
+
+static void add_slot_devices(const ClusterCore *core, const ClusterReservation *reservation,
+                             const Slot *slot, int64_t *slices)
+{
+    DevicesCommitted devices;
+    slot_committed(core, reservation, slot, &devices);
+    for (uint32_t i = 0; i < devices.n; i++) {
+        slices[__builtin_ctzll(devices.held[i].devices)] += devices.held[i].slices;
+    }
+}
+
+void reservations_add_devices(const ClusterCore *core, const ClusterHost *host, int64_t *slices)
+{
+    for (GTreeNode *n = g_tree_node_first(core->reservations); n != NULL; n = g_tree_node_next(n)) {
+        const ClusterReservation *reservation = g_tree_node_value(n);
+        bool active = is_active(core, reservation->object);
+        for (guint i = 0; active && i < reservation->n_slots; i++) {
+            if (reservation->slots[i].host == host) {
+                add_slot_devices(core, reservation, &reservation->slots[i], slices);
+            }
+        }
+    }
 }
 
 static void begin(ClusterCore *core, ClusterReservation *reservation)
@@ -619,6 +748,16 @@ Vector reservations_overstay(const ClusterCore *core, const ClusterHost *host)
         }
     }
     return sum;
+}
+
+void reservations_overstay_devices(const ClusterHost *host, int64_t *slices)
+{
+    for (GTreeNode *n = g_tree_node_first(host->vms); n != NULL; n = g_tree_node_next(n)) {
+        const ClusterVm *vm = g_tree_node_value(n);
+        if (overstays(vm)) {
+            devices_add(vm, slices);
+        }
+    }
 }
 
 static bool check_host(ClusterCore *core, const ClusterHost *host, GError **error)

@@ -16,6 +16,9 @@
  * window of its own span (reservations_look). What `at-end: warn` says of ends nothing, and is for
  * the calendar without an end; a VM that is stopped keeps its disk.
  *
+ * Slices of devices that are cut are held by the device (devices.h): a slot names those that it was given, and its
+ * VM has them and no others. A slot whose host no longer has such a device has lost its place as if the host was lost.
+ *
  * A VM that should be gone and is not (its host is away) counts as without an end until it is.
  */
 #pragma once
@@ -48,9 +51,16 @@ void reservation_link(ClusterCore *core, ClusterReservation *reservation);
 /* Out of both; not of the store. */
 void reservation_remove(ClusterCore *core, ClusterReservation *reservation);
 void save_reservation(ClusterCore *core, ClusterReservation *reservation);
-/* A slot without a VM to another host, in the calendar and in the object; not in the store. */
+/* A slot without a VM to another host, or to other devices (which it takes over), in the calendar and in the
+ * object; not in the store. */
 void reservation_move_slot(ClusterCore *core, ClusterReservation *reservation, guint at,
-                           ClusterHost *host);
+                           ClusterHost *host, GPtrArray *devices);
+/* Has the host of the slot all devices of which it holds slices? */
+bool reservation_has_devices(const ClusterCore *core, const ClusterReservation *reservation,
+                             guint at);
+/* Out of the calendar, for a look, and into it. */
+void reservation_lift_slot(ClusterCore *core, ClusterReservation *reservation, guint at);
+void reservation_hold_slot(ClusterCore *core, ClusterReservation *reservation, guint at);
 /* When its room is given back: its grace is over. */
 int64_t reservation_release_ms(const Reservation *object);
 /* The VMs to come, as the engine is asked for them. vm_spec_free it. */
@@ -75,6 +85,10 @@ void reservations_look_away(ClusterCore *core, const VmSpec *spec);
  * a slot leaves it to nobody else until look_away. */
 bool reservations_has_slot(ClusterCore *core, const VmSpec *spec, const ClusterHost *host);
 void reservations_allow(ClusterCore *core, const VmSpec *spec, uint64_t *hosts);
+/* The devices with which a VM that is placed on this host begins: those of the slot that it will have, where that
+ * holds some, and the `chosen` ones, which it takes over. */
+GPtrArray *reservations_devices(ClusterCore *core, const VmSpec *spec, const ClusterHost *host,
+                                const BerthPlaceRequest *request, GPtrArray *chosen);
 void reservations_hold_slot(ClusterCore *core, const VmSpec *spec, const ClusterHost *host);
 
 /* The VM has come to its host (before it is booked), its booking has changed, or it goes (after it
@@ -83,6 +97,11 @@ void reservations_vm_comes(ClusterCore *core, ClusterVm *vm);
 void reservations_vm_booked(ClusterCore *core, ClusterVm *vm);
 void reservations_vm_goes(ClusterCore *core, ClusterVm *vm);
 
+/* Does its booking stand in the calendar? */
+bool reservations_is_timed(const ClusterVm *vm);
+/* The host's devices are others, or in another order. */
+void reservations_devices_changed(ClusterCore *core, ClusterHost *host);
+
 /* Numbers for commitments in core->calendar. */
 uint32_t reservations_new_number(ClusterCore *core);
 void reservations_free_number(ClusterCore *core, uint32_t number);
@@ -90,11 +109,16 @@ void reservations_free_number(ClusterCore *core, uint32_t number);
 bool reservations_is_overstayed(const ClusterCore *core, const ClusterHost *host);
 /* What comes free when that is gone. */
 Vector reservations_overstay(const ClusterCore *core, const ClusterHost *host);
+/* Adds the slices of each of its devices. */
+void reservations_overstay_devices(const ClusterHost *host, int64_t *slices);
 
 /* The most that a host has promised at any one time: for good, and for a time. */
 Vector reservations_promised(const ClusterCore *core, const ClusterHost *host);
 /* Slots that are promised on a host. */
 int64_t reservations_on(ClusterCore *core, const ClusterHost *host);
+
+/* Adds the slices of each of its devices that slots which have begun hold beside their VMs. */
+void reservations_add_devices(const ClusterCore *core, const ClusterHost *host, int64_t *slices);
 
 /* Begins and ends what is due. */
 void reservations_tick(ClusterCore *core);

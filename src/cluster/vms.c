@@ -79,10 +79,15 @@ static GPtrArray *devices_for(ClusterCore *core, const ClusterVm *vm, ClusterHos
     EngineRequest request;
     GPtrArray *devices = NULL;
     if (fleet_request(core, vm->tenant, vm->spec, host, &request, NULL)) {
+        reservations_look(core, vm->spec, false);
         devices = devices_choose(core, host, &request.request);
+        reservations_look_away(core, vm->spec);
+    }
+    if (devices != NULL) {
+        devices = reservations_devices(core, vm->spec, host, &request.request, devices);
     }
     fleet_request_clear(&request);
-    return devices != NULL ? devices : g_ptr_array_new();
+    return devices != NULL ? devices : devices_none();
 }
 
 /* Enters it on its host, with the devices that it claims (NULL: chosen here). Takes `why` over. */

@@ -110,6 +110,11 @@ BERTH_PLACE_API BerthPlaceResult berth_calendar_committed(const BerthCalendar *c
                                                           uint32_t host, int64_t start, int64_t end,
                                                           int64_t *ret_committed);
 
+/* The same from now on of each of its devices, in slices. `ret_peak` has room for
+ * BERTH_PLACE_MAX_DEVICES. */
+BERTH_PLACE_API void berth_calendar_devices_peak(const BerthCalendar *calendar, uint32_t host,
+                                                 int64_t *ret_peak);
+
 /* What a host can still promise over all of [start, end). */
 BERTH_PLACE_API BerthPlaceResult berth_calendar_free_on(const BerthCalendar *calendar,
                                                         uint32_t host, int64_t start, int64_t end,

@@ -155,6 +155,16 @@ BerthPlaceResult berth_calendar_devices_on(const BerthCalendar *calendar, uint32
     return BERTH_PLACE_OK;
 }
 
+void berth_calendar_devices_peak(const BerthCalendar *calendar, uint32_t host, int64_t *ret_peak)
+{
+    const Page *page = calendar_page(calendar, host);
+
+    memset(ret_peak, 0, BERTH_PLACE_MAX_DEVICES * sizeof *ret_peak);
+    if (page != NULL && page->devices != NULL) {
+        memcpy(ret_peak, page->devices->peak, page->devices->n_dims * sizeof *ret_peak);
+    }
+}
+
 BerthPlaceResult berth_calendar_set_devices(BerthCalendar *calendar, uint32_t host,
                                             const BerthPlaceDevice *devices, uint32_t n)
 {

@@ -268,7 +268,8 @@ static void give_end(SimClient *client, json_t *body)
 
 static void reserve(SimClient *client)
 {
-    static const char *const sizes[] = {"small", "medium", "large", "whole", NULL};
+    static const char *const sizes[] = {"small",  "medium", "large", "whole",
+                                        "slices", "cut",    "slice", NULL};
     static const char *const at_ends[] = {"stop", "stop", "warn", NULL};
     g_autofree char *name = g_strdup_printf("r%" G_GUINT64_FORMAT, ++client->named);
     json_t *body = json_pack(

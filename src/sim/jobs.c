@@ -69,6 +69,12 @@ bool sim_jobs_prepare(SimJobs *jobs, GError **error)
         {"/v1/tenants", "{'name':'red','charged':false,'weight':2}"},
         {"/v1/sizes", "{'name':'narrow','resources':{'cpu':3000,'memory':1024}}"},
         {"/v1/sizes", "{'name':'wide','resources':{'cpu':6000,'memory':1024,'disk':2}}"},
+        {"/v1/sizes",
+         "{'name':'most','resources':{'cpu':500,'memory':512,'accelerators':{'gpu/cut':3}}}"},
+        {"/v1/sizes",
+         "{'name':'half','resources':{'cpu':500,'memory':512,'accelerators':{'gpu/cut':2}}}"},
+        {"/v1/sizes",
+         "{'name':'pair','resources':{'cpu':1000,'memory':512,'accelerators':{'gpu/cut':8}}}"},
     };
     for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
         json_t *made = sim_ask_text(jobs->sim, "POST", rows[i].path, rows[i].body, error);
@@ -181,8 +187,10 @@ static void create(SimJobs *jobs)
     const char *tenant = tenants[pick(jobs, G_N_ELEMENTS(tenants))];
     bool app = pick(jobs, 4) == 0;
     g_autofree char *name = g_strdup_printf("job%" G_GUINT64_FORMAT, ++jobs->named);
+    static const char *const sizes[] = {"wide",   "narrow", "wide", "narrow", "wide",
+                                        "narrow", "most",   "most", "half",   "pair"};
     json_t *body = json_pack("{s:s, s:s, s:s}", "name", name, "size",
-                             pick(jobs, 2) == 0 ? "wide" : "narrow", "image", "demo");
+                             sizes[pick(jobs, G_N_ELEMENTS(sizes))], "image", "demo");
     if (pick(jobs, 8) == 0) {
         json_object_set_new(body, "priority", json_integer((json_int_t)pick(jobs, 5) * 250));
     }
@@ -205,7 +213,9 @@ static void reserve(SimJobs *jobs)
 {
     const char *tenant = tenants[pick(jobs, G_N_ELEMENTS(tenants))];
     g_autofree char *name = g_strdup_printf("res%" G_GUINT64_FORMAT, ++jobs->named);
-    json_t *body = json_pack("{s:s, s:s, s:i, s:i, s:s}", "name", name, "size", "narrow", "count",
+    static const char *const sizes[] = {"narrow", "narrow", "most", "half", "pair"};
+    json_t *body = json_pack("{s:s, s:s, s:i, s:i, s:s}", "name", name, "size",
+                             sizes[pick(jobs, G_N_ELEMENTS(sizes))], "count",
                              (int)pick(jobs, 2) + 1, "duration-seconds", 3600, "at-end", "delete");
     if (pick(jobs, 2) == 0) {
         g_autofree char *start = g_strdup_printf("+%" G_GUINT64_FORMAT "m", pick(jobs, 600));

@@ -388,6 +388,21 @@ static void pass_on(SimQueueWatch *watch, const Entry *older)
     }
 }
 
+/* The same of one without a promise that is given the start of a younger one, which has to be the very same. */
+static void mind_taken(SimQueueWatch *watch, GBytes *value)
+{
+    g_autoptr(QueuedRequest) object = decode(watch, value);
+    const Entry *older = object != NULL ? g_tree_lookup(watch->entries, object->id) : NULL;
+    for (GTreeNode *n = g_tree_node_first(watch->entries);
+         n != NULL && older != NULL && !older->promised && object->start_ms > 0;
+         n = g_tree_node_next(n)) {
+        Entry *entry = g_tree_node_value(n);
+        if (entry->object->start_ms == object->start_ms && is_before(older, entry)) {
+            entry->promised = false;
+        }
+    }
+}
+
 static void mind_passed_on(SimQueueWatch *watch, const GPtrArray *puts, GHashTable *told)
 {
     for (guint i = 0; i < puts->len; i++) {
@@ -533,6 +548,7 @@ static void take_puts(void *owner, const GPtrArray *puts)
     excuse_below_those_who_lack(watch);
     each_waiting(watch, puts, make_way);
     mind_passed_on(watch, puts, told);
+    each_waiting(watch, puts, mind_taken);
     each_waiting(watch, puts, take_entry);
     for (guint i = 0; i < puts->len; i++) {
         const ClusterPut *put = puts->pdata[i];

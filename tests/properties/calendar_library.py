@@ -32,7 +32,21 @@ class Request(ctypes.Structure):
         ("groups", ctypes.c_void_p),
         ("labels", ctypes.c_void_p),
         ("mix", ctypes.c_void_p),
+        ("devices", ctypes.c_void_p),
+        ("n_devices", u32),
     ]
+
+
+class Device(ctypes.Structure):
+    _fields_ = [("model", u32), ("capacity", u32), ("free", u32)]
+
+
+class Demand(ctypes.Structure):
+    _fields_ = [("n", u32), ("slices", u32), ("models", ctypes.c_uint64)]
+
+
+class Holding(ctypes.Structure):
+    _fields_ = [("slices", u32), ("devices", ctypes.c_uint64)]
 
 
 class Commitment(ctypes.Structure):
@@ -44,7 +58,7 @@ class Commitment(ctypes.Structure):
         ("end", i64),
         ("lasting", u32),
         ("n_holdings", u32),
-        ("holdings", ctypes.c_void_p),
+        ("holdings", ctypes.POINTER(Holding)),
     ]
 
 
@@ -93,6 +107,10 @@ def load():
         "place_give": (handle, u32, amounts_p),
         "place_get": (handle, u32, amounts_p, amounts_p, handle),
         "place_check": (handle,),
+        "place_set_devices": (handle, u32, ctypes.POINTER(Device), u32),
+        "place_get_devices": (handle, u32, ctypes.POINTER(Device), ctypes.POINTER(u32)),
+        "place_take_devices": (handle, u32, u32, ctypes.c_uint64),
+        "calendar_devices_on": (handle, u32, i64, i64, amounts_p, ctypes.POINTER(u32)),
         "calendar_new": (handle, ctypes.POINTER(handle)),
         "calendar_free": (handle,),
         "calendar_advance": (handle, i64),
@@ -145,13 +163,17 @@ def make_request(vector):
 class Calendar:
     """A fleet of hosts with a calendar, at time 0."""
 
-    def __init__(self, capacities):
+    def __init__(self, capacities, devices=None):
+        """`devices`: by host, the slices of each of its devices."""
         self.n_dims = len(capacities[0])
         options = Options(struct_size=ctypes.sizeof(Options), n_dims=self.n_dims)
         self.place, self.handle = ctypes.c_void_p(), ctypes.c_void_p()
         assert library.berth_place_new(options, ctypes.byref(self.place)) == OK
         for host, capacity in enumerate(capacities):
             assert library.berth_place_add(self.place, host, host, amounts(capacity), None) == OK
+        for host, slices in enumerate(devices or []):
+            row = (Device * len(slices))(*[Device(0, s, s) for s in slices])
+            assert library.berth_place_set_devices(self.place, host, row, len(slices)) == OK
         assert library.berth_calendar_new(self.place, ctypes.byref(self.handle)) == OK
         self.advance(0)
 
@@ -176,7 +198,19 @@ class Calendar:
         assert library.berth_calendar_free_on(self.handle, host, start, end, result) == OK
         return list(result)
 
-    def commit(self, number, host, vector, start, end, lasting=0):
+    def devices_shown(self, host):
+        row, n = (Device * 64)(), u32()
+        assert library.berth_place_get_devices(self.place, host, row, ctypes.byref(n)) == OK
+        return [device.free for device in row[: n.value]]
+
+    def devices_on(self, host, start, end):
+        result, n = (i64 * 64)(), u32()
+        assert library.berth_calendar_devices_on(self.handle, host, start, end, result, ctypes.byref(n)) == OK
+        return result[: n.value]
+
+    def commit(self, number, host, vector, start, end, lasting=0, slices=()):
+        """`slices`: of each device of the host."""
+        held = [Holding(s, 1 << i) for i, s in enumerate(slices) if s > 0]
         commitment = Commitment(
             struct_size=ctypes.sizeof(Commitment),
             host=host,
@@ -184,6 +218,8 @@ class Calendar:
             start=start,
             end=end,
             lasting=lasting,
+            n_holdings=len(held),
+            holdings=(Holding * len(held))(*held),
         )
         return library.berth_calendar_commit(self.handle, number, commitment)
 
@@ -193,9 +229,13 @@ class Calendar:
     def set_end(self, number, end):
         return library.berth_calendar_set_end(self.handle, number, end)
 
-    def earliest(self, vector, count, start, duration, deadline=NEVER, lasting=0, fixed=False):
-        """(result, start, hosts)"""
+    def earliest(self, vector, count, start, duration, deadline=NEVER, lasting=0, fixed=False, slices=0):
+        """(result, start, hosts, devices); `slices` of one device for each, if not 0"""
         request = make_request(vector)
+        demand = Demand(1, slices, 1)
+        if slices > 0:
+            request.devices = ctypes.cast(ctypes.pointer(demand), ctypes.c_void_p)
+            request.n_devices = 1
         wanted = CalendarRequest(
             struct_size=ctypes.sizeof(CalendarRequest),
             count=count,
@@ -206,6 +246,6 @@ class Calendar:
             lasting=lasting,
             fixed=fixed,
         )
-        at, hosts = i64(-1), (u32 * count)()
-        result = library.berth_calendar_earliest(self.handle, wanted, ctypes.byref(at), hosts, None)
-        return result, at.value, list(hosts)
+        at, hosts, devices = i64(-1), (u32 * count)(), (ctypes.c_uint64 * count)()
+        result = library.berth_calendar_earliest(self.handle, wanted, ctypes.byref(at), hosts, devices)
+        return result, at.value, list(hosts), list(devices)

@@ -134,8 +134,13 @@ static void assert_answers(const World *w, int64_t start, int64_t end)
 {
     for (uint32_t host = 0; host < w->n_hosts; host++) {
         int64_t amounts[2], devices[BERTH_PLACE_MAX_DEVICES];
+        int64_t peak[BERTH_PLACE_MAX_DEVICES];
         uint32_t n = 0;
 
+        berth_calendar_devices_peak(w->calendar, host, peak);
+        for (uint32_t i = 0; i < w->n_devices[host]; i++) {
+            g_assert_cmpint(peak[i], ==, most(w, host, 2 + i, w->now, NEVER));
+        }
         berth_calendar_free_on(w->calendar, host, start, end, amounts);
         g_assert_cmpint(berth_calendar_devices_on(w->calendar, host, start, end, devices, &n), ==,
                         BERTH_PLACE_OK);

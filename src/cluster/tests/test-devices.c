@@ -1,0 +1,315 @@
+/* Devices that are cut into slices, over time: in reservations, in promises, and for what ends. */
+#include <string.h>
+
+#include "world.h"
+
+#define ENDS(seconds) ",\"duration-seconds\":" #seconds ",\"grace-seconds\":0,\"at-end\":\"delete\""
+
+/* `devices`: names of devices of seven slices each, a letter each. */
+static void report_devices(World *w, const char *devices, int64_t sequence)
+{
+    g_autofree char *host = text_of(ask(w, API_OP_GET_HOST, "h1", NULL), "id");
+    g_autoptr(AgentReport) report = agent_report_new();
+    report->sequence = sequence;
+    report->full = sequence == 1;
+    report->facts = host_facts_new();
+    report->facts->address = g_strdup("192.0.2.1");
+    report->facts->capacity = resources_new();
+    report->facts->capacity->cpu = 20000;
+    report->facts->capacity->memory = 100000;
+    for (const char *d = devices; *d != '\0'; d++) {
+        HostDevice *device = host_device_new();
+        g_free(device->id);
+        g_free(device->model);
+        device->id = g_strdup_printf("%c", *d);
+        device->model = g_strdup("gpu/cut");
+        device->slices = 7;
+        g_ptr_array_add(report->facts->devices, device);
+    }
+    if (sequence == 1) {
+        world_step(w, &(ClusterEvent){.kind = CLUSTER_EVENT_AGENT_UP,
+                                      .agent = {.host = host, .session = 1}});
+    }
+    deliver_report(w, host, report);
+}
+
+static World *world_with(ClusterBackfill mode, const char *devices)
+{
+    World *w = world_of_four();
+    w->config.backfill = mode;
+    cluster_core_free(w->core);
+    world_boot(w);
+    report_devices(w, devices, 1);
+    static const int slices[] = {3, 4, 7, 14};
+    for (guint i = 0; i < G_N_ELEMENTS(slices); i++) {
+        g_autofree char *size = g_strdup_printf(
+            "{\"name\":\"g%d\",\"resources\":{\"cpu\":100,\"memory\":64,\"accelerators\":{\"gpu/"
+            "cut\":%d}}}",
+            slices[i], slices[i]);
+        g_assert_true(g_str_has_prefix(ask(w, API_OP_CREATE_SIZE, NULL, size), "201"));
+    }
+    ask(w, API_OP_CREATE_SIZE, NULL,
+        "{\"name\":\"tiny\",\"resources\":{\"cpu\":100,\"memory\":64}}");
+    return w;
+}
+
+static void restart(World *w, const char *devices)
+{
+    cluster_core_free(w->core);
+    world_boot(w);
+    report_devices(w, devices, 1);
+}
+
+static bool is_placed(const char *reply)
+{
+    return g_str_has_prefix(reply, "202");
+}
+
+static json_t *object_of(const char *reply)
+{
+    json_t *json = json_loads(strchr(reply, ' ') + 1, 0, NULL);
+    g_assert_nonnull(json);
+    return json;
+}
+
+/* "a:4 b:3" */
+static char *devices_text(const json_t *devices)
+{
+    GString *text = g_string_new(NULL);
+    for (size_t i = 0; i < json_array_size(devices); i++) {
+        const json_t *held = json_array_get(devices, i);
+        g_string_append_printf(text, "%s%s:%d", i > 0 ? " " : "",
+                               json_string_value(json_object_get(held, "device")),
+                               (int)json_integer_value(json_object_get(held, "slices")));
+    }
+    return g_string_free(text, FALSE);
+}
+
+static void assert_vm_has(World *w, const char *vm, const char *expected)
+{
+    json_t *json = object_of(ask(w, API_OP_GET_VM, vm, NULL));
+    const json_t *placement = json_object_get(json, "placement");
+    g_autofree char *text = devices_text(json_object_get(placement, "devices"));
+    g_assert_cmpstr(text, ==, expected);
+    json_decref(json);
+}
+
+static void assert_slot_has(World *w, size_t slot, const char *devices, const char *vm)
+{
+    json_t *json = object_of(ask(w, API_OP_GET_RESERVATION, "r", NULL));
+    const json_t *its = json_array_get(json_object_get(json, "slots"), slot);
+    g_autofree char *text = devices_text(json_object_get(its, "devices"));
+    g_assert_cmpstr(text, ==, devices);
+    g_assert_cmpstr(json_string_value(json_object_get(its, "vm")), ==, vm);
+    json_decref(json);
+}
+
+static const char *reserve(World *w, const char *size, int count, const char *more)
+{
+    g_autofree char *body =
+        g_strdup_printf("{\"name\":\"r\",\"size\":\"%s\",\"count\":%d,\"duration-seconds\":3600%s}",
+                        size, count, more);
+    return ask(w, API_OP_CREATE_RESERVATION, NULL, body);
+}
+
+/* 4 of 7 slices of each are taken for an hour: 3 and 3 and 3 are left. */
+static World *world_of_threes(ClusterBackfill mode)
+{
+    World *w = world_with(mode, "abc");
+    g_assert_true(is_placed(create_vm_of(w, "x1", "g4", ENDS(3600))));
+    g_assert_true(is_placed(create_vm_of(w, "x2", "g4", ENDS(3600))));
+    g_assert_true(is_placed(create_vm_of(w, "x3", "g4", ENDS(7200))));
+    assert_vm_has(w, "x3", "c:4");
+    return w;
+}
+
+static void test_a_reservation_holds_slices_of_one_device(void)
+{
+    World *w = world_of_threes(CLUSTER_BACKFILL_OFF);
+    g_assert_nonnull(strstr(reserve(w, "g4", 1, ",\"start\":\"+1s\""), "no room then for so long"));
+    g_assert_true(g_str_has_prefix(reserve(w, "g4", 1, ""), "201"));
+    assert_slot_has(w, 0, "a:4", NULL);
+    g_assert_true(is_placed(create_vm_of(w, "for-ever", "g3", "")));
+    assert_vm_has(w, "for-ever", "a:3");
+    g_assert_nonnull(strstr(create_vm_of(w, "too-large", "g4", ""), "409"));
+    world_wait(w, 3602000);
+    /* Two devices are free but for what is reserved, and the third for what has not ended. */
+    g_assert_true(is_placed(create_vm_of(w, "y1", "g4", "")));
+    assert_vm_has(w, "y1", "b:4");
+    g_assert_nonnull(strstr(create_vm_of(w, "y2", "g4", ""), "no host has devices for 4 of the 7"));
+    g_assert_true(is_placed(create_vm_of(w, "mine", "g3", ",\"reservation\":\"r\"")));
+    assert_vm_has(w, "mine", "a:3");
+    /* Of the four it holds the one that its VM does not use. */
+    ask(w, API_OP_DELETE_VM, "for-ever", NULL);
+    world_wait(w, 1000);
+    g_assert_true(is_placed(create_vm_of(w, "y3", "g3", "")));
+    assert_vm_has(w, "y3", "a:3");
+    world_free(w);
+}
+
+static void test_a_start_now_keeps_clear_of_what_is_reserved(void)
+{
+    World *w = world_with(CLUSTER_BACKFILL_OFF, "ab");
+    g_assert_true(g_str_has_prefix(reserve(w, "g4", 1, ",\"start\":\"+1h\""), "201"));
+    assert_slot_has(w, 0, "a:4", NULL);
+    /* Over before it begins, and not. */
+    g_assert_true(is_placed(create_vm_of(w, "long", "g14", ENDS(3500))));
+    ask(w, API_OP_DELETE_VM, "long", NULL);
+    world_wait(w, 1000);
+    g_assert_true(is_placed(create_vm_of(w, "one", "g4", ENDS(7000))));
+    assert_vm_has(w, "one", "b:4");
+    g_assert_nonnull(strstr(create_vm_of(w, "two", "g4", ENDS(7000)), "409"));
+    g_assert_true(is_placed(create_vm_of(w, "brief", "g4", ENDS(600))));
+    assert_vm_has(w, "brief", "a:4");
+    world_free(w);
+}
+
+static void test_a_promise_holds_slices_of_one_device(void)
+{
+    World *w = world_of_threes(CLUSTER_BACKFILL_CONSERVATIVE);
+    g_assert_nonnull(
+        strstr(create_vm_of(w, "waits", "g4", ",\"queue\":true" ENDS(900)), "waits in the queue"));
+    world_wait(w, 1000);
+    for (int i = 0; i < 2; i++) {
+        g_autofree char *start = text_of(ask(w, API_OP_GET_QUEUE_ENTRY, "waits", NULL), "expected");
+        g_assert_nonnull(strstr(start, "has ended on h1"));
+        /* For good, three are left of each; but two of the devices have no four at that time. */
+        g_assert_nonnull(strstr(create_vm_of(w, "for-ever", "g4", ""), "409"));
+        restart(w, "abc");
+    }
+    world_wait(w, 3602000);
+    world_wait(w, 1000);
+    assert_vm_has(w, "waits", "a:4");
+    world_free(w);
+}
+
+/* By the sum three more would do on either device, and they are fewer on the one that is promised as a whole. */
+static void test_a_promise_is_against_all_that_comes(void)
+{
+    World *w = world_with(CLUSTER_BACKFILL_EASY, "ab");
+    g_assert_true(is_placed(create_vm_of(w, "x", "g4", ENDS(3600))));
+    g_assert_true(is_placed(create_vm_of(w, "goes", "g3", "")));
+    g_assert_true(is_placed(create_vm_of(w, "stays", "g3", "")));
+    assert_vm_has(w, "stays", "b:3");
+    ask(w, API_OP_DELETE_VM, "goes", NULL);
+    world_wait(w, 1000);
+    g_assert_nonnull(
+        strstr(create_vm_of(w, "head", "g7", ",\"queue\":true" ENDS(900)), "waits in the queue"));
+    world_wait(w, 1000);
+    restart(w, "ab");
+    g_assert_true(is_placed(create_vm_of(w, "beside", "g3", ENDS(9000))));
+    assert_vm_has(w, "beside", "b:3");
+    world_wait(w, 3602000);
+    world_wait(w, 1000);
+    assert_vm_has(w, "head", "a:7");
+    world_free(w);
+}
+
+static void test_a_slot_leaves_a_device_that_is_gone(void)
+{
+    World *w = world_with(CLUSTER_BACKFILL_OFF, "ab");
+    g_assert_true(g_str_has_prefix(reserve(w, "g4", 1, ",\"start\":\"+1h\""), "201"));
+    assert_slot_has(w, 0, "a:4", NULL);
+    report_devices(w, "b", 2);
+    world_wait(w, 1000);
+    assert_slot_has(w, 0, "b:4", NULL);
+    report_devices(w, "", 3);
+    world_wait(w, 1000);
+    g_assert_nonnull(strstr(ask(w, API_OP_GET_RESERVATION, "r", NULL),
+                            "h1 has lost a device of which it holds slices"));
+    report_devices(w, "cb", 4);
+    world_wait(w, 1000);
+    assert_slot_has(w, 0, "b:4", NULL);
+    g_assert_null(strstr(ask(w, API_OP_GET_RESERVATION, "r", NULL), "risk"));
+    report_devices(w, "bc", 5);
+    world_wait(w, 3600000);
+    g_assert_true(is_placed(create_vm_of(w, "other", "g4", "")));
+    assert_vm_has(w, "other", "c:4");
+    g_assert_true(is_placed(create_vm_of(w, "mine", "g4", ",\"reservation\":\"r\"")));
+    assert_vm_has(w, "mine", "b:4");
+    world_free(w);
+}
+
+static void test_a_promise_leaves_a_device_that_is_gone(void)
+{
+    World *w = world_with(CLUSTER_BACKFILL_EASY, "ab");
+    ask(w, API_OP_CREATE_SIZE, NULL,
+        "{\"name\":\"all\",\"resources\":{\"cpu\":20000,\"memory\":64}}");
+    g_assert_true(is_placed(create_vm_of(w, "x", "all", ENDS(3600))));
+    create_vm_of(w, "waits", "g4", ",\"queue\":true" ENDS(900));
+    for (int i = 0; i < 2; i++) {
+        world_wait(w, 1000);
+        g_autofree char *start = text_of(ask(w, API_OP_GET_QUEUE_ENTRY, "waits", NULL), "expected");
+        g_assert_nonnull(strstr(start, "when VM x has ended"));
+        report_devices(w, "b", 2 + i);
+    }
+    report_devices(w, "", 5);
+    world_wait(w, 1000);
+    g_autofree char *none = text_of(ask(w, API_OP_GET_QUEUE_ENTRY, "waits", NULL), "expected");
+    g_assert_null(none);
+    report_devices(w, "ba", 6);
+    world_wait(w, 3602000);
+    world_wait(w, 1000);
+    assert_vm_has(w, "waits", "b:4");
+    world_free(w);
+}
+
+/* Who has no device came first to the store, but not to its slot. */
+static void test_each_is_in_its_slot_after_a_restart(void)
+{
+    World *w = world_with(CLUSTER_BACKFILL_OFF, "ab");
+    g_assert_true(g_str_has_prefix(reserve(w, "g4", 2, ""), "201"));
+    assert_slot_has(w, 0, "a:4", NULL);
+    assert_slot_has(w, 1, "b:4", NULL);
+    g_assert_true(is_placed(create_vm_of(w, "first", "g4", ",\"reservation\":\"r\"")));
+    g_assert_true(is_placed(create_vm_of(w, "plain", "tiny", ",\"reservation\":\"r\"")));
+    ask(w, API_OP_DELETE_VM, "first", NULL);
+    world_wait(w, 1000);
+    g_assert_true(is_placed(create_vm_of(w, "last", "g4", ",\"reservation\":\"r\"")));
+    for (int i = 0; i < 2; i++) {
+        assert_vm_has(w, "last", "a:4");
+        assert_slot_has(w, 0, "a:4", "last");
+        assert_slot_has(w, 1, "b:4", "plain");
+        restart(w, "ab");
+    }
+    world_free(w);
+}
+
+static void test_whole_devices_are_reserved_while_others_run_on_them(void)
+{
+    World *w = world_with(CLUSTER_BACKFILL_OFF, "ab");
+    g_assert_true(is_placed(create_vm_of(w, "x", "g3", ENDS(3600))));
+    g_assert_nonnull(strstr(reserve(w, "g14", 1, ",\"start\":\"+59m\""), "409"));
+    g_assert_true(g_str_has_prefix(reserve(w, "g14", 1, ",\"start\":\"+1h\""), "201"));
+    assert_slot_has(w, 0, "a:7 b:7", NULL);
+    g_assert_nonnull(strstr(create_vm_of(w, "for-ever", "g3", ""), "409"));
+    world_wait(w, 3602000);
+    g_assert_true(is_placed(create_vm_of(w, "all", "g14", ",\"reservation\":\"r\"")));
+    assert_vm_has(w, "all", "a:7 b:7");
+    world_free(w);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct {
+        const char *path;
+        void (*test)(void);
+    } tests[] = {
+        {"a-reservation-holds-slices-of-one-device", test_a_reservation_holds_slices_of_one_device},
+        {"a-start-now-keeps-clear-of-what-is-reserved",
+         test_a_start_now_keeps_clear_of_what_is_reserved},
+        {"a-promise-holds-slices-of-one-device", test_a_promise_holds_slices_of_one_device},
+        {"a-promise-is-against-all-that-comes", test_a_promise_is_against_all_that_comes},
+        {"a-slot-leaves-a-device-that-is-gone", test_a_slot_leaves_a_device_that_is_gone},
+        {"a-promise-leaves-a-device-that-is-gone", test_a_promise_leaves_a_device_that_is_gone},
+        {"each-is-in-its-slot-after-a-restart", test_each_is_in_its_slot_after_a_restart},
+        {"whole-devices-are-reserved-while-others-run-on-them",
+         test_whole_devices_are_reserved_while_others_run_on_them},
+    };
+    g_test_init(&argc, &argv, NULL);
+    for (size_t i = 0; i < G_N_ELEMENTS(tests); i++) {
+        g_autofree char *path = g_strconcat("/cluster/devices/", tests[i].path, NULL);
+        g_test_add_func(path, tests[i].test);
+    }
+    return g_test_run();
+}
