@@ -441,11 +441,15 @@ static BerthPlaceResult read_group(Reader *reader, const uint8_t *at, uint32_t g
 {
     const BerthPlace *place = reader->place;
     uint32_t last = 0;
+    uint64_t members = 0;
 
     if (place->relations == NULL) {
         return refuse(reader, at, "a group where there are no VMs");
     }
-    if (relations_load_group(reader->place, group, n) != BERTH_PLACE_OK) {
+    for (uint32_t i = 0; i < n; i++) {
+        members += format_u32(at + (size_t)i * 8 + 4);
+    }
+    if (relations_load_group(reader->place, group, n, members) != BERTH_PLACE_OK) {
         return BERTH_PLACE_ERROR_NO_MEMORY;
     }
     for (uint32_t i = 0; i < n; i++, at += 8) {

@@ -204,7 +204,7 @@ static int compare_entries(const void *a, const void *b)
 static void put_groups(Writer *writer, const Source *source)
 {
     for (uint32_t number = 0; number < source->relations->n_groups; number++) {
-        const Group *group = &source->relations->groups[number];
+        const Group *group = relations_group(source->relations, number);
         uint32_t n = 0, host, count;
         for (uint32_t at = 0; group_next(group, 0, &at, &host, &count);) {
             source->entries[n++] = (GroupEntry){.name = host, .count = count};
@@ -401,7 +401,7 @@ static bool reserve_entries(Source *source)
     uint32_t most = 1;
 
     for (uint32_t i = 0; i < relations->n_groups; i++) {
-        uint32_t n = group_domains(&relations->groups[i], 0);
+        uint32_t n = group_domains(relations_group(relations, i), 0);
         most = n > most ? n : most;
     }
     source->entries = malloc(most * sizeof *source->entries);

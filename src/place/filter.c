@@ -15,13 +15,13 @@ static bool is_in(const BerthPlaceRequest *request, uint32_t group)
     return false;
 }
 
-static bool add(Filter *filter, Condition condition)
+/* The next condition, which is to be filled in where it is: it is not copied on the common way. NULL: there are
+ * too many. */
+static Condition *add(Filter *filter)
 {
-    if (filter->n_conditions == sizeof filter->conditions / sizeof filter->conditions[0]) {
-        return false;
-    }
-    filter->conditions[filter->n_conditions++] = condition;
-    return true;
+    return filter->n_conditions < sizeof filter->conditions / sizeof filter->conditions[0]
+               ? &filter->conditions[filter->n_conditions++]
+               : NULL;
 }
 
 /* Whose company a rule TOGETHER asks for; NULL: nobody's yet. */
@@ -30,106 +30,140 @@ static const Group *company(const Relations *relations, const BerthPlaceRequest 
 {
     const Group *a = relations_group(relations, rule->a), *b = relations_group(relations, rule->b);
 
-    if (b->members > 0) {
+    if (group_members(b) > 0) {
         return is_in(request, rule->a) ? b : NULL;
     }
-    return a->members > 0 ? a : NULL;
+    return group_members(a) > 0 ? a : NULL;
 }
 
-/* How many members the emptiest domain of the highest level that has an enabled host has, when all of them
- * are areas; UINT32_MAX: not known. */
+/* How many members the emptiest domain of the highest level that has an enabled host has, by what is counted
+ * in areas: domains that are none have no members. */
 static uint32_t fewest_in_areas(const Relations *relations, const Group *group)
 {
-    uint32_t n_areas = (uint32_t)__builtin_popcountll(relations->eligible_areas);
+    uint64_t areas = relations->eligible_areas;
     uint32_t fewest = AREA_MANY;
 
-    if (n_areas < relations_eligible(relations, relations_top(relations)) || group->n_tables == 0) {
-        return UINT32_MAX;
+    if ((areas & ~group_areas(group, 1)) != 0 ||
+        (uint32_t)__builtin_popcountll(areas) <
+            relations_eligible(relations, relations_top(relations))) {
+        return 0;
     }
-    for (uint64_t areas = relations->eligible_areas; areas != 0; areas &= areas - 1) {
+    for (; areas != 0; areas &= areas - 1) {
         uint32_t count = group->body->in_area[__builtin_ctzll(areas)];
         fewest = count < fewest ? count : fewest;
     }
-    return fewest < AREA_MANY ? fewest : UINT32_MAX;
+    return fewest < AREA_MANY ? fewest : 0;
 }
 
 /* How many members a domain may have so that one more keeps the skew: the fewest of any domain with an
  * enabled host, and the skew, less one. */
-static uint32_t spread_limit(const BerthPlace *place, const Group *group,
-                             const BerthPlaceRule *rule)
+static uint32_t spread_limit(const BerthPlace *place, const Group *group, uint32_t level,
+                             uint32_t skew)
 {
     const Relations *relations = place->relations;
-    uint32_t eligible = relations_eligible(relations, rule->level), seen = 0, least = UINT32_MAX;
+    uint32_t eligible = relations_eligible(relations, level), seen = 0, least = UINT32_MAX;
     uint32_t domain, count;
 
-    if (group_domains(group, rule->level) < eligible) {
-        return rule->skew - 1;
+    if (!group_is_tabled(group, level)) {
+        least = group_members(group) > 0 ? fewest_in_areas(relations, group) : 0;
+        return least + skew - 1;
     }
-    if (rule->level > 0 && rule->level == relations_top(relations)) {
-        least = fewest_in_areas(relations, group);
-        if (least != UINT32_MAX) {
-            return least + rule->skew - 1;
-        }
+    if (group_domains(group, level) < eligible) {
+        return skew - 1;
     }
-    if (relations_used(place, rule->level) == eligible) {
-        least = group_fewest(group, rule->level);
-        return (least == UINT32_MAX ? 0 : least) + rule->skew - 1;
+    if (relations_used(place, level) == eligible) {
+        least = group_fewest(group, level);
+        return (least == UINT32_MAX ? 0 : least) + skew - 1;
     }
-    for (uint32_t at = 0; group_next(group, rule->level, &at, &domain, &count);) {
-        if (relations_is_eligible(place, rule->level, domain)) {
+    for (uint32_t at = 0; group_next(group, level, &at, &domain, &count);) {
+        if (relations_is_eligible(place, level, domain)) {
             seen++;
             least = count < least ? count : least;
         }
     }
-    return (seen < eligible || least == UINT32_MAX ? 0 : least) + rule->skew - 1;
+    return (seen < eligible || least == UINT32_MAX ? 0 : least) + skew - 1;
 }
 
-/* What a rule that names one of the request's groups asks of a host. */
-static bool add_rule(Filter *filter, uint32_t number)
+/* Whether a rule asks something of a host now. */
+static bool asks(const Relations *relations, const BerthPlaceRequest *request,
+                 const BerthPlaceRule *rule)
 {
-    const Relations *relations = filter->place->relations;
-    const BerthPlaceRequest *request = filter->request;
-    const BerthPlaceRule *rule = &relations->rules[number].rule;
-    const Group *a = relations_group(relations, rule->a), *b = relations_group(relations, rule->b);
-    Condition condition = {.rule = number, .level = rule->level, .weight = rule->weight};
-
     switch (rule->kind) {
     case BERTH_PLACE_TOGETHER:
-        condition.kind = NEEDS;
-        condition.group = company(relations, request, rule);
-        return condition.group == NULL || add(filter, condition);
-    case BERTH_PLACE_APART:
-        condition.kind = SHUNS;
-        condition.group = is_in(request, rule->a) ? b : a;
-        condition.other = a != b && is_in(request, rule->a) && is_in(request, rule->b) ? a : NULL;
-        return add(filter, condition);
-    case BERTH_PLACE_ALONE:
-        condition.kind = ALONE;
-        condition.group = a;
-        return add(filter, condition);
-    case BERTH_PLACE_SPREAD:
-        condition.kind = EVENS_OUT;
-        condition.group = a;
-        condition.limit = spread_limit(filter->place, a, rule);
-        return add(filter, condition);
+        return company(relations, request, rule) != NULL;
     case BERTH_PLACE_NEAR:
-        condition.kind = NEARS;
-        condition.group = b;
-        return !is_in(request, rule->a) || b->members == 0 || add(filter, condition);
+        return is_in(request, rule->a) && group_members(relations_group(relations, rule->b)) > 0;
     case BERTH_PLACE_SOLE:
-        condition.kind = OUTNUMBERS;
-        condition.group = a;
-        condition.other = b;
-        return b->members == 0 || add(filter, condition);
+        return group_members(relations_group(relations, rule->b)) > 0;
+    case BERTH_PLACE_APART:
+    case BERTH_PLACE_ALONE:
+    case BERTH_PLACE_SPREAD:
+        break;
     }
     return true;
 }
 
-/* Whether a rule was met before at an earlier group of the request: it names two of them. */
-static bool is_repeated(const Filter *filter, uint32_t number, uint32_t at)
+static void fill_in(const Filter *filter, const BerthPlaceRule *rule, Condition *condition)
 {
-    const BerthPlaceRule *rule = &filter->place->relations->rules[number].rule;
+    const Relations *relations = filter->place->relations;
+    const BerthPlaceRequest *request = filter->request;
+    const Group *a = relations_group(relations, rule->a);
+    const Group *b = relations_uses_b(rule) ? relations_group(relations, rule->b) : a;
 
+    condition->group = a;
+    condition->other = NULL;
+    switch (rule->kind) {
+    case BERTH_PLACE_TOGETHER:
+        condition->kind = NEEDS;
+        condition->group = company(relations, request, rule);
+        return;
+    case BERTH_PLACE_APART:
+        condition->kind = SHUNS;
+        if (a != b && is_in(request, rule->a)) {
+            condition->group = b;
+            condition->other = is_in(request, rule->b) ? a : NULL;
+        }
+        return;
+    case BERTH_PLACE_ALONE:
+        condition->kind = ALONE;
+        return;
+    case BERTH_PLACE_SPREAD:
+        condition->kind = EVENS_OUT;
+        condition->limit = spread_limit(filter->place, a, rule->level, rule->skew);
+        return;
+    case BERTH_PLACE_NEAR:
+        condition->kind = NEARS;
+        condition->group = b;
+        return;
+    case BERTH_PLACE_SOLE:
+        condition->kind = OUTNUMBERS;
+        condition->other = b;
+        return;
+    }
+}
+
+/* What a rule that names one of the request's groups asks of a host. */
+static bool add_rule(Filter *filter, uint32_t number, const BerthPlaceRule *rule)
+{
+    if (!asks(filter->place->relations, filter->request, rule)) {
+        return true;
+    }
+    Condition *condition = add(filter);
+    if (condition == NULL) {
+        return false;
+    }
+    condition->is_by_area = false;
+    condition->rule = number;
+    condition->level = rule->level;
+    condition->weight = rule->weight;
+    filter->has_soft |= rule->weight > 0;
+    fill_in(filter, rule, condition);
+    return true;
+}
+
+/* Whether a rule was met before at an earlier group of the request: it names two of them. */
+static bool is_repeated(const Filter *filter, const BerthPlaceRule *rule, uint32_t at)
+{
     for (uint32_t i = 0; i < at; i++) {
         uint32_t group = filter->request->groups[i];
         if (group == rule->a || (group == rule->b && relations_names_b(rule))) {
@@ -144,25 +178,32 @@ static bool add_loners(Filter *filter)
 {
     const Relations *relations = filter->place->relations;
 
-    for (uint32_t l = 0; l < relations->n_levels; l++) {
-        if (relations->n_alone_at[l] > 0 && group_domains(&relations->alone, l) > 0 &&
-            !add(filter,
-                 (Condition){.kind = RESPECTS_HARD, .rule = BERTH_PLACE_NONE, .level = l})) {
-            return false;
+    for (uint32_t l = 0; relations->alone.tabled != 0 && l < relations->n_levels; l++) {
+        if (relations->n_alone_at[l] > 0 && group_domains(&relations->alone, l) > 0) {
+            Condition *condition = add(filter);
+            if (condition == NULL) {
+                return false;
+            }
+            *condition = (Condition){.kind = RESPECTS_HARD, .rule = BERTH_PLACE_NONE, .level = l};
         }
     }
     for (uint32_t i = 0; i < relations->alone_soft.n; i++) {
         uint32_t number = rule_numbers(&relations->alone_soft)[i];
         const BerthPlaceRule *rule = &relations->rules[number].rule;
         const Group *group = relations_group(relations, rule->a);
-        Condition condition = {.kind = LEAVES_ALONE,
-                               .rule = number,
-                               .level = rule->level,
-                               .weight = rule->weight,
-                               .group = group};
-        if (!is_in(filter->request, rule->a) && group->members > 0 && !add(filter, condition)) {
+        if (is_in(filter->request, rule->a) || group_members(group) == 0) {
+            continue;
+        }
+        Condition *condition = add(filter);
+        if (condition == NULL) {
             return false;
         }
+        *condition = (Condition){.kind = LEAVES_ALONE,
+                                 .rule = number,
+                                 .level = rule->level,
+                                 .weight = rule->weight,
+                                 .group = group};
+        filter->has_soft = true;
     }
     return true;
 }
@@ -173,9 +214,13 @@ void filter_fetch_groups(const BerthPlace *place, const BerthPlaceRequest *reque
     bool is_sound = request->groups != NULL && request->n_groups <= BERTH_PLACE_MAX_GROUPS;
 
     for (uint32_t i = 0; relations != NULL && is_sound && i < request->n_groups; i++) {
-        if (request->groups[i] < relations->n_groups) {
-            __builtin_prefetch(&relations->rules_of[request->groups[i]]);
-            __builtin_prefetch(&relations->groups[request->groups[i]]);
+        const GroupRecord *record = relations_record(relations, request->groups[i]);
+        if (record != NULL) {
+            __builtin_prefetch(&record->group);
+            __builtin_prefetch(&record->rules);
+            __builtin_prefetch(record->body.in_area);
+            __builtin_prefetch(record->body.hosts.tags);
+            __builtin_prefetch(record->body.hosts.counts);
         }
     }
 }
@@ -189,6 +234,9 @@ void filter_begin_early(Filter *filter, const BerthPlace *place, const BerthPlac
     filter->penalty = 0;
     filter->above = UINT64_MAX;
     filter->n_conditions = 0;
+    filter->has_soft = false;
+    filter->names_hosts = request->allowed != NULL || request->banned_count > 0 ||
+                          request->n_labels > 0 || request->devices != NULL;
     filter->shut_areas = 0;
     filter->n_shut = 0;
     filter->shut_level = 0;
@@ -205,11 +253,23 @@ void filter_fetch(const Filter *filter)
     const BerthPlaceRequest *request = filter->request;
 
     for (uint32_t i = 0; filter->is_pending && i < request->n_groups; i++) {
-        if (request->groups[i] < relations->n_groups) {
-            const RuleList *list = &relations->rules_of[request->groups[i]];
-            group_fetch_body(&relations->groups[request->groups[i]]);
-            __builtin_prefetch(&relations->rules[list->room > 0 ? 0 : list->few[0]]);
-            __builtin_prefetch(&relations->rules[list->room > 0 ? 0 : list->few[1]]);
+        const GroupRecord *record = relations_record(relations, request->groups[i]);
+        if (record != NULL && record->group.hosts.n_domains < GROUP_LISTED) {
+            __builtin_prefetch(&record->body.hosts.names[record->group.hosts.n_domains]);
+        }
+    }
+}
+
+/* The list of hosts is on its way already. */
+static void fetch_places(const Relations *relations, const Group *group, uint32_t host)
+{
+    uint32_t levels = group->tabled & ((UINT32_C(1) << relations->n_levels) - 1);
+
+    for (; levels != 0; levels &= levels - 1) {
+        uint32_t level = (uint32_t)__builtin_ctz(levels);
+        uint32_t domain = relations_domain(relations, level, host);
+        if (domain != BERTH_PLACE_NONE) {
+            group_fetch(group, level, domain);
         }
     }
 }
@@ -219,35 +279,70 @@ void filter_fetch_entry(const Filter *filter, uint32_t host)
     const Relations *relations = filter->place->relations;
     const BerthPlaceRequest *request = filter->request;
 
-    for (uint32_t l = 0; relations != NULL && l < relations->n_levels; l++) {
-        uint32_t domain = relations_domain(relations, l, host);
-        if (domain == BERTH_PLACE_NONE) {
-            continue;
-        }
-        if (l > 0) {
-            __builtin_prefetch(&relations->levels[l].domains[domain]);
-        }
-        for (uint32_t i = 0; i < request->n_groups; i++) {
-            group_fetch(relations_group(relations, request->groups[i]), l, domain);
+    for (uint32_t i = 0; relations != NULL && i < request->n_groups; i++) {
+        const Group *group = relations_group(relations, request->groups[i]);
+        if (group->tabled > 1 || group->hosts.n_buckets > 0) {
+            fetch_places(relations, group, host);
         }
     }
 }
 
-static bool make_conditions(Filter *filter)
+/* A rule of one group alone, which is in the request, and that asks something whoever else is there: with
+ * few instructions, as this is what most requests meet. */
+static bool add_own_rule(Filter *filter, uint32_t number, const RuleBrief *brief,
+                         const Group *group)
+{
+    Condition *condition = add(filter);
+
+    if (condition == NULL) {
+        return false;
+    }
+    condition->is_by_area = false;
+    condition->rule = number;
+    condition->level = brief->level;
+    condition->weight = brief->weight;
+    condition->group = group;
+    condition->other = NULL;
+    filter->has_soft |= brief->weight > 0;
+    if (brief->kind == BERTH_PLACE_SPREAD) {
+        condition->kind = EVENS_OUT;
+        condition->limit = spread_limit(filter->place, group, brief->level, brief->skew);
+    } else {
+        condition->kind = SHUNS;
+    }
+    return true;
+}
+
+static bool add_rules_of(Filter *filter, uint32_t at)
 {
     const Relations *relations = filter->place->relations;
-    const BerthPlaceRequest *request = filter->request;
+    uint32_t group = filter->request->groups[at];
+    const GroupRecord *record = relations_record(relations, group);
+    const RuleList *list = &record->rules;
 
-    for (uint32_t i = 0; i < request->n_groups; i++) {
-        if (request->groups[i] >= relations->n_groups) {
-            continue;
-        }
-        const RuleList *list = &relations->rules_of[request->groups[i]];
-        const uint32_t *numbers = rule_numbers(list);
-        for (uint32_t k = 0; k < list->n; k++) {
-            if (!is_repeated(filter, numbers[k], i) && !add_rule(filter, numbers[k])) {
+    for (uint32_t k = 0; k < list->n; k++) {
+        const RuleBrief *brief = &list->briefs[k];
+        if (list->room == 0 && (brief->kind == BERTH_PLACE_SPREAD ||
+                                (brief->kind == BERTH_PLACE_APART && brief->other == group))) {
+            if (!add_own_rule(filter, list->few[k], brief, &record->group)) {
                 return false;
             }
+            continue;
+        }
+        BerthPlaceRule rule = relations_rule(relations, group, list, k);
+        if (!is_repeated(filter, &rule, at) && !add_rule(filter, rule_numbers(list)[k], &rule)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool make_conditions(Filter *filter)
+{
+    for (uint32_t i = 0; i < filter->request->n_groups; i++) {
+        if (relations_record(filter->place->relations, filter->request->groups[i]) != NULL &&
+            !add_rules_of(filter, i)) {
+            return false;
         }
     }
     return add_loners(filter);
@@ -306,10 +401,7 @@ bool filter_begin(Filter *filter, const BerthPlace *place, const BerthPlaceReque
 
 bool filter_is_open(const Filter *filter)
 {
-    const BerthPlaceRequest *request = filter->request;
-
-    return !filter->is_pending && request->allowed == NULL && request->banned_count == 0 &&
-           request->n_labels == 0 && request->devices == NULL && filter->n_conditions == 0;
+    return !filter->is_pending && !filter->names_hosts && filter->n_conditions == 0;
 }
 
 bool filter_is_allowed(const Filter *filter, uint32_t host)
@@ -352,7 +444,7 @@ static uint32_t loners(const Filter *filter, uint32_t level, uint32_t domain)
     for (uint32_t i = 0; n > 0 && i < filter->n_conditions; i++) {
         const Condition *condition = &filter->conditions[i];
         n -= condition->kind == ALONE && condition->weight == 0 && condition->level == level &&
-             group_count(condition->group, level, domain) > 0;
+             relations_count(relations, condition->group, level, domain) > 0;
     }
     return n;
 }
@@ -369,23 +461,24 @@ static bool is_broken_in(const Filter *filter, const Condition *condition, uint3
     }
     switch (condition->kind) {
     case NEEDS:
-        return group_count(condition->group, level, domain) == 0;
+        return relations_count(relations, condition->group, level, domain) == 0;
     case SHUNS:
     case LEAVES_ALONE:
-        return group_count(condition->group, level, domain) > 0 ||
-               (condition->other != NULL && group_count(condition->other, level, domain) > 0);
+        return relations_count(relations, condition->group, level, domain) > 0 ||
+               (condition->other != NULL &&
+                relations_count(relations, condition->other, level, domain) > 0);
     case ALONE:
         return relations_vms(relations, level, domain) >
-               group_count(condition->group, level, domain);
+               relations_count(relations, condition->group, level, domain);
     case RESPECTS_HARD:
         return loners(filter, level, domain) > 0;
     case EVENS_OUT:
-        return group_count(condition->group, level, domain) > condition->limit;
+        return relations_count(relations, condition->group, level, domain) > condition->limit;
     case NEARS:
         return relations_distance_to_group(relations, host, condition->group) > 0;
     case OUTNUMBERS:
-        return group_count(condition->other, level, domain) >
-               group_count(condition->group, level, domain);
+        return relations_count(relations, condition->other, level, domain) >
+               relations_count(relations, condition->group, level, domain);
     }
     return false;
 }
@@ -456,7 +549,7 @@ uint64_t filter_penalty(const Filter *filter, uint32_t host)
 {
     uint64_t sum = 0;
 
-    for (uint32_t i = 0; i < filter->n_conditions; i++) {
+    for (uint32_t i = 0; filter->has_soft && i < filter->n_conditions; i++) {
         if (filter->conditions[i].weight > 0) {
             sum += cost(filter, &filter->conditions[i], host);
         }
@@ -464,7 +557,18 @@ uint64_t filter_penalty(const Filter *filter, uint32_t host)
     return sum;
 }
 
-bool filter_admits(Filter *filter, uint32_t host)
+/* The area of a host, or one of those where it may be if that makes no difference. */
+static uint32_t area_to_ask(const Filter *filter, uint32_t host, uint64_t areas)
+{
+    if (filter->n_conditions == 0) {
+        return AREA_NONE;
+    }
+    return (areas & (filter->shut_areas | area_bit(AREA_NONE))) == 0 && areas != 0
+               ? (uint32_t)__builtin_ctzll(areas)
+               : relations_area_of_host(filter->place->relations, host);
+}
+
+bool filter_admits_in(Filter *filter, uint32_t host, uint64_t areas)
 {
     const Relations *relations = filter->place->relations;
     uint64_t penalty = 0;
@@ -475,14 +579,15 @@ bool filter_admits(Filter *filter, uint32_t host)
     if (filter->is_overfull || filter_shuts_host(filter, host)) {
         return false;
     }
-    uint32_t area = filter->n_conditions > 0 ? relations_area_of_host(relations, host) : AREA_NONE;
+    uint32_t area = area_to_ask(filter, host, areas);
     if ((filter->shut_areas & area_bit(area)) != 0) {
         note_shut(filter, relations_top(relations));
         return false;
     }
-    if (!filter_is_allowed(filter, host) || filter_is_banned(filter, host) ||
-        filter_missing_label(filter, host) != BERTH_PLACE_NONE ||
-        filter_missing_devices(filter, host) > 0) {
+    if (filter->names_hosts &&
+        (!filter_is_allowed(filter, host) || filter_is_banned(filter, host) ||
+         filter_missing_label(filter, host) != BERTH_PLACE_NONE ||
+         filter_missing_devices(filter, host) > 0)) {
         return false;
     }
     for (uint32_t i = 0; i < filter->n_conditions; i++) {
@@ -659,7 +764,7 @@ uint32_t filter_rule(const Filter *filter, const Condition *condition, uint32_t 
         const BerthPlaceRule *rule = &relations->rules[i].rule;
         if (relations->rules[i].present && rule->kind == BERTH_PLACE_ALONE && rule->weight == 0 &&
             rule->level == level && !is_in(filter->request, rule->a) &&
-            group_count(relations_group(relations, rule->a), level, domain) > 0) {
+            relations_count(relations, relations_group(relations, rule->a), level, domain) > 0) {
             return i;
         }
     }

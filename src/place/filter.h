@@ -48,6 +48,8 @@ typedef struct {
     uint32_t shut_level; /* and the level of the last such domain */
     /* Of the first domains of that level, which are known to be refused or not, and which are. */
     uint64_t known[FILTER_KNOWN / 64], shut[FILTER_KNOWN / 64];
+    bool names_hosts; /* the request forbids hosts by themselves, their labels or devices */
+    bool has_soft;    /* one of the conditions is soft */
     uint32_t n_conditions;
     Condition conditions[BERTH_PLACE_MAX_RULES + BERTH_PLACE_MAX_LEVELS];
 } Filter;
@@ -82,7 +84,7 @@ static inline void filter_fetch_host(const Filter *filter, uint32_t host)
         __builtin_prefetch(relations_row(relations, host));
         for (uint32_t i = 0; i < filter->request->n_groups; i++) {
             const Group *group = relations_group(relations, filter->request->groups[i]);
-            if (group->members > GROUP_LISTED) {
+            if (group->hosts.n_buckets > 0) {
                 group_fetch(group, 0, host);
             }
         }
@@ -120,8 +122,15 @@ static inline bool filter_shuts_host(Filter *filter, uint32_t host)
                                                                        filter->shut_level, host));
 }
 
-/* Whether the request may go to a host as far as the filter goes, at the present step. */
-bool filter_admits(Filter *filter, uint32_t host);
+/* Whether the request may go to a host as far as the filter goes, at the present step. `areas`: it is known to
+ * stand in one of these (or has none, if they have that bit); where none of them is shut, its own, which is
+ * a line of memory, need not be looked up. */
+bool filter_admits_in(Filter *filter, uint32_t host, uint64_t areas);
+
+static inline bool filter_admits(Filter *filter, uint32_t host)
+{
+    return filter_admits_in(filter, host, UINT64_MAX);
+}
 
 /* Climbs to the next step that can have a host; false when there is none. */
 bool filter_next(Filter *filter);

@@ -279,6 +279,11 @@ static bool descend(const FirstFit *first, uint32_t level, uint32_t nodes, uint3
     uint32_t open = first->kernels->meet_words(first->masks[level] + nodes, UINT32_C(1) << size) &
                     open_nodes(first, level, nodes, search);
 
+    if (level == 0 && search->is_filtered && first->districts != NULL &&
+        districts_are_swept(first->districts)) {
+        search->areas = first->districts->areas[0][nodes / 16];
+    }
+
     while (open != 0 && !search_is_over(search)) {
         uint32_t node = nodes + (uint32_t)__builtin_ctz(open);
         open &= open - 1;

@@ -5,32 +5,56 @@
 
 #include "place/arrays.h"
 
-#define FIRST_ROOM 8
 #define FIRST_BUCKETS (4 * GROUP_LISTED)
 #define SCANNED_BUCKETS 1024 /* of more, the emptiest domain is looked for only when asked for */
 
-/* The places that a level's domains may have: those of its list, all taken, or the buckets of its hash. */
-static const GroupEntry *entries_of(const Group *group, uint32_t level, uint32_t *ret_n)
+static GroupTable *table_of(Group *group, uint32_t level)
 {
-    const GroupTable *table = &group->body->tables[level];
+    return level == 0 ? &group->hosts : &group->above[level - 1];
+}
 
-    *ret_n = table->n_buckets > 0 ? table->n_buckets : table->n_domains;
-    return table->n_buckets > 0 ? table->buckets : group_list(group, level);
+/* The next domain with members at or behind a place, as group_next. */
+static bool next_of(const GroupTable *table, uint32_t *place, uint32_t *ret_domain,
+                    uint32_t *ret_count)
+{
+    if (table->n_buckets == 0) {
+        if (*place >= table->n_domains) {
+            return false;
+        }
+        *ret_domain = table->list->names[*place] - 1;
+        *ret_count = table->list->counts[*place];
+        ++*place;
+        return true;
+    }
+    while (*place < table->n_buckets) {
+        const GroupEntry *entry = &table->buckets[*place];
+        ++*place;
+        if (entry->name != 0) {
+            *ret_domain = entry->name - 1;
+            *ret_count = entry->count;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool group_next(const Group *group, uint32_t level, uint32_t *place, uint32_t *ret_domain,
+                uint32_t *ret_count)
+{
+    return group_is_tabled(group, level) &&
+           next_of(group_table(group, level), place, ret_domain, ret_count);
 }
 
 /* Finds the emptiest domain anew. */
-static void scan(const Group *group, uint32_t level, uint32_t *ret_fewest, uint32_t *ret_n)
+static void scan(const GroupTable *table, uint32_t *ret_fewest, uint32_t *ret_n)
 {
-    uint32_t end;
-    const GroupEntry *entries = entries_of(group, level, &end);
-    uint32_t fewest = UINT32_MAX, n = 0;
+    uint32_t fewest = UINT32_MAX, n = 0, domain, count;
 
-    for (uint32_t i = 0; i < end; i++) {
-        uint32_t less_one = entries[i].count - 1; /* an empty bucket has the most */
-        n = less_one < fewest ? 1 : n + (less_one == fewest);
-        fewest = less_one < fewest ? less_one : fewest;
+    for (uint32_t at = 0; next_of(table, &at, &domain, &count);) {
+        n = count < fewest ? 1 : n + (count == fewest);
+        fewest = count < fewest ? count : fewest;
     }
-    *ret_fewest = fewest + 1;
+    *ret_fewest = fewest;
     *ret_n = n;
 }
 
@@ -41,18 +65,18 @@ uint32_t group_fewest(const Group *group, uint32_t level)
     if (group_domains(group, level) == 0) {
         return UINT32_MAX;
     }
-    if (group->body->tables[level].n_fewest > 0) {
-        return group->body->tables[level].fewest;
+    const GroupTable *table = group_table(group, level);
+    if (table->n_fewest > 0) {
+        return table->fewest;
     }
-    scan(group, level, &fewest, &n);
+    scan(table, &fewest, &n);
     return fewest;
 }
 
 /* A domain had `before` members and has `now`; one of them may be 0. */
-static void note_change(Group *group, uint32_t level, uint32_t before, uint32_t now)
+static void note_change(GroupTable *table, uint32_t before, uint32_t now)
 {
-    GroupTable *table = &group->body->tables[level];
-
+    table->members += now - before;
     if (table->n_domains == (now > 0)) { /* no other */
         table->fewest = now;
         table->n_fewest = now > 0;
@@ -68,47 +92,14 @@ static void note_change(Group *group, uint32_t level, uint32_t before, uint32_t 
     } else if (now == table->fewest) {
         table->n_fewest++;
     } else if (table->n_fewest == 0 && table->n_buckets <= SCANNED_BUCKETS) {
-        scan(group, level, &table->fewest, &table->n_fewest);
+        scan(table, &table->fewest, &table->n_fewest);
     }
 }
 
-/* The size of the block, whole lines. */
-static size_t block_size(uint32_t n_tables, uint32_t room)
+/* Makes a table a hash with so many buckets. `is_own`: its list is a block of its own. */
+static bool rehash(GroupTable *table, uint32_t n_buckets, bool is_own)
 {
-    size_t size = group_head(n_tables) + n_tables * (GROUP_LISTED + room * sizeof(GroupEntry));
-
-    return (size + GROUP_LINE - 1) / GROUP_LINE * GROUP_LINE;
-}
-
-/* Gives the block more tables and longer lists. */
-static bool extend(Group *group, uint32_t n_tables, uint32_t room)
-{
-    Group larger = {.body = aligned_alloc(GROUP_LINE, block_size(n_tables, room)),
-                    .n_tables = (uint16_t)n_tables,
-                    .room = (uint16_t)room,
-                    .members = group->members};
-    size_t listed = group->room * sizeof(GroupEntry);
-
-    if (larger.body == NULL) {
-        return false;
-    }
-    memset(larger.body, 0, block_size(n_tables, room));
-    if (group->n_tables > 0) {
-        memcpy(larger.body, group->body, sizeof(GroupBody) + group->n_tables * sizeof(GroupTable));
-    }
-    for (uint32_t l = 0; l < group->n_tables; l++) {
-        memcpy(group_tags(&larger, l), group_tags(group, l), GROUP_LISTED);
-        memcpy(group_list(&larger, l), group_list(group, l), listed);
-    }
-    free(group->body);
-    *group = larger;
-    return true;
-}
-
-/* Makes a level a hash with so many buckets. */
-static bool rehash(Group *group, uint32_t level, uint32_t n_buckets)
-{
-    GroupTable *table = &group->body->tables[level], larger = *table;
+    GroupTable larger = *table;
     uint32_t domain, count;
 
     larger.n_buckets = n_buckets;
@@ -116,74 +107,119 @@ static bool rehash(Group *group, uint32_t level, uint32_t n_buckets)
     if (larger.buckets == NULL) {
         return false;
     }
-    for (uint32_t at = 0; group_next(group, level, &at, &domain, &count);) {
+    for (uint32_t at = 0; next_of(table, &at, &domain, &count);) {
         *group_find(&larger, domain) = (GroupEntry){.name = domain + 1, .count = count};
     }
     free(table->buckets);
+    if (is_own) {
+        free(larger.list);
+    }
+    larger.list = NULL;
     *table = larger;
     return true;
 }
 
-static bool make_room(Group *group, uint32_t level, uint32_t more)
+/* Room for more in a table. */
+static bool make_room(GroupTable *table, uint32_t more, bool is_own)
 {
-    const GroupTable *table = &group->body->tables[level];
-    uint32_t wanted = table->n_domains + more, room = FIRST_ROOM, n_buckets = FIRST_BUCKETS;
+    uint32_t wanted = table->n_domains + more, n_buckets = FIRST_BUCKETS;
 
-    if (wanted <= (table->n_buckets > 0 ? table->n_buckets / 2 : group->room)) {
+    if (table->n_buckets > 0 ? wanted <= table->n_buckets / 2
+                             : wanted <= GROUP_LISTED && table->members + more <= GROUP_MANY) {
         return true;
-    }
-    if (table->n_buckets == 0 && wanted <= GROUP_LISTED) {
-        while (room < wanted) {
-            room *= 2;
-        }
-        return extend(group, group->n_tables, room);
     }
     while (n_buckets / 2 < wanted) { /* at most half full */
         n_buckets *= 2;
     }
-    return rehash(group, level, n_buckets);
+    return rehash(table, n_buckets, is_own);
 }
 
-bool group_reserve(Group *group, uint32_t n_levels, uint32_t more)
+void group_seat(Group *group, GroupBody *body)
 {
-    if (n_levels > group->n_tables &&
-        !extend(group, n_levels, group->room > 0 ? group->room : FIRST_ROOM)) {
+    group->body = body;
+    group->is_seated = true;
+}
+
+static bool begin_hosts(Group *group)
+{
+    if (!group->is_seated) {
+        group->body = aligned_alloc(GROUP_LINE, sizeof *group->body);
+    }
+    if (group->body == NULL) {
         return false;
     }
-    for (uint32_t l = 0; l < n_levels; l++) {
-        if (!make_room(group, l, more)) {
-            return false;
+    memset(group->body->in_area, 0, sizeof group->body->in_area);
+    group->hosts.list = &group->body->hosts;
+    group->tabled |= 1;
+    return true;
+}
+
+static bool begin_level(Group *group, uint32_t level)
+{
+    if (group->above == NULL) {
+        group->above = calloc(BERTH_PLACE_MAX_LEVELS - 1, sizeof *group->above);
+    }
+    GroupList *list = group->above != NULL ? aligned_alloc(GROUP_LINE, sizeof *list) : NULL;
+    if (list == NULL) {
+        return false;
+    }
+    *table_of(group, level) = (GroupTable){.list = list};
+    group->tabled |= (uint8_t)(1U << level);
+    return true;
+}
+
+/* Takes back levels that were begun just now. */
+static bool drop_levels(Group *group, uint32_t levels)
+{
+    for (uint32_t left = levels & group->tabled; left != 0; left &= left - 1) {
+        GroupTable *table = table_of(group, (uint32_t)__builtin_ctz(left));
+        free(table->list);
+        free(table->buckets);
+    }
+    group->tabled &= (uint8_t)~levels;
+    return false;
+}
+
+bool group_reserve(Group *group, uint32_t levels, uint32_t more)
+{
+    if (group->tabled == 0 && !begin_hosts(group)) {
+        return false;
+    }
+    uint32_t fresh = levels & ~(uint32_t)group->tabled;
+    for (uint32_t left = fresh; left != 0; left &= left - 1) {
+        if (!begin_level(group, (uint32_t)__builtin_ctz(left))) {
+            return drop_levels(group, fresh);
+        }
+    }
+    for (uint32_t left = group->tabled; left != 0; left &= left - 1) {
+        uint32_t level = (uint32_t)__builtin_ctz(left);
+        uint32_t wanted = more + ((fresh >> level & 1) != 0 ? group_members(group) : 0);
+        if (!make_room(table_of(group, level), wanted, level > 0)) {
+            return drop_levels(group, fresh);
         }
     }
     return true;
 }
 
-/* The count of a domain, which comes to the end of a list where it has none yet. */
-static uint32_t *count_of(Group *group, uint32_t level, uint32_t domain)
+uint32_t group_add(Group *group, uint32_t level, uint32_t domain, uint32_t count)
 {
-    const GroupTable *table = &group->body->tables[level];
+    GroupTable *table = table_of(group, level);
+    uint32_t before;
 
     if (table->n_buckets > 0) {
         GroupEntry *entry = group_find(table, domain);
-        entry->name = domain + 1;
-        return &entry->count;
+        before = entry->count;
+        *entry = (GroupEntry){.name = domain + 1, .count = before + count};
+    } else {
+        GroupList *list = table->list;
+        uint32_t at = group_position(table, domain);
+        before = at < table->n_domains ? list->counts[at] : 0;
+        list->tags[at] = group_tag(domain);
+        list->names[at] = domain + 1;
+        list->counts[at] = (uint8_t)(before + count);
     }
-    uint32_t at = group_position(group, level, domain);
-    GroupEntry *entry = &group_list(group, level)[at];
-    if (at == table->n_domains) {
-        entry->name = domain + 1;
-        group_tags(group, level)[at] = group_tag(domain);
-    }
-    return &entry->count;
-}
-
-uint32_t group_add(Group *group, uint32_t level, uint32_t domain, uint32_t count)
-{
-    uint32_t *counted = count_of(group, level, domain), before = *counted;
-
-    group->body->tables[level].n_domains += before == 0;
-    *counted += count;
-    note_change(group, level, before, before + count);
+    table->n_domains += before == 0;
+    note_change(table, before, before + count);
     return before;
 }
 
@@ -207,123 +243,142 @@ static void erase(GroupTable *table, uint32_t hole)
     table->buckets[hole] = (GroupEntry){0};
 }
 
-/* Takes a domain whose count has come to nothing out of its list or hash. */
-static void remove_domain(Group *group, uint32_t level, uint32_t domain)
+/* One less in a hash or a list, from which a domain goes that has none any more; the count before. */
+static uint32_t lower_in_hash(GroupTable *table, uint32_t domain)
 {
-    GroupTable *table = &group->body->tables[level];
+    GroupEntry *entry = group_find(table, domain);
+    uint32_t before = entry->count--;
 
-    if (table->n_buckets > 0) {
-        erase(table, (uint32_t)(group_find(table, domain) - table->buckets));
+    if (before == 1) {
+        erase(table, (uint32_t)(entry - table->buckets));
         table->n_domains--;
-        return;
     }
-    GroupEntry *list = group_list(group, level);
-    uint8_t *tags = group_tags(group, level);
-    uint32_t at = group_position(group, level, domain), last = --table->n_domains;
-    list[at] = list[last];
-    tags[at] = tags[last];
-    list[last] = (GroupEntry){0};
+    return before;
+}
+
+static uint32_t lower_in_list(GroupTable *table, uint32_t domain)
+{
+    GroupList *list = table->list;
+    uint32_t at = group_position(table, domain), before = list->counts[at]--;
+
+    if (before == 1) {
+        uint32_t last = --table->n_domains;
+        list->tags[at] = list->tags[last];
+        list->counts[at] = list->counts[last];
+        list->names[at] = list->names[last];
+    }
+    return before;
 }
 
 uint32_t group_lower(Group *group, uint32_t level, uint32_t domain)
 {
-    uint32_t *counted = count_of(group, level, domain), before = (*counted)--;
+    GroupTable *table = table_of(group, level);
+    uint32_t before =
+        table->n_buckets > 0 ? lower_in_hash(table, domain) : lower_in_list(table, domain);
 
-    if (before == 1) {
-        remove_domain(group, level, domain);
-    }
-    note_change(group, level, before, before - 1);
+    note_change(table, before, before - 1);
     return before;
 }
 
-bool group_next(const Group *group, uint32_t level, uint32_t *place, uint32_t *ret_domain,
-                uint32_t *ret_count)
+/* Its own copy of what a table holds; false without memory, and it holds nothing. */
+static bool copy_table(const GroupTable *table, GroupTable *ret_copy)
 {
-    if (group_domains(group, level) == 0) {
-        return false;
-    }
-    uint32_t n;
-    const GroupEntry *entries = entries_of(group, level, &n);
-    for (; *place < n; ++*place) {
-        const GroupEntry *entry = &entries[*place];
-        if (entry->name != 0) {
-            ++*place;
-            *ret_domain = entry->name - 1;
-            *ret_count = entry->count;
-            return true;
+    *ret_copy = *table;
+    if (table->list != NULL) {
+        ret_copy->list = aligned_alloc(GROUP_LINE, sizeof *table->list);
+        if (ret_copy->list != NULL) {
+            *ret_copy->list = *table->list;
         }
     }
-    return false;
+    return array_duplicate(&ret_copy->buckets, table->n_buckets, sizeof *table->buckets) &&
+           (ret_copy->list != NULL) == (table->list != NULL);
 }
 
-bool group_copy(const Group *group, Group *ret_copy)
+bool group_copy(const Group *group, Group *copy)
 {
-    size_t size = block_size(group->n_tables, group->room);
-    bool is_whole = true;
+    Group place = *copy;
 
-    *ret_copy = (Group){.members = group->members};
-    if (group->n_tables == 0) {
+    *copy = *group;
+    copy->tabled = 0;
+    copy->is_seated = place.is_seated;
+    copy->body = place.body;
+    copy->above = NULL;
+    copy->hosts.buckets = NULL;
+    if (group->tabled == 0) {
         return true;
     }
-    GroupBody *body = aligned_alloc(GROUP_LINE, size);
-    if (body == NULL) {
+    if (!begin_hosts(copy)) {
         return false;
     }
-    memcpy(body, group->body, size);
-    *ret_copy = *group;
-    ret_copy->body = body;
-    for (uint32_t l = 0; l < group->n_tables; l++) {
-        GroupTable *table = &body->tables[l];
-        is_whole =
-            array_duplicate(&table->buckets, table->n_buckets, sizeof *table->buckets) && is_whole;
+    copy->above =
+        group->above != NULL ? calloc(BERTH_PLACE_MAX_LEVELS - 1, sizeof *group->above) : NULL;
+    copy->hosts.buckets = group->hosts.buckets;
+    bool is_whole = array_duplicate(&copy->hosts.buckets, group->hosts.n_buckets,
+                                    sizeof *group->hosts.buckets) &&
+                    (copy->above != NULL) == (group->above != NULL);
+    *copy->body = *group->body;
+    copy->hosts.list = group->hosts.list != NULL ? &copy->body->hosts : NULL;
+    for (uint32_t left = group->tabled & ~1U; is_whole && left != 0; left &= left - 1) {
+        uint32_t level = (uint32_t)__builtin_ctz(left);
+        copy->tabled |= (uint8_t)(1U << level);
+        is_whole = copy_table(group_table(group, level), table_of(copy, level));
     }
     if (!is_whole) {
-        group_clear(ret_copy);
+        group_clear(copy);
     }
     return is_whole;
 }
 
 /* What is in the places of a list, or the buckets of a hash, is what is counted. */
-static bool is_sound(const Group *group, uint32_t level)
+static bool is_sound(const GroupTable *table)
 {
-    const GroupTable *table = &group->body->tables[level];
-    bool is_list = table->n_buckets == 0;
-    const GroupEntry *entries = is_list ? group_list(group, level) : table->buckets;
-    uint32_t n = 0;
+    uint32_t n = 0, members = 0, domain, count;
 
-    for (uint32_t i = 0; i < (is_list ? group->room : table->n_buckets); i++) {
-        n += entries[i].name != 0;
-        if ((entries[i].name != 0) != (entries[i].count > 0) ||
-            (is_list && (entries[i].name != 0) != (i < table->n_domains)) ||
-            (is_list && entries[i].name != 0 &&
-             group_tags(group, level)[i] != group_tag(entries[i].name - 1))) {
+    for (uint32_t at = 0; next_of(table, &at, &domain, &count);) {
+        n++;
+        members += count;
+        if (count == 0 ||
+            (table->n_buckets == 0 && table->list->tags[at - 1] != group_tag(domain))) {
             return false;
         }
     }
-    return n == table->n_domains;
+    return n == table->n_domains && members == table->members;
+}
+
+static const char *check_table(const GroupTable *table)
+{
+    uint32_t fewest = 0, n_fewest = 0;
+
+    if (!is_sound(table)) {
+        return "a group holds and counts the domains that have members";
+    }
+    scan(table, &fewest, &n_fewest);
+    return table->n_fewest == 0 || (table->n_fewest == n_fewest && table->fewest == fewest)
+               ? NULL
+               : "a group knows its emptiest domains";
 }
 
 const char *group_check(const Group *group)
 {
-    for (uint32_t l = 0; l < group->n_tables; l++) {
-        const GroupTable *table = &group->body->tables[l];
-        uint32_t fewest = 0, n_fewest = 0;
-        if (!is_sound(group, l)) {
-            return "a group holds and counts the domains that have members";
-        }
-        scan(group, l, &fewest, &n_fewest);
-        if (table->n_fewest > 0 && (table->n_fewest != n_fewest || table->fewest != fewest)) {
-            return "a group knows its emptiest domains";
-        }
+    const char *broken = NULL;
+
+    for (uint32_t left = group->tabled; left != 0 && broken == NULL; left &= left - 1) {
+        broken = check_table(group_table(group, (uint32_t)__builtin_ctz(left)));
     }
-    return NULL;
+    return broken;
 }
 
 void group_clear(Group *group)
 {
-    for (uint32_t l = 0; l < group->n_tables; l++) {
-        free(group->body->tables[l].buckets);
+    for (uint32_t left = group->tabled & ~1U; left != 0; left &= left - 1) {
+        GroupTable *table = table_of(group, (uint32_t)__builtin_ctz(left));
+        free(table->list);
+        free(table->buckets);
     }
-    free(group->body);
-    *group = (Group){0};
+    free(group->hosts.buckets);
+    free(group->above);
+    if (!group->is_seated) {
+        free(group->body);
+    }
+    *group = (Group){.tabled = 0};
 }

@@ -111,6 +111,53 @@ static void clear_list(RuleList *list)
     }
 }
 
+static GroupRecord *new_chunk(void)
+{
+    size_t size = RECORDS_A_CHUNK * sizeof(GroupRecord);
+    GroupRecord *chunk = aligned_alloc(GROUP_LINE, size);
+
+    if (chunk != NULL) {
+        memset(chunk, 0, size);
+        for (uint32_t i = 0; i < RECORDS_A_CHUNK; i++) {
+            group_seat(&chunk[i].group, &chunk[i].body);
+        }
+    }
+    return chunk;
+}
+
+static void free_chunk(GroupRecord *chunk)
+{
+    for (uint32_t i = 0; chunk != NULL && i < RECORDS_A_CHUNK; i++) {
+        group_clear(&chunk[i].group);
+        clear_list(&chunk[i].rules);
+    }
+    free(chunk);
+}
+
+GroupRecord *relations_ensure_record(Relations *relations, uint32_t group)
+{
+    uint32_t wanted = relations->n_groups > 0 ? relations->n_groups : 64;
+
+    while (wanted <= group) {
+        wanted *= 2;
+    }
+    if (wanted > relations->n_groups) {
+        size_t old = relations->n_groups / RECORDS_A_CHUNK, n = wanted / RECORDS_A_CHUNK;
+        GroupRecord **chunks = realloc(relations->chunks, n * sizeof *chunks);
+        if (chunks == NULL) {
+            return NULL;
+        }
+        memset(chunks + old, 0, (n - old) * sizeof *chunks);
+        relations->chunks = chunks;
+        relations->n_groups = wanted;
+    }
+    GroupRecord **chunk = &relations->chunks[group / RECORDS_A_CHUNK];
+    if (*chunk == NULL) {
+        *chunk = new_chunk();
+    }
+    return relations_record(relations, group);
+}
+
 void relations_free(Relations *relations)
 {
     if (relations == NULL) {
@@ -121,15 +168,13 @@ void relations_free(Relations *relations)
         free(relations->levels[l].previous);
         free(relations->levels[l].domains);
     }
-    for (uint32_t i = 0; i < relations->n_groups; i++) {
-        group_clear(&relations->groups[i]);
-        clear_list(&relations->rules_of[i]);
+    for (uint32_t i = 0; i < relations->n_groups / RECORDS_A_CHUNK; i++) {
+        free_chunk(relations->chunks[i]);
     }
     labels_clear(&relations->labels);
     group_clear(&relations->alone);
     clear_list(&relations->alone_soft);
-    free(relations->groups);
-    free(relations->rules_of);
+    free(relations->chunks);
     free(relations->rules);
     free(relations->rows);
     free(relations);
@@ -153,22 +198,37 @@ static bool duplicate_levels(Relations *copy)
     return good;
 }
 
+static bool duplicate_chunk(const GroupRecord *from, GroupRecord **ret_copy)
+{
+    GroupRecord *copy = new_chunk();
+    bool good = copy != NULL;
+
+    for (uint32_t i = 0; i < RECORDS_A_CHUNK && copy != NULL; i++) {
+        copy[i].rules = from[i].rules;
+        good = duplicate_list(&copy[i].rules) && good;
+        good = group_copy(&from[i].group, &copy[i].group) && good;
+    }
+    *ret_copy = copy;
+    return good;
+}
+
 static bool duplicate_groups(const Relations *from, Relations *copy)
 {
-    bool good = array_duplicate(&copy->groups, copy->n_groups, sizeof(Group));
+    bool good = true;
 
-    good = array_duplicate(&copy->rules_of, copy->n_groups, sizeof(RuleList)) && good;
-    if (copy->groups == NULL || copy->rules_of == NULL) {
-        free(copy->groups);
-        free(copy->rules_of);
-        copy->groups = NULL;
-        copy->rules_of = NULL;
-        copy->n_groups = 0;
-        return good;
+    copy->chunks = NULL;
+    copy->n_groups = 0;
+    if (from->n_groups == 0) {
+        return true;
     }
-    for (uint32_t i = 0; i < copy->n_groups; i++) {
-        good = duplicate_list(&copy->rules_of[i]) && good;
-        good = group_copy(&from->groups[i], &copy->groups[i]) && good;
+    copy->chunks = calloc(from->n_groups / RECORDS_A_CHUNK, sizeof *copy->chunks);
+    if (copy->chunks == NULL) {
+        return false;
+    }
+    copy->n_groups = from->n_groups;
+    for (uint32_t i = 0; i < copy->n_groups / RECORDS_A_CHUNK; i++) {
+        good =
+            (from->chunks[i] == NULL || duplicate_chunk(from->chunks[i], &copy->chunks[i])) && good;
     }
     return good;
 }
@@ -188,6 +248,7 @@ BerthPlaceResult relations_copy(const BerthPlace *from, BerthPlace *to)
     good = labels_copy(&from->relations->labels, &copy->labels) && good;
     good = array_duplicate(&copy->rows, copy->slots, copy->width * sizeof(uint32_t)) && good;
     good = array_duplicate(&copy->rules, copy->n_rules, sizeof(Rule)) && good;
+    copy->alone = (Group){.tabled = 0};
     good = group_copy(&from->relations->alone, &copy->alone) && good;
     good = duplicate_list(&copy->alone_soft) && good;
     if (!good) {
@@ -488,12 +549,83 @@ uint32_t relations_distance_to_group(const Relations *relations, uint32_t host, 
 
     while (l < relations->n_levels) {
         uint32_t domain = relations_domain(relations, l, host);
-        if (domain != BERTH_PLACE_NONE && group_count(group, l, domain) > 0) {
+        if (domain != BERTH_PLACE_NONE && relations_count(relations, group, l, domain) > 0) {
             break;
         }
         l++;
     }
     return l;
+}
+
+uint32_t relations_derived_count(const Relations *relations, const Group *group, uint32_t level,
+                                 uint32_t domain)
+{
+    uint32_t area =
+        level == relations_top(relations) ? relations_area(relations, domain) : AREA_NONE;
+    uint32_t sum = 0, host, count;
+
+    if (area != AREA_NONE && group->body->in_area[area] < AREA_MANY) {
+        return group->body->in_area[area];
+    }
+    for (uint32_t at = 0; group_next(group, 0, &at, &host, &count);) {
+        sum += relations_domain(relations, level, host) == domain ? count : 0;
+    }
+    return sum;
+}
+
+/* Tables the levels that are wanted, with room for so many more members. */
+static bool table_levels(const Relations *relations, Group *group, uint32_t more)
+{
+    uint32_t known = (UINT32_C(1) << relations->n_levels) - 1, host, count;
+    uint32_t missing = group->wanted & known & ~(uint32_t)group->tabled;
+
+    if (!group_reserve(group, missing | 1, more)) {
+        return false;
+    }
+    for (missing &= ~1U; missing != 0; missing &= missing - 1) {
+        uint32_t level = (uint32_t)__builtin_ctz(missing);
+        for (uint32_t at = 0; group_next(group, 0, &at, &host, &count);) {
+            uint32_t domain = relations_domain(relations, level, host);
+            if (domain != BERTH_PLACE_NONE) {
+                group_add(group, level, domain, count);
+            }
+        }
+    }
+    return true;
+}
+
+/* Whether the counts by area are those of all members. */
+static bool tell_areas_all(const Group *group)
+{
+    uint32_t sum = 0;
+
+    for (uint32_t i = 0; i < AREA_BYTES; i++) {
+        sum += group->body->in_area[i];
+    }
+    return sum == group_members(group) && group_areas(group, AREA_MANY) == 0;
+}
+
+bool relations_want(const Relations *relations, Group *group, uint32_t levels, bool parted)
+{
+    group->wanted |= (uint8_t)levels;
+    if (parted) {
+        group->is_parted = true;
+        if (group_members(group) > 0 && !tell_areas_all(group)) {
+            group->wanted |= (uint8_t)(1U << relations_top(relations));
+        }
+    }
+    return group_members(group) == 0 || table_levels(relations, group, 0);
+}
+
+bool relations_make_room(const Relations *relations, Group *group, uint32_t host)
+{
+    if (group->is_parted) {
+        uint32_t area = relations_area_of_host(relations, host);
+        if (area == AREA_NONE || (group_areas(group, AREA_MANY - 1) & area_bit(area)) != 0) {
+            group->wanted |= (uint8_t)(1U << relations_top(relations));
+        }
+    }
+    return table_levels(relations, group, 1);
 }
 
 uint32_t relations_used(const BerthPlace *place, uint32_t level)
@@ -584,35 +716,61 @@ static const char *check_level(const BerthPlace *place, uint32_t l)
                : "domains with hosts and eligible ones are counted right";
 }
 
-/* Adds up a group's entries of every level above the hosts from those of the hosts. */
-static const char *check_group(const Relations *relations, const Group *group)
+/* Adds up a group's members of a level above the hosts from those of the hosts. */
+static const char *check_level_of(const Relations *relations, const Group *group, uint32_t level)
 {
-    uint32_t members = 0, host, count;
+    bool is_tabled = group_is_tabled(group, level);
+    uint32_t host, count, sum = 0;
     uint64_t with_members = 0;
 
     for (uint32_t at = 0; group_next(group, 0, &at, &host, &count);) {
-        members += count;
-        for (uint32_t l = 1; l < relations->n_levels; l++) {
-            uint32_t domain = relations_domain(relations, l, host);
-            uint32_t all = domain != BERTH_PLACE_NONE ? group_count(group, l, domain) : count;
-            if (all < count) {
-                return "a group's members on a host are counted in its domains";
-            }
-            uint32_t area =
-                l + 1 == relations->n_levels ? relations_area(relations, domain) : AREA_NONE;
-            if (area == AREA_NONE) {
-                continue;
-            }
-            if (group->body->in_area[area] != (all < AREA_MANY ? all : AREA_MANY)) {
-                return "a group counts its members in an area right";
-            }
-            with_members |= area_bit(area);
+        uint32_t domain = relations_domain(relations, level, host), all = 0, other, its;
+        if (domain == BERTH_PLACE_NONE) {
+            continue;
         }
+        sum += count;
+        for (uint32_t place = 0; group_next(group, 0, &place, &other, &its);) {
+            all += relations_domain(relations, level, other) == domain ? its : 0;
+        }
+        if (relations_count(relations, group, level, domain) != all) {
+            return "a group's members on a host are counted in its domains";
+        }
+        uint32_t area =
+            level == relations_top(relations) ? relations_area(relations, domain) : AREA_NONE;
+        if (area == AREA_NONE) {
+            continue;
+        }
+        if (group->body->in_area[area] != (all < AREA_MANY ? all : AREA_MANY)) {
+            return "a group counts its members in an area right";
+        }
+        with_members |= area_bit(area);
     }
-    if (group_areas(group, 1) != with_members) {
-        return "a group has members in an area that it counts them in";
+    if (is_tabled && group_table(group, level)->members != sum) {
+        return "a group has members in a domain that it counts them in";
     }
-    return members == group->members ? group_check(group) : "a group counts its members right";
+    return level < relations_top(relations) || group_areas(group, 1) == with_members
+               ? NULL
+               : "a group has members in an area that it counts them in";
+}
+
+static const char *check_group(const Relations *relations, const Group *group)
+{
+    uint32_t known = (UINT32_C(1) << relations->n_levels) - 1;
+    const char *broken = group_check(group);
+
+    for (uint32_t l = 1; l < relations->n_levels && broken == NULL && group->tabled != 0; l++) {
+        broken = check_level_of(relations, group, l);
+    }
+    if (broken != NULL || group_members(group) == 0) {
+        return broken;
+    }
+    if ((group->wanted & known & ~(uint32_t)group->tabled) != 0) {
+        return "a group is tabled where rules ask for it";
+    }
+    return group->is_parted && !group_is_tabled(group, relations_top(relations)) &&
+                   !tell_areas_all(group)
+               ? "areas tell where all members are"
+               : NULL;
 }
 
 const char *relations_check(const BerthPlace *place)
@@ -634,7 +792,7 @@ const char *relations_check(const BerthPlace *place)
         broken = check_level(place, l);
     }
     for (uint32_t i = 0; i < relations->n_groups && broken == NULL; i++) {
-        broken = check_group(relations, &relations->groups[i]);
+        broken = check_group(relations, relations_group(relations, i));
     }
     return broken;
 }

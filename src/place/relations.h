@@ -32,18 +32,37 @@ typedef struct {
 
 #define RULES_FEW 2
 
+/* A rule as one of its groups has it at hand. */
+typedef struct {
+    uint32_t other; /* the group that it names besides, or the same one */
+    uint32_t weight;
+    uint32_t skew : 25, level : 3, kind : 3;
+    uint32_t is_b : 1; /* it is b of the rule */
+} RuleBrief;
+
 /* Which rules name a group: by number, in the order in which they were added. Two of them, which is
- * usual, need no memory elsewhere. */
+ * usual, need no memory elsewhere; a placement reads them from the list, which is a line of memory. */
 typedef struct {
     uint32_t n, room; /* room 0: `few` is used */
     union {
         uint32_t *many;
         uint32_t few[RULES_FEW];
     };
-    uint32_t walk;  /* the last walk along rules that came by, */
-    uint32_t next;  /* the group that it looks at next, */
-    uint32_t begin; /* and the rule with which its way to here began */
-} RuleList;
+    RuleBrief briefs[RULES_FEW]; /* of `few` */
+    uint32_t walk;               /* the last walk along rules that came by, */
+    uint32_t next;               /* the group that it looks at next, */
+    uint32_t begin;              /* and the rule with which its way to here began */
+} __attribute__((aligned(GROUP_LINE))) RuleList;
+
+/* A group with all that is asked of one that has few members and rules, in lines of memory that follow
+ * each other. */
+typedef struct {
+    Group group;
+    RuleList rules;
+    GroupBody body;
+} GroupRecord;
+
+#define RECORDS_A_CHUNK 16
 
 typedef struct Relations {
     uint32_t slots;                       /* length of what is indexed by host */
@@ -53,10 +72,9 @@ typedef struct Relations {
     uint32_t *rows; /* for each host: how many VMs it has, and its domain at each level above */
     uint64_t areas, eligible_areas; /* in use, and with an enabled host */
     uint32_t n_enabled;             /* hosts */
-    uint32_t n_groups;              /* length of `groups` and `rules_of` */
-    Group *groups;
-    RuleList *rules_of;
-    uint32_t n_rules; /* length of `rules` */
+    uint32_t n_groups;              /* the numbers that `chunks` has room for */
+    GroupRecord **chunks;           /* records by number; NULL where none has been named */
+    uint32_t n_rules;               /* length of `rules` */
     Rule *rules;
     uint32_t oldest, youngest;                   /* rules by time of addition, or NONE */
     uint32_t walk;                               /* the number of the last walk */
@@ -71,6 +89,32 @@ typedef struct Relations {
 static inline const uint32_t *rule_numbers(const RuleList *list)
 {
     return list->room > 0 ? list->many : list->few;
+}
+
+/* NULL: neither a rule nor a VM has named the group. */
+static inline GroupRecord *relations_record(const Relations *relations, uint32_t group)
+{
+    GroupRecord *chunk =
+        group < relations->n_groups ? relations->chunks[group / RECORDS_A_CHUNK] : NULL;
+
+    return chunk != NULL ? &chunk[group % RECORDS_A_CHUNK] : NULL;
+}
+
+/* A rule of the list of a group. */
+static inline BerthPlaceRule relations_rule(const Relations *relations, uint32_t group,
+                                            const RuleList *list, uint32_t at)
+{
+    if (list->room > 0) {
+        return relations->rules[list->many[at]].rule;
+    }
+    const RuleBrief *brief = &list->briefs[at];
+    return (BerthPlaceRule){.struct_size = sizeof(BerthPlaceRule),
+                            .kind = (BerthPlaceRuleKind)brief->kind,
+                            .a = brief->is_b ? brief->other : group,
+                            .b = brief->is_b ? group : brief->other,
+                            .level = brief->level,
+                            .skew = brief->skew,
+                            .weight = brief->weight};
 }
 
 static inline uint32_t *relations_row(const Relations *relations, uint32_t host)
@@ -127,7 +171,9 @@ static inline const Group *relations_group(const Relations *relations, uint32_t 
 {
     static const Group none;
 
-    return group < relations->n_groups ? &relations->groups[group] : &none;
+    const GroupRecord *record = relations_record(relations, group);
+
+    return record != NULL ? &record->group : &none;
 }
 
 static inline bool relations_has_label(const Relations *relations, uint32_t label, uint32_t host)
@@ -142,6 +188,39 @@ bool relations_is_eligible(const BerthPlace *place, uint32_t level, uint32_t dom
 
 /* VMs of all groups in a domain. */
 uint32_t relations_vms(const Relations *relations, uint32_t level, uint32_t domain);
+
+/* How many members a group has in a domain; told by the areas or the hosts where the level is not tabled. */
+uint32_t relations_derived_count(const Relations *relations, const Group *group, uint32_t level,
+                                 uint32_t domain);
+
+static inline uint32_t relations_count(const Relations *relations, const Group *group,
+                                       uint32_t level, uint32_t domain)
+{
+    return group_is_tabled(group, level) || group_members(group) == 0
+               ? group_count(group, level, domain)
+               : relations_derived_count(relations, group, level, domain);
+}
+
+/* The record of a group, new where it had none; NULL without memory. */
+GroupRecord *relations_ensure_record(Relations *relations, uint32_t group);
+
+/* Has a group tabled at levels, a bit each, or, `parted`, count at the highest level: by areas as long as
+ * these tell all. False without memory. */
+bool relations_want(const Relations *relations, Group *group, uint32_t levels, bool parted);
+
+/* Makes room for one more member on a host, so that its entry cannot fail. The common way is short: only
+ * the hosts are tabled, in a list that has room, and areas can tell of one more. */
+bool relations_make_room(const Relations *relations, Group *group, uint32_t host);
+
+static inline bool relations_reserve_member(const Relations *relations, Group *group, uint32_t host)
+{
+    uint32_t area = relations_area_of_host(relations, host);
+
+    return (group->tabled == 1 && group->wanted <= 1 && group->hosts.n_buckets == 0 &&
+            group->hosts.n_domains < GROUP_LISTED && group->hosts.members < GROUP_MANY &&
+            area != AREA_NONE && group->body->in_area[area] < AREA_MANY - 1) ||
+           relations_make_room(relations, group, host);
+}
 
 uint32_t relations_distance_to_group(const Relations *relations, uint32_t host, const Group *group);
 
@@ -159,9 +238,11 @@ void relations_move_vm(BerthPlace *place, uint32_t host, const uint32_t *groups,
                        bool comes);
 
 /* For a fleet that is loaded: how many VMs a host has; afterwards, as long as there is no rule, for a
- * group that comes with members on so many hosts how many there are on each. All at least one. */
+ * group that comes with members on so many hosts, up to a number in all, how many there are on each. All at
+ * least one. */
 BerthPlaceResult relations_load_vms(BerthPlace *place, uint32_t host, uint32_t count);
-BerthPlaceResult relations_load_group(BerthPlace *place, uint32_t group, uint32_t n_hosts);
+BerthPlaceResult relations_load_group(BerthPlace *place, uint32_t group, uint32_t n_hosts,
+                                      uint64_t members);
 void relations_load_members(BerthPlace *place, uint32_t host, uint32_t group, uint32_t count);
 
 /* NULL, or the first invariant that does not hold. */

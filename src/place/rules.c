@@ -6,35 +6,6 @@
 #include "place/journal.h"
 #include "place/relations.h"
 
-static bool reserve_group(Relations *relations, uint32_t group)
-{
-    uint32_t wanted = relations->n_groups > 0 ? relations->n_groups : 64;
-
-    if (group < relations->n_groups) {
-        return true;
-    }
-    while (wanted <= group) {
-        wanted *= 2;
-    }
-    Group *groups = calloc(wanted, sizeof *groups);
-    RuleList *lists = calloc(wanted, sizeof *lists);
-    if (groups == NULL || lists == NULL) {
-        free(groups);
-        free(lists);
-        return false;
-    }
-    if (relations->n_groups > 0) {
-        memcpy(groups, relations->groups, relations->n_groups * sizeof *groups);
-        memcpy(lists, relations->rules_of, relations->n_groups * sizeof *lists);
-    }
-    free(relations->groups);
-    free(relations->rules_of);
-    relations->groups = groups;
-    relations->rules_of = lists;
-    relations->n_groups = wanted;
-    return true;
-}
-
 static bool is_hard_alone(const BerthPlaceRule *rule)
 {
     return rule->kind == BERTH_PLACE_ALONE && rule->weight == 0;
@@ -53,17 +24,37 @@ static bool has_alone_rules(const Relations *relations)
 /* How many hard rules ALONE at a level speak of a group. */
 static uint32_t alone_rules_at(const Relations *relations, uint32_t group, uint32_t level)
 {
-    const RuleList *list = &relations->rules_of[group];
+    const RuleList *list = &relations_record(relations, group)->rules;
     uint32_t n = 0;
 
-    if (relations->n_alone_at[level] == 0) {
-        return 0;
-    }
     for (uint32_t i = 0; i < list->n; i++) {
         const BerthPlaceRule *rule = &relations->rules[rule_numbers(list)[i]].rule;
         n += is_hard_alone(rule) && rule->level == level;
     }
     return n;
+}
+
+static uint32_t all_levels(const Relations *relations)
+{
+    return (UINT32_C(1) << relations->n_levels) - 1;
+}
+
+/* Has records of the groups of a rule, which are tabled as it will ask. */
+static bool want_levels(Relations *relations, const BerthPlaceRule *rule)
+{
+    bool by_area = rule->level > 0 && rule->level == relations_top(relations) &&
+                   (rule->kind == BERTH_PLACE_APART || rule->kind == BERTH_PLACE_SPREAD);
+    uint32_t levels = rule->kind == BERTH_PLACE_NEAR ? all_levels(relations)
+                      : by_area                      ? 0
+                                                     : UINT32_C(1) << rule->level;
+
+    GroupRecord *a = relations_ensure_record(relations, rule->a), *b = a;
+
+    if (relations_uses_b(rule)) {
+        b = relations_ensure_record(relations, rule->b);
+    }
+    return a != NULL && b != NULL && relations_want(relations, &a->group, levels, by_area) &&
+           relations_want(relations, &b->group, levels, by_area);
 }
 
 static BerthPlaceResult check_groups(const uint32_t *groups, uint32_t n_groups)
@@ -84,13 +75,21 @@ static BerthPlaceResult check_groups(const uint32_t *groups, uint32_t n_groups)
     return BERTH_PLACE_OK;
 }
 
-/* What is counted by area follows the table of the highest level. */
-static void count_in_area(const Relations *relations, Group *group, uint32_t domain, uint32_t count)
+/* What is counted by area: one more or less in a domain of the highest level, which is counted already where
+ * that level is tabled, and on its host. */
+static void count_in_area(const Relations *relations, Group *group, uint32_t domain, bool comes)
 {
     uint32_t area = relations_area(relations, domain);
 
-    if (area != AREA_NONE) {
-        group->body->in_area[area] = (uint8_t)(count < AREA_MANY ? count : AREA_MANY);
+    if (area == AREA_NONE) {
+        return;
+    }
+    uint8_t *counted = &group->body->in_area[area];
+    if (*counted < AREA_MANY) {
+        *counted = (uint8_t)(*counted + (comes ? 1 : -1));
+    } else if (!comes) {
+        uint32_t left = relations_count(relations, group, relations_top(relations), domain);
+        *counted = (uint8_t)(left < AREA_MANY ? left : AREA_MANY);
     }
 }
 
@@ -98,23 +97,25 @@ static void count_in_area(const Relations *relations, Group *group, uint32_t dom
 static void group_moves(Relations *relations, uint32_t host, uint32_t number, bool comes)
 {
     uint32_t (*count)(Group *, uint32_t, uint32_t) = comes ? group_raise : group_lower;
-    Group *group = &relations->groups[number];
+    Group *group = &relations_record(relations, number)->group;
+    uint32_t top = relations_top(relations);
 
-    group->members += comes ? 1u : -1u;
-    for (uint32_t l = 0; l < relations->n_levels; l++) {
-        uint32_t domain = relations_domain(relations, l, host);
+    for (uint32_t left = group->tabled; left != 0; left &= left - 1) {
+        uint32_t l = (uint32_t)__builtin_ctz(left);
+        uint32_t domain =
+            l < relations->n_levels ? relations_domain(relations, l, host) : BERTH_PLACE_NONE;
         if (domain == BERTH_PLACE_NONE) {
             continue;
         }
-        uint32_t before = count(group, l, domain);
-        if (l > 0 && l == relations_top(relations)) {
-            count_in_area(relations, group, domain, comes ? before + 1 : before - 1);
-        }
-        if (before == (comes ? 0u : 1u)) {
+        uint32_t before = comes ? group_raise(group, l, domain) : group_lower(group, l, domain);
+        if (before == (comes ? 0u : 1u) && relations->n_alone_at[l] > 0) {
             for (uint32_t n = alone_rules_at(relations, number, l); n > 0; n--) {
                 count(&relations->alone, l, domain);
             }
         }
+    }
+    if (top > 0) {
+        count_in_area(relations, group, relations_domain(relations, top, host), comes);
     }
 }
 
@@ -151,30 +152,29 @@ BerthPlaceResult relations_load_vms(BerthPlace *place, uint32_t host, uint32_t c
     return BERTH_PLACE_OK;
 }
 
-BerthPlaceResult relations_load_group(BerthPlace *place, uint32_t number, uint32_t n_hosts)
+BerthPlaceResult relations_load_group(BerthPlace *place, uint32_t number, uint32_t n_hosts,
+                                      uint64_t members)
 {
     Relations *relations = place->relations;
+    uint32_t room = members > GROUP_MANY && n_hosts <= GROUP_MANY ? GROUP_MANY + 1 : n_hosts;
 
-    return reserve_group(relations, number) &&
-                   group_reserve(&relations->groups[number], relations->n_levels, n_hosts)
-               ? BERTH_PLACE_OK
-               : BERTH_PLACE_ERROR_NO_MEMORY;
+    GroupRecord *record = relations_ensure_record(relations, number);
+
+    return record != NULL && group_reserve(&record->group, 1, room) ? BERTH_PLACE_OK
+                                                                    : BERTH_PLACE_ERROR_NO_MEMORY;
 }
 
 void relations_load_members(BerthPlace *place, uint32_t host, uint32_t number, uint32_t count)
 {
     Relations *relations = place->relations;
+    Group *group = &relations_record(relations, number)->group;
+    uint32_t area = relations_area_of_host(relations, host);
 
-    relations->groups[number].members += count;
-    for (uint32_t l = 0; l < relations->n_levels; l++) {
-        uint32_t domain = relations_domain(relations, l, host);
-        if (domain == BERTH_PLACE_NONE) {
-            continue;
-        }
-        uint32_t before = group_add(&relations->groups[number], l, domain, count);
-        if (l > 0 && l == relations_top(relations)) {
-            count_in_area(relations, &relations->groups[number], domain, before + count);
-        }
+    group_add(group, 0, host, count);
+    if (area != AREA_NONE) {
+        uint8_t *counted = &group->body->in_area[area];
+        *counted =
+            (uint8_t)(count < (uint32_t)(AREA_MANY - *counted) ? *counted + count : AREA_MANY);
     }
 }
 
@@ -194,12 +194,13 @@ BerthPlaceResult berth_place_enter(BerthPlace *place, uint32_t host, const uint3
         return BERTH_PLACE_ERROR_NO_MEMORY;
     }
     for (uint32_t i = 0; i < n_groups; i++) {
-        if (!reserve_group(relations, groups[i]) ||
-            !group_reserve(&relations->groups[groups[i]], relations->n_levels, 1)) {
+        GroupRecord *record = relations_ensure_record(relations, groups[i]);
+        if (record == NULL || !relations_reserve_member(relations, &record->group, host)) {
             return BERTH_PLACE_ERROR_NO_MEMORY;
         }
     }
-    if ((has_alone_rules(relations) && !group_reserve(&relations->alone, relations->n_levels, 1)) ||
+    if ((has_alone_rules(relations) &&
+         !group_reserve(&relations->alone, all_levels(relations), 1)) ||
         !journal_reserve(place, n_groups)) {
         return BERTH_PLACE_ERROR_NO_MEMORY;
     }
@@ -245,7 +246,7 @@ uint32_t berth_place_members(const BerthPlace *place, uint32_t group, uint32_t h
     }
     uint32_t domain = relations_domain(relations, level, host);
     return domain != BERTH_PLACE_NONE
-               ? group_count(relations_group(relations, group), level, domain)
+               ? relations_count(relations, relations_group(relations, group), level, domain)
                : 0;
 }
 
@@ -264,27 +265,34 @@ static BerthPlaceResult check_rule(const BerthPlace *place, const BerthPlaceRule
                                                                  : BERTH_PLACE_OK;
 }
 
+/* The rules of a group that a rule has named. */
+static RuleList *rules_of(const Relations *relations, uint32_t group)
+{
+    return &relations_record(relations, group)->rules;
+}
+
 /* Whether hard TOGETHER rules up to a level lead from one group to another; each group is looked at
  * once. `ret_rule`: the rule with which the way begins. */
 static bool leads_to(Relations *relations, uint32_t from, uint32_t to, uint32_t level,
                      uint32_t *ret_rule)
 {
-    uint32_t last = from, walk = ++relations->walk;
+    uint32_t walk = ++relations->walk;
 
-    if (from >= relations->n_groups) {
+    if (relations_record(relations, from) == NULL) {
         return false;
     }
-    relations->rules_of[from].walk = walk;
-    relations->rules_of[from].next = BERTH_PLACE_NONE;
-    for (uint32_t at = from; at != BERTH_PLACE_NONE; at = relations->rules_of[at].next) {
-        const RuleList *list = &relations->rules_of[at];
+    RuleList *last = rules_of(relations, from);
+    last->walk = walk;
+    last->next = BERTH_PLACE_NONE;
+    for (uint32_t at = from; at != BERTH_PLACE_NONE; at = rules_of(relations, at)->next) {
+        const RuleList *list = rules_of(relations, at);
         for (uint32_t i = 0; i < list->n; i++) {
             const BerthPlaceRule *rule = &relations->rules[rule_numbers(list)[i]].rule;
             if (rule->kind != BERTH_PLACE_TOGETHER || rule->weight > 0 || rule->a != at ||
-                rule->level > level || relations->rules_of[rule->b].walk == walk) {
+                rule->level > level || rules_of(relations, rule->b)->walk == walk) {
                 continue;
             }
-            RuleList *reached = &relations->rules_of[rule->b];
+            RuleList *reached = rules_of(relations, rule->b);
             reached->walk = walk;
             reached->next = BERTH_PLACE_NONE;
             reached->begin = at == from ? rule_numbers(list)[i] : list->begin;
@@ -292,8 +300,8 @@ static bool leads_to(Relations *relations, uint32_t from, uint32_t to, uint32_t 
                 *ret_rule = reached->begin;
                 return true;
             }
-            relations->rules_of[last].next = rule->b;
-            last = rule->b;
+            last->next = rule->b;
+            last = reached;
         }
     }
     return false;
@@ -308,12 +316,12 @@ static bool are_bound(Relations *relations, uint32_t a, uint32_t b, uint32_t lev
         return leads_to(relations, a, b, level, ret_rule) ||
                leads_to(relations, b, a, level, ret_rule);
     }
-    for (uint32_t i = 0; a < relations->n_groups && i < relations->rules_of[a].n; i++) {
-        const BerthPlaceRule *rule =
-            &relations->rules[rule_numbers(&relations->rules_of[a])[i]].rule;
+    const RuleList *list = rules_of(relations, a);
+    for (uint32_t i = 0; i < list->n; i++) {
+        const BerthPlaceRule *rule = &relations->rules[rule_numbers(list)[i]].rule;
         if (rule->kind == BERTH_PLACE_TOGETHER && rule->weight == 0 && rule->a == a &&
             rule->b == a && rule->level <= level) {
-            *ret_rule = rule_numbers(&relations->rules_of[a])[i];
+            *ret_rule = rule_numbers(list)[i];
             return true;
         }
     }
@@ -327,7 +335,7 @@ static bool is_impossible(Relations *relations, const BerthPlaceRule *rule, uint
     if (rule->kind == BERTH_PLACE_APART) {
         return are_bound(relations, rule->a, rule->b, rule->level, ret_other);
     }
-    const RuleList *list = &relations->rules_of[rule->a];
+    const RuleList *list = rules_of(relations, rule->a);
     for (uint32_t i = 0; rule->kind == BERTH_PLACE_ALONE && i < list->n; i++) {
         const BerthPlaceRule *tie = &relations->rules[rule_numbers(list)[i]].rule;
         if (tie->kind == BERTH_PLACE_TOGETHER && tie->weight == 0 && tie->a != tie->b &&
@@ -363,6 +371,9 @@ static void strike(RuleList *list, uint32_t number)
 
     for (uint32_t i = 0; i < list->n; i++) {
         if (numbers[i] != number) {
+            if (list->room == 0) {
+                list->briefs[kept] = list->briefs[i];
+            }
             numbers[kept++] = numbers[i];
         }
     }
@@ -400,9 +411,9 @@ static void unregister(Relations *relations, uint32_t number)
     const BerthPlaceRule *rule = &relations->rules[number].rule;
 
     link_rules(relations, relations->rules[number].older, relations->rules[number].younger);
-    strike(&relations->rules_of[rule->a], number);
+    strike(rules_of(relations, rule->a), number);
     if (names_another(rule)) {
-        strike(&relations->rules_of[rule->b], number);
+        strike(rules_of(relations, rule->b), number);
     }
     if (rule->kind == BERTH_PLACE_ALONE && rule->weight > 0) {
         strike(&relations->alone_soft, number);
@@ -410,6 +421,23 @@ static void unregister(Relations *relations, uint32_t number)
     relations->rules[number].present = false;
     relations->n_near -= asks_for_company(rule);
     relations->n_parting -= parts_areas(relations, rule);
+}
+
+/* Puts a rule into the list of a group that it names. */
+static bool list_rule(Relations *relations, uint32_t group, uint32_t number)
+{
+    const BerthPlaceRule *rule = &relations->rules[number].rule;
+    RuleList *list = rules_of(relations, group);
+
+    if (list->room == 0 && list->n < RULES_FEW) {
+        list->briefs[list->n] = (RuleBrief){.other = group == rule->a ? rule->b : rule->a,
+                                            .weight = rule->weight,
+                                            .skew = rule->skew & ((1U << 25) - 1),
+                                            .level = rule->level & 7,
+                                            .kind = (uint32_t)rule->kind & 7,
+                                            .is_b = group != rule->a};
+    }
+    return append(list, number);
 }
 
 /* Puts a rule where rules are looked for, all or nothing; the numbers have room already. */
@@ -420,8 +448,8 @@ static bool enlist(Relations *relations, uint32_t number, const BerthPlaceRule *
     relations->n_parting += parts_areas(relations, rule);
     link_rules(relations, relations->youngest, number);
     link_rules(relations, number, BERTH_PLACE_NONE);
-    if (append(&relations->rules_of[rule->a], number) &&
-        (!names_another(rule) || append(&relations->rules_of[rule->b], number)) &&
+    if (list_rule(relations, rule->a, number) &&
+        (!names_another(rule) || list_rule(relations, rule->b, number)) &&
         (rule->kind != BERTH_PLACE_ALONE || rule->weight == 0 ||
          append(&relations->alone_soft, number))) {
         return true;
@@ -453,7 +481,7 @@ static bool reserve_rule(Relations *relations, uint32_t number)
 /* Marks or unmarks the domains where a hard rule ALONE has members. */
 static void mark_alone(Relations *relations, const BerthPlaceRule *rule, bool present)
 {
-    const Group *group = &relations->groups[rule->a];
+    const Group *group = relations_group(relations, rule->a);
     uint32_t (*count)(Group *, uint32_t, uint32_t) = present ? group_raise : group_lower;
     uint32_t domain, members;
 
@@ -509,12 +537,10 @@ BerthPlaceResult berth_place_rule_add(BerthPlace *place, uint32_t number,
         return BERTH_PLACE_ERROR_BUSY;
     }
     Relations *relations = relations_ensure(place);
-    if (relations == NULL || !reserve_rule(relations, number) ||
-        !reserve_group(relations, rule->a) ||
-        (names_another(rule) && !reserve_group(relations, rule->b)) ||
+    if (relations == NULL || !reserve_rule(relations, number) || !want_levels(relations, rule) ||
         (is_hard_alone(rule) &&
-         !group_reserve(&relations->alone, relations->n_levels,
-                        group_domains(&relations->groups[rule->a], rule->level)))) {
+         !group_reserve(&relations->alone, all_levels(relations),
+                        group_domains(relations_group(relations, rule->a), rule->level)))) {
         return BERTH_PLACE_ERROR_NO_MEMORY;
     }
     if (relations->rules[number].present) {

@@ -13,6 +13,7 @@ void search_begin(Search *search, Filter *filter)
         .is_filtered = !filter_is_open(filter),
         .policy = filter->request->policy,
         .prefers_high = berth_place_policy_prefers_high(filter->request->policy),
+        .areas = UINT64_MAX,
         .best.host = BERTH_PLACE_NONE,
         .threshold = -INFINITY,
     };
@@ -66,7 +67,7 @@ bool search_score(const Search *search, uint32_t host, double *ret_score)
 
 bool search_take(Search *search, uint32_t host, double score)
 {
-    if (search->is_filtered && !filter_admits(search->filter, host)) {
+    if (search->is_filtered && !filter_admits_in(search->filter, host, search->areas)) {
         search->refused++;
         return false;
     }

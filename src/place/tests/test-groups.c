@@ -25,7 +25,7 @@ static void live_as_a_table(uint32_t n_domains, uint32_t factor)
         uint32_t level = (uint32_t)g_rand_int_range(rand, 0, 3);
         uint32_t domain = (uint32_t)g_rand_int_range(rand, 0, n_domains);
         if (g_rand_boolean(rand) || table[level][domain] == 0) {
-            g_assert_true(group_reserve(&group, 3, 1));
+            g_assert_true(group_reserve(&group, 7, 1));
             g_assert_cmpuint(group_raise(&group, level, domain * factor), ==,
                              table[level][domain]++);
         } else {

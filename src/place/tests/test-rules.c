@@ -180,6 +180,72 @@ static void test_levels_change_where_neither_hosts_nor_rules_are_left(void)
     berth_place_free(place);
 }
 
+#define LIVES 6000
+#define MOST_HOSTS 640
+
+static uint32_t domain_of(uint32_t host, uint32_t level, uint32_t hosts_a_zone)
+{
+    return level == 0 ? host : level == 1 ? host / 2 : host / hosts_a_zone;
+}
+
+/* VMs of a group come and go, now more, now fewer; rules that speak of it come on the way, so that levels that
+ * were derived until then are counted on their own. `first`: when the first rule comes. */
+static void count_members(uint32_t n_hosts, uint32_t hosts_a_zone, uint32_t first)
+{
+    static const BerthPlaceRule rules[] = {
+        {.kind = BERTH_PLACE_SPREAD, .a = WEB, .level = 2, .skew = 9},
+        {.kind = BERTH_PLACE_APART, .a = DB, .b = WEB, .level = 1},
+        {.kind = BERTH_PLACE_TOGETHER, .a = CACHE, .b = WEB, .level = 2},
+    };
+    BerthPlaceOptions options = {.struct_size = sizeof options, .n_dims = 1};
+    g_autoptr(GRand) rand = g_rand_new_with_seed(3);
+    uint32_t counts[3][MOST_HOSTS] = {{0}};
+    BerthPlace *place;
+    uint32_t n_rules = 0;
+
+    g_assert_cmpint(berth_place_new(&options, &place), ==, BERTH_PLACE_OK);
+    g_assert_cmpint(berth_place_set_levels(place, 3), ==, BERTH_PLACE_OK);
+    for (uint32_t host = 0; host < n_hosts; host++) {
+        berth_place_add(place, host, host, (int64_t[]){10}, NULL);
+        berth_place_set_domains(place, host, (uint32_t[]){host / 2, host / hosts_a_zone});
+    }
+    for (uint32_t i = 0; i < LIVES; i++) {
+        uint32_t host = (uint32_t)g_rand_int_range(rand, 0, (gint32)n_hosts), group = WEB;
+        bool is_growing = i / 1500 % 2 == 0;
+        bool comes =
+            counts[0][host] == 0 ? is_growing : g_rand_int_range(rand, 0, 10) < 4 + 3 * is_growing;
+        if (counts[0][host] == 0 && !comes) {
+            continue;
+        }
+        for (uint32_t level = 0; level < 3; level++) {
+            counts[level][domain_of(host, level, hosts_a_zone)] += comes ? 1u : -1u;
+        }
+        g_assert_cmpint((comes ? berth_place_enter : berth_place_leave)(place, host, &group, 1), ==,
+                        BERTH_PLACE_OK);
+        if (i >= first && n_rules < G_N_ELEMENTS(rules) && (i - first) / 1500 >= n_rules) {
+            g_assert_cmpint(add(place, i, rules[n_rules++], NULL), ==, BERTH_PLACE_OK);
+        }
+        host = (uint32_t)g_rand_int_range(rand, 0, (gint32)n_hosts);
+        for (uint32_t level = 0; level < 3; level++) {
+            g_assert_cmpuint(berth_place_members(place, WEB, host, level), ==,
+                             counts[level][domain_of(host, level, hosts_a_zone)]);
+        }
+        if (i % 64 == 0) {
+            g_assert_null(berth_place_check(place));
+        }
+    }
+    berth_place_free(place);
+}
+
+static void test_members_are_counted_at_each_level(void)
+{
+    for (uint32_t first = 1; first < 1500; first += 1200) {
+        count_members(16, 8, first);           /* areas with more members than are counted there */
+        count_members(MOST_HOSTS, 8, first);   /* more zones than areas */
+        count_members(MOST_HOSTS, 320, first); /* more hosts than a list has room for */
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -194,5 +260,7 @@ int main(int argc, char **argv)
     g_test_add_func("/place/rules/out-of-range-is-refused", test_rules_out_of_range_are_refused);
     g_test_add_func("/place/rules/levels-change-where-neither-hosts-nor-rules-are-left",
                     test_levels_change_where_neither_hosts_nor_rules_are_left);
+    g_test_add_func("/place/rules/members-are-counted-at-each-level",
+                    test_members_are_counted_at_each_level);
     return g_test_run();
 }
