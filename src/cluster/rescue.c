@@ -162,6 +162,15 @@ static char *room_for(guint count)
     return g_strconcat("room for ", vms, NULL);
 }
 
+/* "goes from h1 to h3", and of a slot that finds others on its host "goes to other devices of h1". */
+static char *way_of(const Move *move)
+{
+    return move->from == move->to
+               ? g_strdup_printf("goes to other devices of %s", move->to->spec->name)
+               : g_strdup_printf("goes from %s to %s", move->from->spec->name,
+                                 move->to->spec->name);
+}
+
 static void tell_moves(ClusterCore *core, ClusterReservation *reservation, const GArray *moves,
                        const char *why)
 {
@@ -178,9 +187,9 @@ static void tell_moves(ClusterCore *core, ClusterReservation *reservation, const
         g_autofree char *lost =
             g_strdup_printf("%s has lost a device of which it held slices", move->from->spec->name);
         g_autofree char *trouble = why != NULL ? NULL : trouble_of(core, move->from);
+        g_autofree char *way = way_of(move);
         event_add(core, "reservation.moved", &subject, move->to->spec->name, NULL,
-                  "reservation %s: %s goes from %s to %s: %s", reservation->object->name, room,
-                  move->from->spec->name, move->to->spec->name,
+                  "reservation %s: %s %s: %s", reservation->object->name, room, way,
                   why != NULL       ? why
                   : trouble != NULL ? trouble
                                     : lost);

@@ -213,6 +213,8 @@ static void test_a_slot_leaves_a_device_that_is_gone(void)
     report_devices(w, "b", 2);
     world_wait(w, 1000);
     assert_slot_has(w, 0, "b:4", NULL);
+    g_assert_nonnull(strstr(ask(w, API_OP_LIST_EVENTS, NULL, NULL),
+                            "room for 1 VM goes to other devices of h1: h1 has lost a device"));
     report_devices(w, "", 3);
     world_wait(w, 1000);
     g_assert_nonnull(strstr(ask(w, API_OP_GET_RESERVATION, "r", NULL),
