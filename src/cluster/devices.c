@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/words.h"
+#include "cluster/ends.h"
 #include "cluster/journal.h"
 #include "cluster/promises.h"
 #include "cluster/rescue.h"
@@ -664,19 +665,23 @@ void devices_refresh(ClusterCore *core, const ClusterHost *host)
     g_assert(result == BERTH_PLACE_OK);
 }
 
-bool devices_are_clear(const ClusterVm *vm)
+bool devices_are_clear(const ClusterCore *core, const ClusterVm *vm)
 {
-    int64_t held[BERTH_PLACE_MAX_DEVICES];
+    int64_t held[BERTH_PLACE_MAX_DEVICES], peak[BERTH_PLACE_MAX_DEVICES] = {0};
+    bool claims = vm->placement->claiming;
     if (vm->placement->devices->len == 0) {
         return true;
     }
-    count_held(vm->host, false, false, held);
+    count_held(vm->host, false, claims, held);
+    if (claims) {
+        berth_calendar_devices_peak(core->calendar, vm->host->place, peak);
+    }
     for (guint i = 0; i < vm->placement->devices->len; i++) {
         const DeviceHeld *mine = vm->placement->devices->pdata[i];
         int device = find_device(vm->host, mine->device);
-        int64_t others = vm->placement->claiming || device < 0 ? 0 : mine->slices;
-        if (device < 0 ||
-            held[device] - others + mine->slices > device_at(vm->host, (guint)device)->slices) {
+        int64_t others = claims || device < 0 ? 0 : mine->slices;
+        if (device < 0 || held[device] - others + mine->slices + peak[device] >
+                              device_at(vm->host, (guint)device)->slices) {
             return false;
         }
     }
@@ -733,6 +738,18 @@ static bool holds_what_it_needs(const ClusterCore *core, const ClusterVm *vm)
     return true;
 }
 
+/* Is the end of a VM over, and nobody has seen to it yet, such as a manager that cannot write? */
+static bool has_late_end(const ClusterCore *core, const ClusterHost *host)
+{
+    for (GTreeNode *n = g_tree_node_first(host->vms); n != NULL; n = g_tree_node_next(n)) {
+        const ClusterVm *vm = g_tree_node_value(n);
+        if (reservations_is_timed(vm) && ends_release_ms(vm->spec) <= core->now_ms) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool devices_check(const ClusterCore *core, const ClusterHost *host, GError **error)
 {
     int64_t held[BERTH_PLACE_MAX_DEVICES], for_good[BERTH_PLACE_MAX_DEVICES];
@@ -745,7 +762,7 @@ bool devices_check(const ClusterCore *core, const ClusterHost *host, GError **er
     berth_calendar_devices_peak(core->calendar, host->place, peak);
     memcpy(now, held, sizeof now);
     reservations_add_devices(core, host, now);
-    bool owes = reservations_is_overstayed(core, host);
+    bool owes = reservations_is_overstayed(core, host) || has_late_end(core, host);
     for (guint i = 0; i < host->devices->len; i++) {
         int64_t slices = device_at(host, i)->slices;
         if (held[i] > slices) {

@@ -115,8 +115,8 @@ void devices_settle(ClusterCore *core, ClusterVm *vm);
 /* The engine hears what is free on a host. */
 void devices_refresh(ClusterCore *core, const ClusterHost *host);
 
-/* Is all that a claiming VM holds free of others? */
-bool devices_are_clear(const ClusterVm *vm);
+/* Is all that a claiming VM holds free of others, and promised to nobody? */
+bool devices_are_clear(const ClusterCore *core, const ClusterVm *vm);
 
 /* Rows of DeviceRow: each device, what is free of it, and who holds the rest. */
 GPtrArray *devices_rows(const ClusterCore *core, const ClusterHost *host);

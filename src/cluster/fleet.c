@@ -454,7 +454,7 @@ bool fleet_has_all(const ClusterCore *core, const ClusterVm *vm)
             return false;
         }
     }
-    return devices_are_clear(vm);
+    return devices_are_clear(core, vm);
 }
 
 bool fleet_leaves_gap(const ClusterCore *core, const ClusterVm *vm)

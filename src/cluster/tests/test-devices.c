@@ -40,7 +40,7 @@ static World *world_with(ClusterBackfill mode, const char *devices)
     cluster_core_free(w->core);
     world_boot(w);
     report_devices(w, devices, 1);
-    static const int slices[] = {3, 4, 7, 14};
+    static const int slices[] = {3, 4, 5, 7, 14};
     for (guint i = 0; i < G_N_ELEMENTS(slices); i++) {
         g_autofree char *size = g_strdup_printf(
             "{\"name\":\"g%d\",\"resources\":{\"cpu\":100,\"memory\":64,\"accelerators\":{\"gpu/"
@@ -291,6 +291,67 @@ static void test_whole_devices_are_reserved_while_others_run_on_them(void)
     world_free(w);
 }
 
+/* By the sum both would do: the other device is free. */
+static void test_what_is_over_does_not_go_on_on_a_promised_device(void)
+{
+    World *w = world_with(CLUSTER_BACKFILL_OFF, "ab");
+    create_vm_of(w, "runs", "g4",
+                 ",\"duration-seconds\":3600,\"grace-seconds\":0,\"at-end\":\"stop\"");
+    g_assert_true(g_str_has_prefix(reserve(w, "g7", 1, ",\"start\":\"+2h\""), "201"));
+    assert_slot_has(w, 0, "a:7", NULL);
+    w->obedient = false;
+    world_wait(w, 3601000);
+    const char *refused = ask(w, API_OP_UPDATE_VM, "runs", "{\"power\":\"on\"}");
+    g_assert_true(g_str_has_prefix(refused, "409"));
+    g_assert_nonnull(strstr(refused, "host h1 has promised its devices"));
+    ask(w, API_OP_DELETE_RESERVATION, "r", NULL);
+    g_assert_false(g_str_has_prefix(ask(w, API_OP_UPDATE_VM, "runs", "{\"power\":\"on\"}"), "4"));
+    world_free(w);
+}
+
+/* The device is late, not the host's sum: the promise waits for it, and keeps its turn. */
+static void test_a_promise_waits_for_who_overstays_on_its_device(void)
+{
+    World *w = world_with(CLUSTER_BACKFILL_CONSERVATIVE, "ab");
+    g_assert_true(is_placed(create_vm_of(w, "late", "g4", ENDS(3600))));
+    g_assert_true(is_placed(create_vm_of(w, "other", "g4", ENDS(7200))));
+    create_vm_of(w, "head", "g7", ",\"queue\":true" ENDS(900));
+    world_wait(w, 1000);
+    w->obedient = false;
+    world_wait(w, 3600000);
+    world_wait(w, 60000);
+    g_autofree char *start = text_of(ask(w, API_OP_GET_QUEUE_ENTRY, "head", NULL), "expected");
+    g_assert_nonnull(start);
+    g_assert_nonnull(strstr(create_vm_of(w, "next", "g4", ENDS(900)), "409"));
+    w->obedient = true;
+    cluster_core_free(w->core);
+    world_boot(w);
+    g_autofree char *again = text_of(ask(w, API_OP_GET_QUEUE_ENTRY, "head", NULL), "expected");
+    g_assert_cmpstr(again, ==, start);
+    report_devices(w, "ab", 1); /* and without it */
+    world_wait(w, 60000);
+    assert_vm_has(w, "head", "a:7");
+    world_free(w);
+}
+
+/* A device has room for it and for whom it has preempted, but not for the reservation besides: it waits for the
+ * other to be off, though by the sum it has all. */
+static void test_who_takes_a_place_waits_for_it_where_the_rest_is_promised(void)
+{
+    World *w = world_with(CLUSTER_BACKFILL_OFF, "abc");
+    create_vm_of(w, "low", "g3", ",\"priority\":100");
+    create_vm_of(w, "one", "g5", ",\"priority\":900");
+    create_vm_of(w, "two", "g5", ",\"priority\":900");
+    assert_vm_has(w, "low", "a:3");
+    g_assert_true(g_str_has_prefix(reserve(w, "g4", 1, ",\"start\":\"+1h\""), "201"));
+    assert_slot_has(w, 0, "a:4", NULL);
+    w->obedient = false;
+    g_assert_true(is_placed(create_vm_of(w, "high", "g3", ",\"priority\":900")));
+    assert_vm_has(w, "high", "a:3");
+    g_assert_nonnull(strstr(ask(w, API_OP_GET_VM, "high", NULL), "\"claiming\":true"));
+    world_free(w);
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -307,6 +368,12 @@ int main(int argc, char **argv)
         {"each-is-in-its-slot-after-a-restart", test_each_is_in_its_slot_after_a_restart},
         {"whole-devices-are-reserved-while-others-run-on-them",
          test_whole_devices_are_reserved_while_others_run_on_them},
+        {"what-is-over-does-not-go-on-on-a-promised-device",
+         test_what_is_over_does_not_go_on_on_a_promised_device},
+        {"who-takes-a-place-waits-for-it-where-the-rest-is-promised",
+         test_who_takes_a_place_waits_for_it_where_the_rest_is_promised},
+        {"a-promise-waits-for-who-overstays-on-its-device",
+         test_a_promise_waits_for_who_overstays_on_its_device},
     };
     g_test_init(&argc, &argv, NULL);
     for (size_t i = 0; i < G_N_ELEMENTS(tests); i++) {
