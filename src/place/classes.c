@@ -8,6 +8,8 @@
 #include "place/inventory.h"
 
 #define NO_BLOCK UINT32_MAX
+#define SMALL_FLEET 4096     /* of hosts, whose searches ask for banks of areas at once, */
+#define ROWS_LOOKED_AT 12    /* and those of larger ones after so many rows */
 #define MOST_LOOKED_AT 65536 /* hosts of a class, for one that is in the same area */
 
 static uint32_t power_of_two(uint32_t at_least)
@@ -83,6 +85,7 @@ void classes_free(Classes *classes)
         }
     }
     class_areas_free(classes->areas);
+    area_banks_free(classes->area_banks);
     free(classes->of_host);
     free(classes->at);
     free(classes->classes);
@@ -366,6 +369,7 @@ static void drop_class(Classes *classes, uint32_t number)
         }
     }
     if (classes->areas != NULL) {
+        area_banks_note(classes, classes->area_banks, number, classes->areas->areas[number], false);
         class_areas_end(classes->areas, number, sizes_width(classes->sizes));
     }
     class->hosts = classes->spare;
@@ -375,9 +379,12 @@ static void drop_class(Classes *classes, uint32_t number)
 
 static void add_area(Classes *classes, uint32_t host)
 {
-    class_areas_add(classes->areas, classes->of_host[host],
-                    relations_area_of_host(classes->place->relations, host),
+    uint32_t number = classes->of_host[host], before = classes->areas->areas[number];
+
+    class_areas_add(classes->areas, number, relations_area_of_host(classes->place->relations, host),
                     sizes_width(classes->sizes));
+    uint32_t gained = classes->areas->areas[number] & ~before;
+    area_banks_note(classes, classes->area_banks, number, gained, true);
 }
 
 bool classes_enter(Classes *classes, uint32_t host)
@@ -395,6 +402,7 @@ bool classes_enter(Classes *classes, uint32_t host)
     classes->of_host[host] = number;
     if (classes->areas != NULL) {
         add_area(classes, host);
+        area_banks_step(classes, classes->area_banks);
     }
     return true;
 }
@@ -425,6 +433,8 @@ static void forget_area(Classes *classes, uint32_t number, uint32_t place, uint6
             return;
         }
     }
+    area_banks_note(classes, classes->area_banks, number, word & classes->areas->areas[number],
+                    false);
     class_areas_remove(classes->areas, number, word, sizes_width(classes->sizes));
 }
 
@@ -495,7 +505,10 @@ void classes_sweep_areas(Classes *classes, uint32_t steps)
     ClassAreas *areas = classes->areas;
 
     if (areas == NULL) {
-        areas = classes->areas = class_areas_new(classes->most);
+        uint32_t patience = classes->place->n_hosts > SMALL_FLEET ? ROWS_LOOKED_AT : 0;
+        classes->area_banks =
+            classes->area_banks != NULL ? classes->area_banks : area_banks_new(patience);
+        classes->areas = classes->area_banks != NULL ? class_areas_new(classes->most) : NULL;
         return;
     }
     for (; areas->entered < classes->place->slots && steps > 0; areas->entered++, steps--) {
@@ -518,6 +531,7 @@ void classes_forget_size(Classes *classes, uint32_t size)
     if (classes->areas != NULL) {
         classes->areas->ready &= ~(UINT32_C(1) << size);
         classes->areas->swept = 0;
+        area_banks_clear(classes->area_banks);
     }
 }
 
@@ -541,7 +555,8 @@ static const char *check_areas(const Classes *classes)
             return "a class knows every size that fits it";
         }
     }
-    return class_areas_check(areas, sizes_width(classes->sizes));
+    const char *broken = class_areas_check(areas, sizes_width(classes->sizes));
+    return broken != NULL ? broken : area_banks_check(classes);
 }
 
 const char *classes_check(const Classes *classes)

@@ -12,6 +12,7 @@
 #pragma once
 
 #include "place/classes-areas.h"
+#include "place/classes-banks.h"
 #include "place/kinds.h"
 #include "place/search.h"
 #include "place/sizes.h"
@@ -24,7 +25,7 @@ typedef struct {
     uint32_t room;  /* of the block, a power of two; 1: no block */
 } Class;
 
-typedef struct {
+struct Classes {
     const BerthPlace *place;
     const Sizes *sizes;
     const Kinds *kinds; /* NULL: classes are by shape, and lanes are sizes */
@@ -47,7 +48,8 @@ typedef struct {
     uint32_t swept[BERTH_PLACE_N_POLICIES]; /* classes below have keys for all sizes */
     uint32_t ready[BERTH_PLACE_N_POLICIES]; /* sizes, bit by bit, that every class has keys for */
     ClassAreas *areas;                      /* NULL: not wanted */
-} Classes;
+    AreaBanks *area_banks;                  /* NULL: as long as areas are not wanted */
+};
 
 #define CLASSES_NONE UINT32_MAX
 

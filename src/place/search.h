@@ -12,6 +12,7 @@ typedef struct {
     bool prefers_high;
     BerthPlacePolicy policy;
     uint32_t refused; /* by the filter */
+    uint32_t looks;   /* at rows of classes of which only some are in areas that are left */
     uint64_t areas;   /* in one of which what is taken is known to be; all bits: not known */
     BerthPlaceVerdict best;
     float threshold; /* no key below it can be as good as the best so far */
