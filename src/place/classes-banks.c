@@ -7,7 +7,8 @@
 #include "place/classes.h"
 
 #define CLASSES_A_STEP 64
-#define STEPS_UNASKED 50000 /* after so many changes a bank that no search has asked for is dropped */
+#define STEPS_UNASKED                                                                              \
+    50000 /* after so many changes a bank that no search has asked for is dropped */
 
 AreaBanks *area_banks_new(uint32_t patience)
 {
@@ -160,8 +161,8 @@ static bool is_right(const Classes *classes, uint32_t policy, uint32_t area)
         none[i] = -INFINITY;
     }
     for (uint32_t number = 0; number < classes->n && number < its->swept; number++) {
-        bool is_there = classes->classes[number].count > 0 &&
-                        (classes->areas->areas[number] >> area & 1) != 0;
+        bool is_there =
+            classes->classes[number].count > 0 && (classes->areas->areas[number] >> area & 1) != 0;
         const float *wanted = is_there ? bank_row(classes->banks[policy], 0, number) : none;
         if (number < its->bank.rows[0] ? memcmp(bank_row(&its->bank, 0, number), wanted, size) != 0
                                        : is_there) {

@@ -26,8 +26,8 @@ typedef struct {
     _Atomic uint32_t wanted[BERTH_PLACE_N_POLICIES]; /* areas, bit by bit */
     _Atomic bool is_asked;                           /* something is wanted */
     uint32_t n_live;
-    uint32_t live[BERTH_PLACE_N_POLICIES];           /* those that have a bank, */
-    uint32_t ready[BERTH_PLACE_N_POLICIES];          /* and those whose bank is complete */
+    uint32_t live[BERTH_PLACE_N_POLICIES];  /* those that have a bank, */
+    uint32_t ready[BERTH_PLACE_N_POLICIES]; /* and those whose bank is complete */
     AreaBank *banks[BERTH_PLACE_N_POLICIES][AREA_BANKS];
     uint32_t patience; /* rows that a search looks at before it asks for banks */
     uint32_t n_steps;  /* since it was looked what is still wanted */

@@ -2,7 +2,7 @@
 
 #define MOST_OPEN 4096
 #define MOST_UNORDERED 512
-#define PATIENCE 64
+#define PATIENCE 6
 #define GLANCES 8 /* at hosts cost as much as one that the filter refuses in full */
 
 _Static_assert(BERTH_PLACE_MAX_HOSTS <= UINT32_C(1) << HEAP_AREA_SHIFT,
@@ -156,7 +156,9 @@ static bool offer_ordered(const BerthPlace *place, const uint32_t *hosts, uint32
             return false;
         }
         at = first_place(&open);
-    } while (!search_take(search, heap_host(hosts[at]), score) && !search_is_over(search));
+    } while (
+        (is_in_shut_area(search, hosts[at]) || !search_take(search, heap_host(hosts[at]), score)) &&
+        !search_is_over(search));
     return false;
 }
 
