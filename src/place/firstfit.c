@@ -307,6 +307,10 @@ void firstfit_search(const FirstFit *first, Search *search)
     uint32_t size;
 
     if (has_bit(first, search->filter->request->vector, &size)) {
+        if (search
+                ->is_filtered) { /* the way is so short that to go it twice costs more than to wait */
+            filter_settle(search->filter);
+        }
         descend(first, first->n_levels - 1, 0, size, search);
         return;
     }
