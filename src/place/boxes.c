@@ -124,6 +124,23 @@ static void direction_of(const Forest *forest, const int16_t *coordinates, size_
     }
 }
 
+/* How far the sum of the shares is below that of the upper bounds of the coordinates; in a forest of sums only. */
+static int16_t depth_of(const Forest *forest, const int64_t *capacity, const int64_t *available,
+                        const int16_t *coordinates)
+{
+    double most = 0, sum = 0;
+
+    if (forest->family != FAMILY_SUM) {
+        return 0;
+    }
+    for (uint32_t d = 0; d < forest->n_dims; d++) {
+        most += (double)kernels_share_high(coordinates[d]);
+        sum += capacity[d] > 0 ? (double)available[d] / (double)capacity[d] : 0;
+    }
+    double steps = (most - sum) / (double)kernels_depth_step(forest->n_dims);
+    return (int16_t)((int32_t)fmax(0, fmin(steps, 65535)) - 32768);
+}
+
 /* The range of what a point with these coordinates adds to the sum of the shares, or of their squares. */
 static inline void part_of(Family family, int16_t coordinate, float *low, float *high)
 {
@@ -142,13 +159,17 @@ static void sums_of(const Forest *forest, const int16_t *coordinates, float *ret
     }
 }
 
-/* What the policy is made of, by the coordinates of one host. */
+/* What the policy is made of, by the coordinates and the depth of one host. */
 static void set_extra(const Forest *forest, Box *box)
 {
     if (forest->family == FAMILY_DIRECTION) {
         direction_of(forest, box->low, 1, box->extra_low, box->extra_high);
-    } else {
-        sums_of(forest, box->low, &box->extra_low[0], &box->extra_high[0]);
+        return;
+    }
+    sums_of(forest, box->low, &box->extra_low[0], &box->extra_high[0]);
+    if (forest->family == FAMILY_SUM) {
+        box->extra_low[0] = kernels_lowest_sum(forest->n_dims, box->extra_high[0], box->depth);
+        box->extra_high[0] = kernels_highest_sum(forest->n_dims, box->extra_high[0], box->depth);
     }
 }
 
@@ -201,6 +222,7 @@ void boxes_of_host(const Forest *forest, const int64_t *capacity, const int64_t 
     for (uint32_t k = 0; k < forest->n_corners; k++) {
         ret_box->corner[k] = corner_of(k, ret_box->low[0], ret_box->low[1]);
     }
+    ret_box->depth = depth_of(forest, capacity, available, ret_box->low);
     set_extra(forest, ret_box);
 }
 
@@ -210,6 +232,8 @@ void boxes_in_leaf(const Forest *forest, const Leaf *leaf, uint32_t i, Box *ret_
     for (uint32_t d = 0; d < forest->n_dims; d++) {
         ret_box->low[d] = ret_box->high[d] = leaf_coordinates(leaf)[d * LEAF + i];
     }
+    ret_box->depth =
+        forest->family == FAMILY_SUM ? leaf_coordinates(leaf)[forest->n_dims * LEAF + i] : 0;
     for (uint32_t k = 0; k < forest->n_corners; k++) {
         ret_box->corner[k] = corner_of(k, ret_box->low[0], ret_box->low[1]);
     }

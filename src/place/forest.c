@@ -101,7 +101,8 @@ Forest *forest_new(const BerthPlace *place, Family family)
     size_t node_size = sizeof(Node) +
                        sizeof(int16_t) * FAN * (2 * forest->n_dims + forest->n_corners) +
                        sizeof(float) * FAN * 2 * forest->n_extra;
-    size_t leaf_size = sizeof(Leaf) + sizeof(int16_t) * LEAF * forest->n_dims;
+    forest->n_rows = forest->n_dims + (family == FAMILY_SUM);
+    size_t leaf_size = sizeof(Leaf) + sizeof(int16_t) * LEAF * forest->n_rows;
     uint32_t leaves = place->slots / 8 + 2 * FOREST_SHAPES;
     forest->where = malloc(place->slots * sizeof *forest->where);
     bool is_made = pool_init(&forest->nodes, node_size, leaves / 4 + 2 * FOREST_SHAPES) &&
@@ -336,6 +337,9 @@ static void put_host(Forest *forest, uint32_t number, uint32_t host, const Box *
     for (uint32_t d = 0; d < forest->n_dims; d++) {
         leaf_coordinates(leaf)[d * LEAF + i] = box->low[d];
     }
+    if (forest->family == FAMILY_SUM) {
+        leaf_coordinates(leaf)[forest->n_dims * LEAF + i] = box->depth;
+    }
     forest->where[host] = number;
 }
 
@@ -524,7 +528,7 @@ static bool leave_tree(Forest *forest, uint32_t host)
 
     forest->n_in_trees--;
     leaf->host[i] = leaf->host[last];
-    for (uint32_t d = 0; d < forest->n_dims; d++) {
+    for (uint32_t d = 0; d < forest->n_rows; d++) {
         leaf_coordinates(leaf)[d * LEAF + i] = leaf_coordinates(leaf)[d * LEAF + last];
     }
     if (leaf->n == 0) {

@@ -27,7 +27,7 @@ typedef struct {
 typedef struct {
     uint32_t n, parent, slot, shape;
     uint32_t host[FOREST_LEAF];
-} Leaf; /* behind it: coordinates [dims][LEAF] */
+} Leaf; /* behind it: coordinates [rows][LEAF] */
 
 typedef struct {
     unsigned char *items;
@@ -46,6 +46,7 @@ typedef struct {
     const Kernels *kernels;
     Family family;
     uint32_t n_dims, n_corners, n_extra;
+    uint32_t n_rows; /* of a leaf: the dimensions, and in a forest of sums the depth */
     /* of coordinates when nodes are chosen and split; the first extra's is 0 if none counts */
     float weight, extra_weights[BERTH_PLACE_MAX_DIMS];
     uint32_t *where; /* of each host: a leaf, or a place in a heap or list with its tag */

@@ -293,6 +293,21 @@ TARGET static inline V8 NAME(bound_direction)(const BoundInput *in, const Boxes 
     return least + 4e-6F;
 }
 
+/* What a sum of shares is at most and at least, by the sum of their upper bounds and the depth. */
+TARGET static inline V8 NAME(highest_sum)(uint32_t n_dims, V8 most, const int16_t *depth)
+{
+    return (most - (__builtin_convertvector(*(const V8s *)depth, V8) + 32768) *
+                       kernels_depth_step(n_dims)) *
+           (1 + DEPTH_SLACK(n_dims));
+}
+
+TARGET static inline V8 NAME(lowest_sum)(uint32_t n_dims, V8 most, const int16_t *depth)
+{
+    return (most - (__builtin_convertvector(*(const V8s *)depth, V8) + 32769) *
+                       kernels_depth_step(n_dims)) *
+           (1 - DEPTH_SLACK(n_dims));
+}
+
 /* What the dimensions give together, and what the policy's own functional gives: the better. */
 TARGET static inline __attribute__((always_inline)) V8 NAME(bound_lanes)(const BoundInput *in,
                                                                          const Boxes *boxes,
@@ -300,6 +315,7 @@ TARGET static inline __attribute__((always_inline)) V8 NAME(bound_lanes)(const B
                                                                          uint32_t lane, V8i *fits)
 {
     V8 sum = {0}, other = {0}, extra;
+    const int16_t *depth = boxes->low + (size_t)in->n_dims * boxes->stride + lane;
 
     for (uint32_t d = 0; d < in->n_dims; d++) {
         float need = in->needs[d];
@@ -315,6 +331,7 @@ TARGET static inline __attribute__((always_inline)) V8 NAME(bound_lanes)(const B
             break;
         case BERTH_PLACE_LEAST_FREE:
             sum += fitting;
+            other += high;
             break;
         case BERTH_PLACE_L2_DIFF:
             sum += (fitting - need) * (fitting - need);
@@ -333,15 +350,13 @@ TARGET static inline __attribute__((always_inline)) V8 NAME(bound_lanes)(const B
     }
     switch (policy) {
     case BERTH_PLACE_MOST_FREE:
-        if (!boxes->is_point) {
-            sum = NAME(at_most)(sum, *(const V8 *)(boxes->extra_high + lane));
-        }
+        sum = boxes->is_point ? NAME(highest_sum)(in->n_dims, sum, depth)
+                              : NAME(at_most)(sum, *(const V8 *)(boxes->extra_high + lane));
         return (sum - in->sum) * in->n_inverse;
     case BERTH_PLACE_LEAST_FREE:
-        if (!boxes->is_point) {
-            sum = NAME(at_least)(sum, *(const V8 *)(boxes->extra_low + lane));
-        }
-        return (in->sum - sum) * in->n_inverse;
+        extra = boxes->is_point ? NAME(lowest_sum)(in->n_dims, other, depth)
+                                : *(const V8 *)(boxes->extra_low + lane);
+        return (in->sum - NAME(at_least)(sum, extra)) * in->n_inverse;
     case BERTH_PLACE_L2_DIFF:
         if (!boxes->is_point) {
             extra = *(const V8 *)(boxes->extra_low + lane) - 2 * other + (in->squares - 4e-6F);
@@ -482,7 +497,7 @@ TARGET static void NAME(surround_corners)(const Points *points, Box *ret_box)
 }
 
 TARGET static inline __attribute__((always_inline)) void NAME(surround_sums)(const Points *points,
-                                                                             bool is_squared,
+                                                                             Family family,
                                                                              Box *ret_box)
 {
     V8 least = {0}, most = {0};
@@ -495,8 +510,13 @@ TARGET static inline __attribute__((always_inline)) void NAME(surround_sums)(con
             V8 high = NAME(coordinates)((const int16_t *)&at, 32769.05F);
             low *= low;
             high *= high;
-            low_sum += is_squared ? low * low : low;
-            high_sum += is_squared ? high * high : high;
+            low_sum += family == FAMILY_SQUARES ? low * low : low;
+            high_sum += family == FAMILY_SQUARES ? high * high : high;
+        }
+        if (family == FAMILY_SUM) {
+            V8s depth = NAME(points)(points, points->n_dims, lane);
+            low_sum = NAME(lowest_sum)(points->n_dims, high_sum, (const int16_t *)&depth);
+            high_sum = NAME(highest_sum)(points->n_dims, high_sum, (const int16_t *)&depth);
         }
         least = lane == 0 ? low_sum : NAME(at_most)(least, low_sum);
         most = NAME(at_least)(most, high_sum);
@@ -509,10 +529,18 @@ TARGET static void NAME(surround)(const Points *points, Box *ret_box)
 {
     NAME(surround_sides)(points, ret_box);
     NAME(surround_corners)(points, ret_box);
-    if (points->family == FAMILY_SQUARES) {
-        NAME(surround_sums)(points, true, ret_box);
-    } else if (points->family != FAMILY_DIRECTION) {
-        NAME(surround_sums)(points, false, ret_box);
+    switch (points->family) {
+    case FAMILY_SUM:
+        NAME(surround_sums)(points, FAMILY_SUM, ret_box);
+        break;
+    case FAMILY_SQUARES:
+        NAME(surround_sums)(points, FAMILY_SQUARES, ret_box);
+        break;
+    case FAMILY_RATIO:
+        NAME(surround_sums)(points, FAMILY_RATIO, ret_box);
+        break;
+    default:
+        break;
     }
 }
 

@@ -85,15 +85,15 @@ const Kernels *kernels_get(void)
     return &kernels_plain;
 }
 
-float kernels_slack(BerthPlacePolicy policy, float key)
+float kernels_slack(BerthPlacePolicy policy, uint32_t n_dims, float key)
 {
     float relative = 8e-6F * fabsf(key);
 
     switch (policy) {
     case BERTH_PLACE_MOST_FREE:
     case BERTH_PLACE_LEAST_FREE:
-        /* A mean of up to 16 shares and differences of shares, each of at most 1: two thirds of this. */
-        return 3e-6F + 3e-6F * fabsf(key);
+        /* A mean of shares and differences of shares, each of at most 1. */
+        return 4e-7F + 1e-7F * (float)n_dims + 2e-7F * fabsf(key);
     case BERTH_PLACE_L2_DIFF:
         /* Differences of nearly equal shares round absolutely. */
         return relative + 8e-6F;

@@ -38,6 +38,27 @@ static inline float kernels_share_high(int16_t coordinate)
     return root * root;
 }
 
+/* Of many hosts the sums of the shares differ by less than the coordinates tell. So points of the family
+ * of sums have one coordinate more, behind the others: how far the sum itself is below that of the upper
+ * bounds of the shares, in so many parts of the furthest that it can be. */
+static inline float kernels_depth_step(uint32_t n_dims)
+{
+    return (float)n_dims * 3.5e-5F / 65535;
+}
+
+/* What the sum is at least and at most, by that of the upper bounds: the slack covers floats. */
+#define DEPTH_SLACK(n_dims) (4e-7F + 7e-8F * (float)(n_dims))
+
+static inline float kernels_lowest_sum(uint32_t n_dims, float most, int16_t depth)
+{
+    return (most - ((float)depth + 32769) * kernels_depth_step(n_dims)) * (1 - DEPTH_SLACK(n_dims));
+}
+
+static inline float kernels_highest_sum(uint32_t n_dims, float most, int16_t depth)
+{
+    return (most - ((float)depth + 32768) * kernels_depth_step(n_dims)) * (1 + DEPTH_SLACK(n_dims));
+}
+
 /* A corner is min(x, y * factor) of the first two coordinates: its maximum over a box tells whether
  * both can be large in one host. */
 #define CORNERS 5
@@ -62,6 +83,7 @@ typedef enum {
 
 typedef struct {
     int16_t low[BERTH_PLACE_MAX_DIMS], high[BERTH_PLACE_MAX_DIMS], corner[CORNERS];
+    int16_t depth; /* of one point of the family of sums */
     float extra_low[BERTH_PLACE_MAX_DIMS], extra_high[BERTH_PLACE_MAX_DIMS];
 } Box;
 
@@ -70,7 +92,7 @@ typedef struct {
     const int16_t *coordinates;
     uint32_t n, stride, n_dims, n_corners;
     Family family;
-} Points;
+} Points; /* of the family of sums with the depth as one dimension more */
 
 /* A request as shares of a shape's capacity, and what bounds are made from. */
 typedef struct {
@@ -144,4 +166,4 @@ typedef struct {
 const Kernels *kernels_get(void);
 
 /* How far a key may be from the exact score. */
-float kernels_slack(BerthPlacePolicy policy, float key);
+float kernels_slack(BerthPlacePolicy policy, uint32_t n_dims, float key);

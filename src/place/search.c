@@ -77,7 +77,7 @@ bool search_take(Search *search, uint32_t host, double score)
         best->host = host;
         best->score = score;
         float key = (float)(search->prefers_high ? score : -score);
-        search->threshold = key - kernels_slack(search->policy, key);
+        search->threshold = key - kernels_slack(search->policy, search->filter->place->n_dims, key);
     }
     return true;
 }

@@ -3,6 +3,7 @@
 #include "place/index.h"
 
 #include <glib.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,6 +43,8 @@ typedef struct {
     bool has_own_order; /* orders are not the hosts' numbers */
     bool is_diverse;    /* requests and hosts are all unlike */
     bool is_one_shape;
+    double difference; /* hosts have nearly the same shares available, up to this; 0: they do not */
+    double shares[BERTH_PLACE_MAX_DIMS];
     bool has_rules; /* levels, labels, groups and rules */
     uint32_t rack;  /* hosts */
     bool has_devices;
@@ -110,7 +113,11 @@ static void pick_capacity(World *world, int64_t *ret_capacity)
 
 static void pick_available(World *world, const int64_t *capacity, int64_t *ret_available)
 {
-    for (uint32_t d = 0; d < world->n_dims; d++) {
+    for (uint32_t d = 0; d < world->n_dims && world->difference > 0; d++) {
+        double share = world->shares[d] - world->difference * g_rand_double(world->random);
+        ret_available[d] = (int64_t)(share * (double)capacity[d]);
+    }
+    for (uint32_t d = 0; d < world->n_dims && world->difference == 0; d++) {
         int64_t steps = world->is_diverse ? capacity[d] : capacity[d] / world->unit / 20;
         int64_t step = world->is_diverse ? 1 : 20 * world->unit;
         ret_available[d] = steps > 0
@@ -418,6 +425,14 @@ static void make_world(World *world)
     world->has_own_order = one_in(world, 3);
     world->is_diverse = one_in(world, 2);
     world->is_one_shape = one_in(world, 3);
+    world->difference = 0;
+    if (world->is_diverse && one_in(world, 3)) {
+        world->unit = INT64_C(1) << (20 + below(world, 14));
+        world->difference = pow(10, -1 - g_rand_double(world->random) * 8);
+    }
+    for (uint32_t d = 0; d < world->n_dims; d++) {
+        world->shares[d] = 1 - 0.8 * g_rand_double(world->random);
+    }
     world->has_rules = one_in(world, 3);
     world->rack = one_in(world, 2) ? 8 : 100;
     world->has_devices = one_in(world, 3);
