@@ -10,7 +10,7 @@
 #define FAN FOREST_FAN
 #define LEAF FOREST_LEAF
 #define SAMPLES 512
-#define MIN_LEAF 13 /* a leaf with fewer is dissolved */
+#define MIN_LEAF 15 /* a leaf with fewer is dissolved */
 
 Family forest_family(BerthPlacePolicy policy)
 {
