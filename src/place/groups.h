@@ -69,7 +69,7 @@ static inline uint32_t group_members(const Group *group)
 
 static inline bool group_is_tabled(const Group *group, uint32_t level)
 {
-    return (group->tabled >> level & 1) != 0;
+    return level < 8 * sizeof group->tabled && (group->tabled >> level & 1) != 0;
 }
 
 static inline const GroupTable *group_table(const Group *group, uint32_t level)
