@@ -47,6 +47,14 @@ void area_banks_free(AreaBanks *banks)
     }
 }
 
+/* The keys of a class that is not there. */
+static void set_to_none(float ret_row[ROW])
+{
+    for (uint32_t i = 0; i < ROW; i++) {
+        ret_row[i] = -INFINITY;
+    }
+}
+
 static void enter(Classes *classes, uint32_t policy, Bank *bank, uint32_t number)
 {
     bank_set(bank, number, bank_row(classes->banks[policy], 0, number),
@@ -92,9 +100,7 @@ static void sweep(Classes *classes, uint32_t policy, uint32_t area)
     AreaBank *its = classes->area_banks->banks[policy][area];
     float none[ROW];
 
-    for (uint32_t i = 0; i < ROW; i++) {
-        none[i] = -INFINITY;
-    }
+    set_to_none(none);
     for (uint32_t i = 0; i < CLASSES_A_STEP && its->swept < classes->n; i++, its->swept++) {
         uint32_t number = its->swept;
         if (classes->classes[number].count > 0 &&
@@ -157,9 +163,7 @@ static bool is_right(const Classes *classes, uint32_t policy, uint32_t area)
     size_t size = sizes_width(classes->sizes) * sizeof(float);
     float none[ROW];
 
-    for (uint32_t i = 0; i < ROW; i++) {
-        none[i] = -INFINITY;
-    }
+    set_to_none(none);
     for (uint32_t number = 0; number < classes->n && number < its->swept; number++) {
         bool is_there =
             classes->classes[number].count > 0 && (classes->areas->areas[number] >> area & 1) != 0;

@@ -142,21 +142,31 @@ static void fill_in(const Filter *filter, const BerthPlaceRule *rule, Condition 
     }
 }
 
+/* One more condition, of a rule; NULL when there are too many. */
+static Condition *add_for_rule(Filter *filter, uint32_t number, uint32_t level, uint32_t weight)
+{
+    Condition *condition = add(filter);
+
+    if (condition != NULL) {
+        condition->is_by_area = false;
+        condition->rule = number;
+        condition->level = level;
+        condition->weight = weight;
+        filter->has_soft |= weight > 0;
+    }
+    return condition;
+}
+
 /* What a rule that names one of the request's groups asks of a host. */
 static bool add_rule(Filter *filter, uint32_t number, const BerthPlaceRule *rule)
 {
     if (!asks(filter->place->relations, filter->request, rule)) {
         return true;
     }
-    Condition *condition = add(filter);
+    Condition *condition = add_for_rule(filter, number, rule->level, rule->weight);
     if (condition == NULL) {
         return false;
     }
-    condition->is_by_area = false;
-    condition->rule = number;
-    condition->level = rule->level;
-    condition->weight = rule->weight;
-    filter->has_soft |= rule->weight > 0;
     fill_in(filter, rule, condition);
     return true;
 }
@@ -292,18 +302,13 @@ void filter_fetch_entry(const Filter *filter, uint32_t host)
 static bool add_own_rule(Filter *filter, uint32_t number, const RuleBrief *brief,
                          const Group *group)
 {
-    Condition *condition = add(filter);
+    Condition *condition = add_for_rule(filter, number, brief->level, brief->weight);
 
     if (condition == NULL) {
         return false;
     }
-    condition->is_by_area = false;
-    condition->rule = number;
-    condition->level = brief->level;
-    condition->weight = brief->weight;
     condition->group = group;
     condition->other = NULL;
-    filter->has_soft |= brief->weight > 0;
     if (brief->kind == BERTH_PLACE_SPREAD) {
         condition->kind = EVENS_OUT;
         condition->limit = spread_limit(filter->place, group, brief->level, brief->skew);

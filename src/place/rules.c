@@ -107,7 +107,7 @@ static void group_moves(Relations *relations, uint32_t host, uint32_t number, bo
         if (domain == BERTH_PLACE_NONE) {
             continue;
         }
-        uint32_t before = comes ? group_raise(group, l, domain) : group_lower(group, l, domain);
+        uint32_t before = count(group, l, domain);
         if (before == (comes ? 0u : 1u) && relations->n_alone_at[l] > 0) {
             for (uint32_t n = alone_rules_at(relations, number, l); n > 0; n--) {
                 count(&relations->alone, l, domain);
