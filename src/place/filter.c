@@ -326,9 +326,9 @@ static bool add_rules_of(Filter *filter, uint32_t at)
     const RuleList *list = &record->rules;
 
     for (uint32_t k = 0; k < list->n; k++) {
-        const RuleBrief *brief = &list->briefs[k];
-        if (list->room == 0 && (brief->kind == BERTH_PLACE_SPREAD ||
-                                (brief->kind == BERTH_PLACE_APART && brief->other == group))) {
+        const RuleBrief *brief = list->room == 0 ? &list->briefs[k] : NULL;
+        if (brief != NULL && (brief->kind == BERTH_PLACE_SPREAD ||
+                              (brief->kind == BERTH_PLACE_APART && brief->other == group))) {
             if (!add_own_rule(filter, list->few[k], brief, &record->group)) {
                 return false;
             }
