@@ -37,8 +37,9 @@ static size_t node_size(const Stairs *stairs)
     return (size_t)STEPS * stairs->place->n_dims * FAN;
 }
 
-/* Codes end at the largest capacity there is. Thresholds go in even steps up to an eighth of it in the
- * first dimension, three octaves below it: larger requests are rare; and begin six octaves lower. */
+/* Codes end at the largest capacity there is. Thresholds in the first dimension begin nine octaves below
+ * it and end three octaves below: larger requests are rare. The first are three times as close as the
+ * last, since it is the small requests that look far: the first hosts of an order are nearly full. */
 static void choose_codes(Stairs *stairs)
 {
     const BerthPlace *place = stairs->place;
@@ -55,7 +56,9 @@ static void choose_codes(Stairs *stairs)
     }
     stairs->thresholds[0] = LEAST;
     for (uint32_t k = 1; k < STEPS; k++) {
-        stairs->thresholds[k] = (uint8_t)(MOST - 16 * 3 - 16 * 6 * (STEPS - 1 - k) / (STEPS - 2));
+        uint32_t last = STEPS - 2, at = k - 1;
+        stairs->thresholds[k] =
+            (uint8_t)(MOST - 16 * 9 + 16 * 6 * at * (at + last) / (2 * last * last));
     }
 }
 
