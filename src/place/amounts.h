@@ -9,9 +9,6 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Rows are read in whole registers: so many amounts more lie behind the last one. */
-#define AMOUNTS_BEHIND 16
-
 /* One of the two is NULL. */
 typedef struct {
     int32_t *narrow;

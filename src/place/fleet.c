@@ -87,8 +87,7 @@ static BerthPlaceResult allocate(const BerthPlace *like, uint32_t slots, BerthPl
     if (like->orders != NULL) {
         place->orders = calloc(slots, sizeof *place->orders);
     }
-    void *amounts =
-        calloc((size_t)slots * like->n_dims + AMOUNTS_BEHIND, amounts_size(&like->available));
+    void *amounts = calloc((size_t)slots * like->n_dims, amounts_size(&like->available));
     if (like->available.wide != NULL) {
         place->available.wide = amounts;
     } else {

@@ -207,21 +207,6 @@ TARGET static void NAME(unite_rows)(const uint32_t (*rows)[ROW], uint32_t *ret_r
     }
 }
 
-TARGET static uint32_t NAME(reach)(const int32_t *rows, uint32_t n_dims, const int32_t *least)
-{
-    uint32_t mask = 0;
-
-    for (uint32_t i = 0; i < 16; i++) {
-        const int32_t *row = rows + (size_t)i * n_dims;
-        V8i below = *(const V8i *)row < *(const V8i *)least;
-        if (n_dims > 8) {
-            below |= *(const V8i *)(row + 8) < *(const V8i *)(least + 8);
-        }
-        mask |= (uint32_t)(ANY(below) == 0) << i;
-    }
-    return mask;
-}
-
 TARGET static uint32_t NAME(reach_columns)(const uint8_t *rows, uint32_t n_dims,
                                            const uint8_t *least)
 {
@@ -554,7 +539,6 @@ static const Kernels NAME(kernels) = {.score = NAME(score),
                                       .widen = NAME(widen),
                                       .unite_words = NAME(unite_words),
                                       .unite_rows = NAME(unite_rows),
-                                      .reach = NAME(reach),
                                       .reach_columns = NAME(reach_columns),
                                       .raise_steps = NAME(raise_steps),
                                       .surround = NAME(surround),

@@ -144,11 +144,6 @@ typedef struct {
                         uint32_t width);
     void (*unite_rows)(const uint32_t (*rows)[ROW], uint32_t *ret_row, uint32_t width);
 
-    /* Of 16 rows of amounts, one behind the other, those in which none is below `least`, bit by bit.
-     * `least` has a multiple of 8 lanes, INT32_MIN in those that do not count. Reads on to the end of
-     * the last register. */
-    uint32_t (*reach)(const int32_t *rows, uint32_t n_dims, const int32_t *least);
-
     /* Of 16 columns, of which each row holds a dimension, those in which none is below `least`. */
     uint32_t (*reach_columns)(const uint8_t *rows, uint32_t n_dims, const uint8_t *least);
 

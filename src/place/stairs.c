@@ -37,6 +37,16 @@ static size_t node_size(const Stairs *stairs)
     return (size_t)STEPS * stairs->place->n_dims * FAN;
 }
 
+static size_t block_size(const Stairs *stairs)
+{
+    return (size_t)stairs->place->n_dims * FAN;
+}
+
+static uint8_t *block_codes(const Stairs *stairs, uint32_t block)
+{
+    return stairs->codes + block * block_size(stairs);
+}
+
 /* Codes end at the largest capacity there is. Thresholds in the first dimension begin nine octaves below
  * it and end three octaves below: larger requests are rare. The first are three times as close as the
  * last, since it is the small requests that look far: the first hosts of an order are nearly full. */
@@ -72,6 +82,11 @@ Stairs *stairs_new(const BerthPlace *place, const uint32_t *hosts, uint32_t posi
     stairs->kernels = kernels_get();
     stairs->hosts = hosts;
     stairs->n_blocks = (positions + FAN - 1) / FAN;
+    stairs->codes = calloc(stairs->n_blocks, block_size(stairs));
+    if (stairs->codes == NULL) {
+        stairs_free(stairs);
+        return NULL;
+    }
     choose_codes(stairs);
     uint32_t nodes = stairs->n_blocks;
     do {
@@ -92,6 +107,7 @@ void stairs_free(Stairs *stairs)
         for (uint32_t i = 0; i < stairs->n_levels; i++) {
             free(stairs->levels[i]);
         }
+        free(stairs->codes);
         free(stairs);
     }
 }
@@ -105,21 +121,46 @@ static uint32_t host_at(const Stairs *stairs, uint32_t position)
                : BERTH_PLACE_NONE;
 }
 
+/* What a position has now; NOTHING where there is no host. */
+static void encode(const Stairs *stairs, uint32_t position, uint8_t *ret_codes)
+{
+    uint32_t host = host_at(stairs, position), n_dims = stairs->place->n_dims;
+    int64_t available[BERTH_PLACE_MAX_DIMS];
+
+    memset(ret_codes, NOTHING, n_dims);
+    if (host != BERTH_PLACE_NONE) {
+        fleet_available(stairs->place, host, available);
+        for (uint32_t d = 0; d < n_dims; d++) {
+            ret_codes[d] = code(stairs, d, available[d], true);
+        }
+    }
+}
+
+/* Puts down what a position has now; false when that is what it had. */
+static bool note_position(Stairs *stairs, uint32_t position)
+{
+    uint8_t *codes = block_codes(stairs, position / FAN) + position % FAN;
+    uint8_t now[BERTH_PLACE_MAX_DIMS];
+    bool is_changed = false;
+
+    encode(stairs, position, now);
+    for (uint32_t d = 0; d < stairs->place->n_dims; d++) {
+        is_changed |= codes[d * FAN] != now[d];
+        codes[d * FAN] = now[d];
+    }
+    return is_changed;
+}
+
 static void summarize(const Stairs *stairs, uint32_t block, Summary ret_summary)
 {
     uint32_t n_dims = stairs->place->n_dims;
-    int64_t available[BERTH_PLACE_MAX_DIMS];
+    const uint8_t *columns = block_codes(stairs, block);
     uint8_t codes[BERTH_PLACE_MAX_DIMS];
 
     memset(ret_summary, NOTHING, n_dims * sizeof *ret_summary);
     for (uint32_t i = 0; i < FAN; i++) {
-        uint32_t host = host_at(stairs, block * FAN + i);
-        if (host == BERTH_PLACE_NONE) {
-            continue;
-        }
-        fleet_available(stairs->place, host, available);
         for (uint32_t d = 0; d < n_dims; d++) {
-            codes[d] = code(stairs, d, available[d], true);
+            codes[d] = columns[d * FAN + i];
         }
         stairs->kernels->raise_steps(ret_summary, stairs->thresholds, codes, n_dims);
     }
@@ -177,13 +218,16 @@ static void refresh_block(Stairs *stairs, uint32_t block)
 void stairs_sweep(Stairs *stairs, uint32_t steps)
 {
     for (; !stairs_are_swept(stairs) && steps > 0; stairs->swept++, steps--) {
+        for (uint32_t i = 0; i < FAN; i++) {
+            note_position(stairs, stairs->swept * FAN + i);
+        }
         refresh_block(stairs, stairs->swept);
     }
 }
 
 void stairs_refresh(Stairs *stairs, uint32_t position)
 {
-    if (position / FAN < stairs->swept) {
+    if (position / FAN < stairs->swept && note_position(stairs, position)) {
         refresh_block(stairs, position / FAN);
     }
 }
@@ -194,9 +238,6 @@ typedef struct {
     Search *search;
     uint32_t step;
     uint8_t needs[BERTH_PLACE_MAX_DIMS];
-    int32_t
-        least[BERTH_PLACE_MAX_DIMS]; /* the request's amounts; INT32_MIN where it asks for none */
-    bool is_in_rows; /* a block's hosts have their amounts one behind the other, in 32 bits */
 } Climb;
 
 static bool fits_host(const Climb *climb, uint32_t host)
@@ -212,25 +253,16 @@ static bool fits_host(const Climb *climb, uint32_t host)
     return true;
 }
 
-static const int32_t *block_amounts(const Climb *climb, uint32_t block)
-{
-    const BerthPlace *place = climb->stairs->place;
-
-    return place->available.narrow + (size_t)block * FAN * place->n_dims;
-}
-
 /* Without a look at the score, which is 0 for all. */
 static bool try_block(const Climb *climb, uint32_t block)
 {
-    const BerthPlace *place = climb->stairs->place;
-    bool is_whole = climb->is_in_rows && (block + 1) * FAN <= place->slots;
-    uint32_t open = is_whole ? climb->stairs->kernels->reach(block_amounts(climb, block),
-                                                             place->n_dims, climb->least)
-                             : (UINT32_C(1) << FAN) - 1;
+    const Stairs *stairs = climb->stairs;
+    uint32_t open = stairs->kernels->reach_columns(block_codes(stairs, block),
+                                                   stairs->place->n_dims, climb->needs);
 
     for (; open != 0; open &= open - 1) {
-        uint32_t host = host_at(climb->stairs, block * FAN + (uint32_t)__builtin_ctz(open));
-        if (host != BERTH_PLACE_NONE && (is_whole || fits_host(climb, host)) &&
+        uint32_t host = host_at(stairs, block * FAN + (uint32_t)__builtin_ctz(open));
+        if (host != BERTH_PLACE_NONE && fits_host(climb, host) &&
             search_take(climb->search, host, 0)) {
             return true;
         }
@@ -249,18 +281,10 @@ static const uint8_t *node_row(const Climb *climb, uint32_t level, uint32_t numb
 /* Has memory brought that will be looked at soon. */
 static void fetch(const Climb *climb, uint32_t level, uint32_t child)
 {
-    uint32_t n_dims = climb->stairs->place->n_dims;
-    const char *start = NULL;
-    size_t size = 0;
+    const char *start = (const char *)(level > 0 ? node_row(climb, level - 1, child)
+                                                 : block_codes(climb->stairs, child));
 
-    if (level > 0) {
-        start = (const char *)node_row(climb, level - 1, child);
-        size = (size_t)n_dims * FAN;
-    } else if (climb->is_in_rows && child * FAN < climb->stairs->place->slots) {
-        start = (const char *)block_amounts(climb, child);
-        size = (size_t)n_dims * FAN * sizeof(int32_t);
-    }
-    for (size_t at = 0; at < size; at += 64) {
+    for (size_t at = 0; at < block_size(climb->stairs); at += 64) {
         __builtin_prefetch(start + at);
     }
 }
@@ -287,20 +311,11 @@ static bool climb_node(const Climb *climb, uint32_t level, uint32_t number)
 
 void stairs_search(const Stairs *stairs, const Districts *districts, Search *search)
 {
-    const BerthPlace *place = stairs->place;
     const int64_t *vector = search->filter->request->vector;
-    Climb climb = {.stairs = stairs,
-                   .districts = districts,
-                   .search = search,
-                   .is_in_rows = stairs->hosts == NULL && place->available.narrow != NULL &&
-                                 amounts_are_narrow(vector, place->n_dims)};
+    Climb climb = {.stairs = stairs, .districts = districts, .search = search};
 
-    for (uint32_t d = 0; d < BERTH_PLACE_MAX_DIMS; d++) {
-        climb.least[d] = INT32_MIN;
-    }
-    for (uint32_t d = 0; d < place->n_dims; d++) {
+    for (uint32_t d = 0; d < stairs->place->n_dims; d++) {
         climb.needs[d] = code(stairs, d, vector[d], false);
-        climb.least[d] = vector[d] > 0 ? (int32_t)vector[d] : INT32_MIN;
     }
     while (climb.step + 1 < STEPS && stairs->thresholds[climb.step + 1] <= climb.needs[0]) {
         climb.step++;
@@ -315,6 +330,15 @@ const char *stairs_check(const Stairs *stairs)
 
     for (uint32_t block = 0; block < stairs->swept; block++) {
         const uint8_t *node = stairs->levels[0] + block / FAN * node_size(stairs);
+        for (uint32_t i = 0; i < FAN; i++) {
+            uint8_t now[BERTH_PLACE_MAX_DIMS];
+            encode(stairs, block * FAN + i, now);
+            for (uint32_t d = 0; d < n_dims; d++) {
+                if (block_codes(stairs, block)[d * FAN + i] != now[d]) {
+                    return "first fit has the amounts of each host";
+                }
+            }
+        }
         summarize(stairs, block, summary);
         for (uint32_t k = 0; k < STEPS; k++) {
             for (uint32_t d = 0; d < n_dims; d++) {

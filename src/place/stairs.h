@@ -5,7 +5,9 @@
  * the processors, another the memory. A search asks the highest step that its request reaches.
  *
  * Amounts are kept in a byte: the logarithm in sixteenths of an octave, counted down from the largest
- * capacity of the dimension, and rounded up, so that what fits is never missed.
+ * capacity of the dimension, and rounded up, so that what fits is never missed. The hosts of a block have
+ * theirs side by side too, so that a block in which nobody has all that is asked costs a line or two of
+ * memory.
  */
 #pragma once
 
@@ -24,6 +26,7 @@ typedef struct {
     uint32_t n_blocks;     /* of 16 positions */
     int32_t lowest[BERTH_PLACE_MAX_DIMS]; /* of each dimension, what the code 0 would stand for */
     uint8_t thresholds[STAIRS_STEPS];
+    uint8_t *codes; /* of the hosts: for each block [dims][FAN] */
     uint32_t n_levels;
     uint8_t *levels[STAIRS_LEVELS]; /* nodes of [STEPS][dims][FAN]; the last level has one node */
     uint32_t swept;                 /* blocks below are in */
