@@ -358,6 +358,11 @@ int codec_enum_parse(const CodecEnum *enumeration, const char *text)
             return i + 1;
         }
     }
+    for (const CodecAlias *a = enumeration->aliases; a != NULL && a->name != NULL; a++) {
+        if (strcmp(a->name, text) == 0) {
+            return a->value;
+        }
+    }
     return 0;
 }
 

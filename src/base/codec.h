@@ -49,7 +49,13 @@ typedef enum {
 
 typedef struct {
     const char *name;
+    int value;
+} CodecAlias;
+
+typedef struct {
+    const char *name;
     const char *const *values; /* values[0] is that of enumerator 1; NULL ends */
+    const CodecAlias *aliases; /* read, never written; a NULL name ends; NULL: none */
 } CodecEnum;
 
 typedef struct CodecType CodecType;

@@ -25,24 +25,34 @@ void yaml_document_free(YamlDocument *document)
 {
     if (document != NULL) {
         json_decref(document->root);
-        g_hash_table_unref(document->lines);
+        g_hash_table_unref(document->marks);
         g_free(document);
     }
 }
 
-int yaml_document_line(const YamlDocument *document, const char *path)
+bool yaml_document_has(const YamlDocument *document, const char *path)
+{
+    return g_hash_table_contains(document->marks, path);
+}
+
+YamlMark yaml_document_mark(const YamlDocument *document, const char *path)
 {
     g_autofree char *part = g_strdup(path != NULL ? path : "");
     while (part[0] != '\0') {
-        int line = GPOINTER_TO_INT(g_hash_table_lookup(document->lines, part));
-        if (line != 0) {
-            return line;
+        const YamlMark *mark = g_hash_table_lookup(document->marks, part);
+        if (mark != NULL) {
+            return *mark;
         }
         char *dot = strrchr(part, '.'), *bracket = strrchr(part, '[');
         char *end = MAX(dot, bracket);
         *(end != NULL ? end : part) = '\0';
     }
-    return document->line;
+    return document->begins;
+}
+
+static YamlMark mark_of(yaml_mark_t mark)
+{
+    return (YamlMark){(int)mark.line + 1, (int)mark.column + 1};
 }
 
 static bool refuse(yaml_mark_t mark, const char *value, const char *remedy, const char *what,
@@ -289,15 +299,15 @@ static char *read_key(Reader *reader, const json_t *object, GError **error)
 
 static bool read_member(Reader *reader, json_t *object, int depth, GError **error)
 {
-    int line = (int)reader->event.start_mark.line + 1;
+    YamlMark mark = mark_of(reader->event.start_mark);
     size_t length = reader->path->len;
     g_autofree char *key = read_key(reader, object, error);
     if (key == NULL || !next_event(reader, error)) {
         return false;
     }
     g_string_append_printf(reader->path, "%s%s", length > 0 ? "." : "", key);
-    g_hash_table_insert(reader->document->lines, g_strdup(reader->path->str),
-                        GINT_TO_POINTER(line));
+    g_hash_table_insert(reader->document->marks, g_strdup(reader->path->str),
+                        g_memdup2(&mark, sizeof mark));
     json_t *value = read_value(reader, depth + 1, error);
     g_string_truncate(reader->path, length);
     return value != NULL && json_object_set_new(object, key, value) == 0;
@@ -360,8 +370,8 @@ static bool read_document(Reader *reader, GPtrArray *documents, GError **error)
         return false;
     }
     g_autoptr(YamlDocument) document = g_new0(YamlDocument, 1);
-    document->line = (int)reader->event.start_mark.line + 1;
-    document->lines = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    document->begins = mark_of(reader->event.start_mark);
+    document->marks = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     reader->document = document;
     bool empty = is_empty_scalar(&reader->event);
     document->root = read_value(reader, 1, error);

@@ -24,17 +24,24 @@
 #include "base/codec.h"
 
 typedef struct {
-    json_t *root; /* of any kind */
-    int line;     /* where it begins, from 1 */
-    GHashTable *lines;
+    int line, column; /* from 1 */
+} YamlMark;
+
+typedef struct {
+    json_t *root;      /* of any kind */
+    YamlMark begins;
+    GHashTable *marks; /* path of a field → YamlMark * of its key */
 } YamlDocument;
 
 void yaml_document_free(YamlDocument *document); /* takes NULL */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(YamlDocument, yaml_document_free)
 
-/* The line of a field by the path that the codec's errors carry (`spec.files[0].role`); that of the
- * nearest field around it if there is none; that of the document for NULL. */
-int yaml_document_line(const YamlDocument *document, const char *path);
+/* Where a field stands, by the path that the codec's errors carry (`spec.files[0].role`); if there is
+ * none, where the nearest field around it does; where the document begins for NULL. */
+YamlMark yaml_document_mark(const YamlDocument *document, const char *path);
+
+/* Does just this field stand there? */
+bool yaml_document_has(const YamlDocument *document, const char *path);
 
 /* All documents of a text, YamlDocument *; documents of nothing but comments are left out. */
 GPtrArray *yaml_parse(const char *text, size_t length, const CodecLimits *limits, GError **error);

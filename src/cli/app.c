@@ -3,6 +3,7 @@
 #include "cli/commands.h"
 #include "cli/ends.h"
 #include "cli/names.h"
+#include "cli/policy.h"
 #include "cli/quantities.h"
 #include "cli/queue.h"
 #include "schema/objects.h"
@@ -83,10 +84,11 @@ static bool create(Cli *cli, GError **error)
 {
     json_t *body = json_pack("{s:s}", "name", cli_argument(cli, 0));
     static const char *const texts[] = {"size",   "image",       "power",       "restart",
-                                        "policy", "description", "trust-domain"};
+                                        "description", "trust-domain"};
     for (size_t i = 0; i < G_N_ELEMENTS(texts); i++) {
         cli_set_text(cli, body, texts[i], texts[i]);
     }
+    policy_from_args(cli, body);
     cli_set_texts(cli, body, "networks", "network");
     json_t *total = json_object();
     bool ok = cli_set_map(cli, body, "labels", "label", error) &&

@@ -106,13 +106,14 @@ static bool can_change(ManifestKind kind, const char *field)
 static bool refuse_change(const ManifestItem *item, const Difference *difference, GError **error)
 {
     const char *kind = manifest_kind_name(item->kind);
-    g_autofree char *field = g_strconcat("spec.", difference->field, NULL);
-    return berth_error_set(error, BERTH_ERROR_CONFLICT, field, difference->after,
-                           item->kind >= MANIFEST_RESERVATION
-                               ? "delete it first, or give the new one another name"
-                               : "give the new one another name",
-                           "%s: %s %s is there with %s, which does not change", item->where, kind,
-                           item->name, difference->before);
+    berth_error_set(error, BERTH_ERROR_CONFLICT, difference->field, difference->after,
+                    item->kind >= MANIFEST_RESERVATION
+                        ? "delete it first, or give the new one another name"
+                        : "give the new one another name",
+                    "%s %s is there with %s, which does not change", kind, item->name,
+                    difference->before);
+    manifest_locate(item, error);
+    return false;
 }
 
 /* A quota is changed as a whole; limits that are not named stay. */
@@ -243,6 +244,10 @@ static void show_plan(const Cli *cli, const GPtrArray *steps)
 {
     json_auto_t *all = json_array();
     for (guint i = 0; i < steps->len; i++) {
+        const ManifestItem *item = ((const Step *)steps->pdata[i])->item;
+        if (item->note != NULL) {
+            cli_note(cli, "berth: %s: %s", item->where, item->note);
+        }
         show_step(cli, steps->pdata[i]);
         json_array_append_new(all, step_json(steps->pdata[i]));
     }
@@ -314,7 +319,7 @@ static bool try_steps(Cli *cli, const GPtrArray *steps, GError **error)
         const Step *step = steps->pdata[i];
         ManifestKind kind = step->item->kind;
         if (complete && kind >= MANIFEST_RESERVATION && !take_step(cli, step, error)) {
-            g_prefix_error(error, "%s: ", step->item->where);
+            manifest_locate(step->item, error);
             return false;
         }
         if (!complete && kind >= MANIFEST_RESERVATION && step->deed != KEEP) {
@@ -333,7 +338,7 @@ static bool take_steps(Cli *cli, const GPtrArray *steps, GError **error)
     for (guint i = 0; i < steps->len; i++) {
         const Step *step = steps->pdata[i];
         if (!take_step(cli, step, error)) {
-            g_prefix_error(error, "%s: ", step->item->where);
+            manifest_locate(step->item, error);
             return false;
         }
     }

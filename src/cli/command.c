@@ -102,24 +102,38 @@ GPtrArray *cli_command_options(const CliCommand *command)
     return all;
 }
 
+/* An accelerator is a member of its own name, such as gpu/a100. */
 static bool sets(const CliOption *option, const char *member)
 {
-    return strcmp(option->name, member) == 0 || g_strcmp0(option->field, member) == 0;
+    return strcmp(option->name, member) == 0 || g_strcmp0(option->field, member) == 0 ||
+           (strcmp(option->name, "accelerator") == 0 && strchr(member, '/') != NULL);
 }
 
-const CliOption *cli_args_setting(const CliArgs *args, const CliCommand *command, const char *field)
+/* `args` NULL: whether it was given or not. */
+static const CliOption *find_setting(const CliArgs *args, const CliCommand *command,
+                                     const char *field)
 {
     g_autoptr(GPtrArray) options = cli_command_options(command);
     g_auto(GStrv) members = g_strsplit_set(field, ".[", -1);
     for (guint m = 0; members[m] != NULL; m++) {
         for (guint i = 0; i < options->len; i++) {
             const CliOption *option = options->pdata[i];
-            if (sets(option, members[m]) && cli_args_has(args, option->name)) {
+            if (sets(option, members[m]) && (args == NULL || cli_args_has(args, option->name))) {
                 return option;
             }
         }
     }
     return NULL;
+}
+
+const CliOption *cli_args_setting(const CliArgs *args, const CliCommand *command, const char *field)
+{
+    return find_setting(args, command, field);
+}
+
+const CliOption *cli_command_setting(const CliCommand *command, const char *field)
+{
+    return find_setting(NULL, command, field);
 }
 
 /* What getopt_long wants to know, made of the table. */
@@ -176,8 +190,10 @@ static bool refuse_unknown(const GPtrArray *options, const char *word, GError **
     g_autofree char *name = g_strndup(word, strcspn(word, "="));
     const char *bare = name + strspn(name, "-");
     const char *near = berth_nearest_name(bare, (const char *const *)names->pdata);
-    g_autofree char *remedy = near != NULL ? g_strdup_printf("did you mean --%s?", near)
-                                           : g_strdup("--help lists what it takes");
+    bool number = g_ascii_isdigit(bare[0]);
+    g_autofree char *remedy = number         ? g_strdup("write -- before a negative number")
+                              : near != NULL ? g_strdup_printf("did you mean --%s?", near)
+                                             : g_strdup("--help lists what it takes");
     return berth_error_set(error, BERTH_ERROR_INVALID, NULL, NULL, remedy,
                            "there is no option '%s'", name);
 }

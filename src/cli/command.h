@@ -79,6 +79,8 @@ void cli_args_switch_on(CliArgs *args, const char *name);
  * `networks[1]`; NULL: none. */
 const CliOption *cli_args_setting(const CliArgs *args, const CliCommand *command,
                                   const char *field);
+/* The same, given or not. */
+const CliOption *cli_command_setting(const CliCommand *command, const char *field);
 
 /* Every option that a command takes, the global ones last; CliOption * of the tables. */
 GPtrArray *cli_command_options(const CliCommand *command);

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/nearest.h"
 #include "base/text.h"
+#include "cli/policy.h"
 #include "cli/quantities.h"
 #include "schema/objects.h"
 
@@ -28,12 +29,28 @@ const char *manifest_kind_name(ManifestKind kind)
     return kind_names[kind];
 }
 
+void manifest_locate(const ManifestItem *item, GError **error)
+{
+    const char *field = berth_error_field(*error);
+    g_autofree char *path = field != NULL ? g_strconcat("spec.", field, NULL) : NULL;
+    if (path == NULL || !yaml_document_has(item->document, path)) {
+        g_prefix_error(error, "%s: ", item->where);
+        return;
+    }
+    YamlMark mark = yaml_document_mark(item->document, path);
+    berth_error_prefix_field(error, "spec");
+    g_prefix_error(error, "%s:%d:%d: ", item->path, mark.line, mark.column);
+}
+
 void manifest_item_free(ManifestItem *item)
 {
     if (item != NULL) {
         g_free(item->name);
         g_free(item->tenant);
         g_free(item->where);
+        g_free(item->note);
+        g_free(item->path);
+        yaml_document_free(item->document);
         json_decref(item->body);
         for (size_t i = 0; i < G_N_ELEMENTS(item->paths); i++) {
             g_free(item->paths[i]);
@@ -53,14 +70,14 @@ static const char *shown(const char *path)
     return strcmp(path, "-") == 0 ? "standard input" : path;
 }
 
-/* Puts FILE:LINE before the message; `prefix` is where the field begins. Always false. */
+/* Puts FILE:LINE:COLUMN before the message; `prefix` is where the field begins. Always false. */
 static bool locate(const Source *source, const char *prefix, GError *problem, GError **error)
 {
     if (prefix != NULL && g_strcmp0(berth_error_field(problem), "name") != 0) {
         berth_error_prefix_field(&problem, prefix);
     }
-    int line = yaml_document_line(source->document, berth_error_field(problem));
-    g_prefix_error(&problem, "%s:%d: ", shown(source->path), line);
+    YamlMark mark = yaml_document_mark(source->document, berth_error_field(problem));
+    g_prefix_error(&problem, "%s:%d:%d: ", shown(source->path), mark.line, mark.column);
     g_propagate_error(error, problem);
     return false;
 }
@@ -223,6 +240,7 @@ static bool take_spec(const Source *source, ManifestItem *item, json_t *spec, GE
         return locate(source, "spec", problem, error);
     }
     codec_free(type, decoded);
+    item->note = policy_make_plain(item->body);
     return true;
 }
 
@@ -258,7 +276,8 @@ static bool read_item(const Source *source, GPtrArray *items, GError **error)
     }
     const json_t *name = json_object_get(document->root, "name");
     item->name = g_strdup(json_string_value(name));
-    item->where = g_strdup_printf("%s:%d", shown(source->path), document->line);
+    item->where = g_strdup_printf("%s:%d", shown(source->path), document->begins.line);
+    item->path = g_strdup(shown(source->path));
     json_t *spec = json_object_get(document->root, "spec");
     if (item->name == NULL) {
         return name == NULL
@@ -312,6 +331,8 @@ bool manifest_parse(const char *path, const char *text, size_t length, GPtrArray
         if (!read_item(&source, items, error)) {
             return false;
         }
+        ManifestItem *item = items->pdata[items->len - 1];
+        item->document = g_steal_pointer(&documents->pdata[i]);
     }
     return check_twice(items, error);
 }

@@ -42,7 +42,9 @@ typedef struct {
     ManifestKind kind;
     char *name;
     char *tenant; /* NULL: not said */
-    char *where;  /* FILE:LINE */
+    char *path, *where;     /* FILE; FILE:LINE */
+    YamlDocument *document; /* where its fields stand */
+    char *note;   /* of what is read otherwise than written; NULL: nothing */
     json_t *body; /* of the create request; of an image without its files */
     char *paths[3];
     UploadFile files[3]; /* of an image */
@@ -50,6 +52,10 @@ typedef struct {
 } ManifestItem;
 
 const char *manifest_kind_name(ManifestKind kind);
+
+/* Puts before an error that speaks of the item where it stands: FILE:LINE:COLUMN of the field, if the spec
+ * has it, else FILE:LINE. The manager names fields without `spec`, which is put before them. */
+void manifest_locate(const ManifestItem *item, GError **error);
 
 /* The items of these files (`-`: standard input) in the order of their kinds; ManifestItem *. */
 GPtrArray *manifest_read(const char *const *paths, GError **error);

@@ -1,6 +1,7 @@
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/general.h"
+#include "cli/policy.h"
 #include "schema/objects.h"
 
 static json_t *ask(Cli *cli, ApiOperation operation, json_t *query, GError **error)
@@ -38,11 +39,12 @@ static void print_fit(Cli *cli, const PlanFit *plan, const char *size)
 
 static bool fit(Cli *cli, GError **error)
 {
-    static const char *const texts[] = {"size", "app", "policy"};
+    static const char *const texts[] = {"size", "app"};
     json_t *query = json_object();
     for (size_t i = 0; i < G_N_ELEMENTS(texts); i++) {
         cli_set_text(cli, query, texts[i], texts[i]);
     }
+    policy_from_args(cli, query);
     if (!cli_set_integer(cli, query, "survive", "survive", error)) {
         json_decref(query);
         return false;

@@ -17,8 +17,9 @@ static const struct {
 static bool add_accelerator(json_t *accelerators, const char *text, GError **error)
 {
     const char *equals = strchr(text, '=');
+    const char *slash = strchr(text, '/');
     gint64 count = 1;
-    if (equals == text ||
+    if (slash == NULL || slash == text || (equals != NULL && slash > equals) ||
         (equals != NULL && !g_ascii_string_to_signed(equals + 1, 10, 0, 1000000, &count, NULL))) {
         return berth_error_set(error, BERTH_ERROR_INVALID, "--accelerator", text,
                                "write it as gpu/a100=1", "not a name and a count of slices");

@@ -1,32 +1,61 @@
 #include "cli/report.h"
 
+#include <string.h>
+
 #include "base/error.h"
 #include "cli/change.h"
 
-/* What the option was given as: the field has other units than people write, and an item of a list is one
- * of several. */
-static const char *value_given(const Cli *cli, const CliOption *option, const GError *error)
+/* As it was typed: the API may have other units. Of several, or of a list, only the one at fault. */
+static char *value_given(const Cli *cli, const CliOption *option, const GError *error)
 {
-    bool converted = option->field != NULL && g_str_has_suffix(option->field, "-seconds");
-    return option->value == NULL ? NULL
-           : converted           ? cli_args_get(cli->args, option->name)
-                                 : berth_error_value(error);
+    const GPtrArray *typed = cli_args_all(cli->args, option->name);
+    const char *only = typed->len == 1 ? typed->pdata[0] : NULL;
+    const char *value = berth_error_value(error);
+    const char *member = strrchr(berth_error_field(error), '.');
+    if (option->value == NULL) {
+        return NULL;
+    }
+    if (only != NULL && strchr(only, ',') == NULL) {
+        return g_strdup(only);
+    }
+    return member != NULL && strchr(typed->pdata[0], '=') != NULL
+               ? g_strconcat(member + 1, "=", value, NULL)
+               : g_strdup(value);
 }
 
-/* The API names its own fields; who has typed an option knows that. */
+/* Names the options that stand for the API's fields with units (`duration-seconds`). */
+static char *with_options(const CliCommand *command, const char *remedy)
+{
+    g_autoptr(GPtrArray) options = cli_command_options(command);
+    g_autoptr(GString) text = g_string_new(remedy);
+    for (guint i = 0; i < options->len; i++) {
+        const CliOption *option = options->pdata[i];
+        if (option->field != NULL && g_str_has_suffix(option->field, "-seconds")) {
+            g_autofree char *name = g_strconcat("--", option->name, NULL);
+            g_string_replace(text, option->field, name, 0);
+        }
+    }
+    return g_string_free(g_steal_pointer(&text), FALSE);
+}
+
+/* The API names its own fields; who types options knows those. */
 static char *describe(const Cli *cli, const GError *error)
 {
-    const char *field = berth_error_field(error);
-    const CliOption *option = field != NULL && cli->args != NULL
-                                  ? cli_args_setting(cli->args, cli->command, field)
-                                  : NULL;
+    const char *field = berth_error_field(error), *remedy = berth_error_remedy(error);
+    bool known = field != NULL && cli->args != NULL && cli->command != NULL;
+    const CliOption *option = known ? cli_args_setting(cli->args, cli->command, field) : NULL;
+    g_autofree char *value =
+        option != NULL ? value_given(cli, option, error) : g_strdup(berth_error_value(error));
+    if (known && option == NULL && (value == NULL || strcmp(value, "0") == 0)) {
+        option = cli_command_setting(cli->command, field); /* it is missing */
+    }
     if (option == NULL) {
         return berth_error_describe(error);
     }
     g_autoptr(GError) named = NULL;
     g_autofree char *name = g_strconcat("--", option->name, NULL);
-    berth_error_set(&named, (BerthErrorCode)error->code, name, value_given(cli, option, error),
-                    berth_error_remedy(error), "%s", error->message);
+    g_autofree char *helps = remedy != NULL ? with_options(cli->command, remedy) : NULL;
+    berth_error_set(&named, (BerthErrorCode)error->code, name, value, helps, "%s", error->message);
     return berth_error_describe(named);
 }
 

@@ -7,6 +7,7 @@
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/ends.h"
+#include "cli/policy.h"
 #include "cli/quantities.h"
 #include "schema/objects.h"
 
@@ -35,14 +36,41 @@ static bool reservation_row(Cli *cli, Table *table, const json_t *json, GError *
     return true;
 }
 
+/* "gpu1 (3)", and so on; NULL: none. */
+static char *devices_text(const GPtrArray *devices)
+{
+    GString *text = devices->len > 0 ? g_string_new(NULL) : NULL;
+    for (guint i = 0; i < devices->len; i++) {
+        const DeviceHeld *held = devices->pdata[i];
+        g_string_append_printf(text, "%s%s (%" G_GINT64_FORMAT ")", i > 0 ? ", " : "",
+                               held->device, held->slices);
+    }
+    return text != NULL ? g_string_free(text, FALSE) : NULL;
+}
+
+/* Of devices only slices are held by name (docs/devices.md), so most reservations have none. */
+static bool holds_devices(const Reservation *r)
+{
+    bool any = false;
+    for (guint i = 0; i < r->slots->len; i++) {
+        any = any || ((const ReservationSlot *)r->slots->pdata[i])->devices->len > 0;
+    }
+    return any;
+}
+
 static void add_slots(Cli *cli, const Reservation *r)
 {
-    static const char *const headings[] = {"HOST", "VM", "AT RISK", NULL};
-    g_autoptr(Table) slots = table_new(headings);
+    static const char *const plain[] = {"HOST", "VM", "AT RISK", NULL};
+    static const char *const with_devices[] = {"HOST", "VM", "DEVICES", "AT RISK", NULL};
+    bool devices = holds_devices(r);
+    g_autoptr(Table) slots = table_new(devices ? with_devices : plain);
     for (guint i = 0; i < r->slots->len; i++) {
         const ReservationSlot *slot = r->slots->pdata[i];
         table_add(slots, slot->host_name);
         table_add(slots, slot->vm);
+        if (devices) {
+            table_take(slots, devices_text(slot->devices));
+        }
         table_add(slots, slot->risk);
     }
     cli_say(cli, "%s", "");
@@ -92,10 +120,11 @@ static bool show(Cli *cli, GError **error)
 static bool fill_body(Cli *cli, json_t *body, GError **error)
 {
     static const char *const texts[] = {"size",   "start",  "deadline",
-                                        "at-end", "policy", "description"};
+                                        "at-end", "description"};
     for (size_t i = 0; i < G_N_ELEMENTS(texts); i++) {
         cli_set_text(cli, body, texts[i], texts[i]);
     }
+    policy_from_args(cli, body);
     json_auto_t *resources = json_object();
     if (!quantities_from_args(cli->args, resources, error)) {
         return false;

@@ -136,6 +136,20 @@ bool rates_show(Cli *cli, GError **error)
     return cli_show(cli, &(ApiCall){.operation = API_OP_GET_RATES}, &rates_view, error);
 }
 
+/* As the API takes it, in its units: a thousand credits at most. */
+#define MAX_RATE_MICRO INT64_C(1000000000)
+
+static bool parse_rate(const char *field, const char *text, int64_t *ret_micro, GError **error)
+{
+    if (!berth_credits_parse(field, text, ret_micro, error)) {
+        return false;
+    }
+    return (*ret_micro >= 0 && *ret_micro <= MAX_RATE_MICRO) ||
+           berth_error_set(error, BERTH_ERROR_INVALID, field, text,
+                           "write a number of credits from 0 to 1000, such as 0.25",
+                           "not a rate");
+}
+
 static bool set_slices(const Cli *cli, json_t *body, GError **error)
 {
     const GPtrArray *given = cli_args_all(cli->args, "accelerator");
@@ -144,11 +158,12 @@ static bool set_slices(const Cli *cli, json_t *body, GError **error)
     for (guint i = 0; given != NULL && i < given->len; i++) {
         const char *text = given->pdata[i], *equals = strchr(text, '=');
         int64_t micro = 0;
-        if (equals == NULL || equals == text) {
+        const char *slash = strchr(text, '/');
+        if (equals == NULL || slash == NULL || slash > equals) {
             return berth_error_set(error, BERTH_ERROR_INVALID, "--accelerator", text,
-                                   "write it as gpu/a100=2.5", "not a name and credits");
+                                   "write it as gpu/a100=2.5", "not the name of an accelerator and credits");
         }
-        if (!berth_credits_parse("--accelerator", equals + 1, &micro, error)) {
+        if (!parse_rate("--accelerator", equals + 1, &micro, error)) {
             return false;
         }
         g_autofree char *name = g_strndup(text, (gsize)(equals - text));
@@ -174,7 +189,7 @@ bool rates_set(Cli *cli, GError **error)
         const char *text = cli_args_get(cli->args, names[i]);
         g_autofree char *field = g_strconcat("--", names[i], NULL);
         int64_t micro = 0;
-        if (text != NULL && !berth_credits_parse(field, text, &micro, error)) {
+        if (text != NULL && !parse_rate(field, text, &micro, error)) {
             return false;
         }
         json_object_set_new(body, names[i], json_integer(micro));

@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 #include "cli/ends.h"
 #include "cli/names.h"
+#include "cli/policy.h"
 #include "cli/quantities.h"
 #include "cli/queue.h"
 #include "schema/objects.h"
@@ -178,11 +179,12 @@ static bool show(Cli *cli, GError **error)
 static bool create(Cli *cli, GError **error)
 {
     static const char *const texts[] = {"size",   "image", "power",       "restart",
-                                        "policy", "host",  "description", "trust-domain"};
+                                        "host",  "description", "trust-domain"};
     json_t *body = json_pack("{s:s}", "name", cli_argument(cli, 0));
     for (size_t i = 0; i < G_N_ELEMENTS(texts); i++) {
         cli_set_text(cli, body, texts[i], texts[i]);
     }
+    policy_from_args(cli, body);
     cli_set_texts(cli, body, "networks", "network");
     bool ok = cli_set_map(cli, body, "labels", "label", error) &&
               cli_set_map(cli, body, "host-labels", "host-label", error) &&

@@ -33,10 +33,7 @@ bool get_size(ClusterCore *core, const ClusterRequest *request, GError **error)
 
 static Size *size_from_create(const SizeCreate *body, GError **error)
 {
-    if (body->resources->cpu == 0 || body->resources->memory == 0) {
-        berth_error_set(error, BERTH_ERROR_INVALID,
-                        body->resources->cpu == 0 ? "resources.cpu" : "resources.memory", "0",
-                        "give some", "a VM cannot run without it");
+    if (!spec_check_resources("resources", body->resources, error)) {
         return NULL;
     }
     int64_t vcpus = body->has_vcpus ? body->vcpus : vcpus_for(body->resources->cpu);

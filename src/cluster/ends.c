@@ -200,7 +200,7 @@ bool ends_resolve(ClusterCore *core, const char *tenant, const EndAsked *asked, 
         }
     } else if (!asked->has_duration && (asked->at_end != AT_END_UNSET || asked->has_grace)) {
         return berth_error_set(error, BERTH_ERROR_INVALID, "duration-seconds", NULL,
-                               "say how long, or leave out at-end and grace-seconds",
+                               "say how long (duration-seconds), or leave out at-end and grace-seconds",
                                "there is no end that this speaks of");
     }
     *ret_end = end;

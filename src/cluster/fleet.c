@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/resources.h"
+#include "base/units.h"
 #include "cluster/devices.h"
 #include "cluster/ends.h"
 #include "cluster/levels.h"
@@ -21,7 +22,9 @@
 #define OVERHEAD_UNTIL_MEASURED 128
 
 static const char *const fixed_names[N_FIXED] = {"cpu", "memory", "disk", "disk-bw", "net-bw"};
-static const char *const fixed_units[N_FIXED] = {"millicores", "MiB", "GiB", "MB/s", "Mbit/s"};
+static const BerthQuantity quantities[N_FIXED] = {BERTH_QUANTITY_CPU, BERTH_QUANTITY_MEMORY,
+                                                  BERTH_QUANTITY_DISK, BERTH_QUANTITY_DISK_BW,
+                                                  BERTH_QUANTITY_NET_BW};
 
 void fleet_init(ClusterCore *core)
 {
@@ -56,9 +59,10 @@ const char *fleet_dimension_name(const ClusterCore *core, int dim)
     return core->dimensions->pdata[dim];
 }
 
-const char *fleet_dimension_unit(int dim)
+char *fleet_amount_text(int dim, int64_t amount)
 {
-    return dim < N_FIXED ? fixed_units[dim] : "slices";
+    return dim < N_FIXED ? berth_quantity_format(quantities[dim], amount)
+                         : g_strdup_printf("%" G_GINT64_FORMAT, amount);
 }
 
 static int find_dimension(const ClusterCore *core, const char *name, guint from)
@@ -485,9 +489,12 @@ bool fleet_can_reserve(ClusterCore *core, const ClusterHost *host, const Resourc
             g_autofree char *most = verdicts_amount(core, d, MAX(left, 0));
             g_autofree char *remedy =
                 g_strdup_printf("at most %s, or move or remove VMs first", most);
-            return berth_error_set(error, BERTH_ERROR_NO_CAPACITY, field, value, remedy,
-                                   "the VMs of host %s have been promised more than that leaves",
-                                   host->spec->name);
+            return berth_error_set(
+                error, BERTH_ERROR_NO_CAPACITY, field, value, remedy,
+                wanted.amount[d] > capacity.amount[d]
+                    ? "host %s does not have so much"
+                    : "the VMs of host %s have been promised more than that leaves",
+                host->spec->name);
         }
     }
     return true;

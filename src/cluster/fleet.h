@@ -22,7 +22,8 @@ int fleet_dimension(const ClusterCore *core, const char *name);
 bool fleet_accelerator(ClusterCore *core, const char *name, int *ret_dim, GError **error);
 
 const char *fleet_dimension_name(const ClusterCore *core, int dim);
-const char *fleet_dimension_unit(int dim);
+/* "500m", "2GiB", "3": to be freed. */
+char *fleet_amount_text(int dim, int64_t amount);
 
 /* A resource vector as amounts. An accelerator that is new gets a dimension; false with NO_CAPACITY
  * when the fleet has MAX_DIMENSIONS already. */

@@ -12,6 +12,7 @@
 #include "cluster/journal.h"
 #include "cluster/keys.h"
 #include "cluster/reservations.h"
+#include "cluster/spec.h"
 #include "cluster/tenants.h"
 #include "cluster/txn.h"
 
@@ -86,15 +87,6 @@ static bool read_times(ClusterCore *core, const ReservationCreate *body, Wanted 
     return true;
 }
 
-static bool is_something(const Resources *r)
-{
-    bool any = r->cpu + r->memory + r->disk + r->disk_bw + r->net_bw > 0;
-    for (size_t i = 0; i < int_map_size(r->accelerators); i++) {
-        any = any || int_map_value(r->accelerators, i) > 0;
-    }
-    return any;
-}
-
 static bool read_resources(ClusterCore *core, const ReservationCreate *body, Reservation *object,
                            GError **error)
 {
@@ -109,12 +101,9 @@ static bool read_resources(ClusterCore *core, const ReservationCreate *body, Res
     }
     object->size = g_strdup(body->size);
     object->resources = resources_copy(size != NULL ? size->resources : body->resources);
-    if (!is_something(object->resources)) {
-        return berth_error_set(error, BERTH_ERROR_INVALID, "resources", "0", "ask for something",
-                               "a reservation of nothing");
-    }
     Vector vector;
-    return fleet_vector(core, object->resources, &vector, error);
+    return spec_check_resources("resources", object->resources, error) &&
+           fleet_vector(core, object->resources, &vector, error);
 }
 
 static void set_labels(StringMap **to, const StringMap *from)

@@ -13,6 +13,7 @@
 #include "cluster/rescue.h"
 #include "cluster/tenants.h"
 #include "cluster/txn.h"
+#include "cluster/verdicts.h"
 
 void reservations_init(ClusterCore *core)
 {
@@ -282,7 +283,8 @@ static bool check_fits(ClusterCore *core, const ClusterReservation *reservation,
     for (int d = 0; d < MAX_DIMENSIONS; d++) {
         if (wants.amount[d] > has.amount[d]) {
             g_autofree char *value = g_strdup_printf("%" G_GINT64_FORMAT, wants.amount[d]);
-            g_autofree char *remedy = g_strdup_printf("at most %" G_GINT64_FORMAT, has.amount[d]);
+            g_autofree char *most = verdicts_amount(core, d, has.amount[d]);
+            g_autofree char *remedy = g_strdup_printf("at most %s", most);
             return berth_error_set(error, BERTH_ERROR_NO_CAPACITY, core->dimensions->pdata[d],
                                    value, remedy, "more than a slot of reservation '%s' holds",
                                    reservation->object->name);

@@ -100,6 +100,26 @@ static EndAsked end_of_app(const AppCreate *body)
                       body->duration_seconds, body->grace_seconds,        body->at_end};
 }
 
+bool spec_check_resources(const char *field, const Resources *resources, GError **error)
+{
+    if (resources->cpu == 0 || resources->memory == 0) {
+        g_autofree char *missing =
+            g_strconcat(field, resources->cpu == 0 ? ".cpu" : ".memory", NULL);
+        return berth_error_set(error, BERTH_ERROR_INVALID, missing, "0", "give some",
+                               "a VM cannot run without it");
+    }
+    for (size_t i = 0; i < int_map_size(resources->accelerators); i++) {
+        const char *name = int_map_key(resources->accelerators, i);
+        if (strchr(name, '/') == NULL) {
+            g_autofree char *path = g_strconcat(field, ".accelerators", NULL);
+            return berth_error_set(error, BERTH_ERROR_INVALID, path, name,
+                                   "write kind and model, such as gpu/a100",
+                                   "not the name of an accelerator");
+        }
+    }
+    return true;
+}
+
 VmSpec *spec_from_create(ClusterCore *core, const char *tenant, const VmCreate *body,
                          GError **error)
 {
@@ -145,8 +165,8 @@ static bool check_resize(const VmSpec *spec, const VmResize *body, GError **erro
 {
     g_autofree char *memory = g_strdup_printf("%" G_GINT64_FORMAT, body->memory);
     if (body->has_memory && body->memory > spec->max_memory) {
-        g_autofree char *remedy =
-            g_strdup_printf("at most %" G_GINT64_FORMAT " MiB", spec->max_memory);
+        g_autofree char *most = fleet_amount_text(DIM_MEMORY, spec->max_memory);
+        g_autofree char *remedy = g_strdup_printf("at most %s", most);
         return berth_error_set(error, BERTH_ERROR_INVALID, "memory", memory, remedy,
                                "more than the VM was created with");
     }
@@ -158,8 +178,8 @@ static bool check_resize(const VmSpec *spec, const VmResize *body, GError **erro
     }
     g_autofree char *cpu = g_strdup_printf("%" G_GINT64_FORMAT, body->cpu);
     if (body->has_cpu && body->cpu > spec->max_vcpus * 1000) {
-        g_autofree char *remedy =
-            g_strdup_printf("at most %" G_GINT64_FORMAT " millicores", spec->max_vcpus * 1000);
+        g_autofree char *most = fleet_amount_text(DIM_CPU, spec->max_vcpus * 1000);
+        g_autofree char *remedy = g_strdup_printf("at most %s", most);
         return berth_error_set(error, BERTH_ERROR_INVALID, "cpu", cpu, remedy,
                                "more than the VM's max-vcpus can use");
     }

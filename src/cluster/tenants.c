@@ -11,10 +11,6 @@
 
 #define WITHOUT_APP "-"
 
-static const BerthQuantity quantities[N_FIXED] = {BERTH_QUANTITY_CPU, BERTH_QUANTITY_MEMORY,
-                                                  BERTH_QUANTITY_DISK, BERTH_QUANTITY_DISK_BW,
-                                                  BERTH_QUANTITY_NET_BW};
-
 const char *tenant_for_new(ClusterCore *core, const ClusterRequest *request, const char *asked,
                            GError **error)
 {
@@ -64,23 +60,19 @@ static bool limit_of(const ClusterCore *core, const Quota *quota, int dim, int64
     return fixed[dim].has;
 }
 
-static char *amount_text(int dim, int64_t amount)
-{
-    return dim < N_FIXED ? berth_quantity_format(quantities[dim], amount)
-                         : g_strdup_printf("%" G_GINT64_FORMAT, amount);
-}
-
-/* "tenant 'blue' may use 16 cpu and uses 14: of the 4 asked for 2 are missing" */
+/* "tenant 'blue' may use 16 cpu and uses 14: of the 4 asked for 2 are missing"; the value is in the
+ * API's units. */
 static bool refuse(const ClusterTenant *tenant, const char *name, const char *field,
-                   const char *limit, const char *used, const char *asked, const char *missing,
-                   const char *enough, GError **error)
+                   const char *limit, const char *used, int64_t amount, const char *asked,
+                   const char *missing, const char *enough, GError **error)
 {
     g_autofree char *path = g_strconcat("quota.", field, NULL);
+    g_autofree char *value = g_strdup_printf("%" G_GINT64_FORMAT, amount);
     g_autofree char *remedy =
         g_strdup_printf("ask for less, delete VMs, or have the quota raised: 'berth quota set %s "
                         "%s=%s'",
                         tenant->name, field, enough);
-    return berth_error_set(error, BERTH_ERROR_NO_CAPACITY, path, asked, remedy,
+    return berth_error_set(error, BERTH_ERROR_NO_CAPACITY, path, value, remedy,
                            "tenant '%s' may use %s %s and uses %s: of the %s asked for %s are "
                            "missing",
                            tenant->name, limit, name, used, asked, missing);
@@ -90,12 +82,12 @@ static bool refuse_dimension(const ClusterCore *core, const ClusterTenant *tenan
                              int64_t limit, int64_t uses, int64_t asked, GError **error)
 {
     const char *name = core->dimensions->pdata[dim];
-    g_autofree char *limit_text = amount_text(dim, limit);
-    g_autofree char *used = amount_text(dim, uses);
-    g_autofree char *asked_text = amount_text(dim, asked);
-    g_autofree char *missing = amount_text(dim, MIN(asked, uses + asked - limit));
-    g_autofree char *enough = amount_text(dim, uses + asked);
-    return refuse(tenant, name, name, limit_text, used, asked_text, missing, enough, error);
+    g_autofree char *limit_text = fleet_amount_text(dim, limit);
+    g_autofree char *used = fleet_amount_text(dim, uses);
+    g_autofree char *asked_text = fleet_amount_text(dim, asked);
+    g_autofree char *missing = fleet_amount_text(dim, MIN(asked, uses + asked - limit));
+    g_autofree char *enough = fleet_amount_text(dim, uses + asked);
+    return refuse(tenant, name, name, limit_text, used, asked, asked_text, missing, enough, error);
 }
 
 static bool refuse_count(const ClusterTenant *tenant, int64_t uses, int64_t count, GError **error)
@@ -107,7 +99,7 @@ static bool refuse_count(const ClusterTenant *tenant, int64_t uses, int64_t coun
     g_autofree char *missing =
         g_strdup_printf("%" G_GINT64_FORMAT, MIN(count, uses + count - limit));
     g_autofree char *enough = g_strdup_printf("%" G_GINT64_FORMAT, uses + count);
-    return refuse(tenant, "VMs", "vms", limit_text, used, asked, missing, enough, error);
+    return refuse(tenant, "VMs", "vms", limit_text, used, count, asked, missing, enough, error);
 }
 
 /* With what is held for a time within [from, to). */

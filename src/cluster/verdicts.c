@@ -10,8 +10,16 @@
 
 char *verdicts_amount(const ClusterCore *core, int dim, int64_t amount)
 {
-    return g_strdup_printf("%" G_GINT64_FORMAT " %s of %s", amount, fleet_dimension_unit(dim),
-                           fleet_dimension_name(core, dim));
+    g_autofree char *text = fleet_amount_text(dim, amount);
+    return g_strdup_printf("%s %s", text, fleet_dimension_name(core, dim));
+}
+
+static const char *disabled_text(const ClusterHost *host)
+{
+    return host->spec->draining   ? "is being drained"
+           : host->spec->cordoned ? "is cordoned"
+           : host->session == 0   ? "is not connected"
+                                  : "has not reported yet";
 }
 
 static char *verdict_text(ClusterCore *core, const BerthPlaceRequest *request,
@@ -23,10 +31,7 @@ static char *verdict_text(ClusterCore *core, const BerthPlaceRequest *request,
     case BERTH_PLACE_CANDIDATE:
         return g_strdup("fits");
     case BERTH_PLACE_DISABLED:
-        return g_strdup(host->spec->draining   ? "is being drained"
-                        : host->spec->cordoned ? "is cordoned"
-                        : host->session == 0   ? "is not connected"
-                                               : "has not reported yet");
+        return g_strdup(disabled_text(host));
     case BERTH_PLACE_NOT_ALLOWED:
         return g_strdup("is not the host asked for");
     case BERTH_PLACE_BANNED:
@@ -52,26 +57,45 @@ static char *verdict_text(ClusterCore *core, const BerthPlaceRequest *request,
     return g_strdup("unknown");
 }
 
-/* Sums up why no host took a request: the largest host of the reason that most hosts have. */
+/* Sums up why no host took a request. The nearest host is the one that lacks the smallest share of what is
+ * asked for; hosts that have none of it at all count only where all are so. */
 typedef struct {
-    ClusterCore *core;
-    int hosts, disabled, lacking, without_devices;
+    const EngineRequest *request;
+    const ClusterHost *only; /* the one host asked for, or NULL: no other matters */
+    int hosts, disabled, without, lacking, without_devices;
+    uint32_t none; /* what a host has none of */
     uint32_t dim;
-    int64_t least_missing;
+    int64_t missing;
+    double share;
 } Refusal;
+
+static void count_lacking(Refusal *refusal, const BerthPlaceVerdict *verdict)
+{
+    double share =
+        (double)verdict->missing / (double)refusal->request->vector.amount[verdict->dim];
+    if (refusal->lacking++ == 0 || share < refusal->share) {
+        refusal->dim = verdict->dim;
+        refusal->missing = verdict->missing;
+        refusal->share = share;
+    }
+}
 
 static bool count_refusal(const BerthPlaceVerdict *verdict, void *user_data)
 {
     Refusal *refusal = user_data;
+    if (refusal->only != NULL && verdict->host != refusal->only->place) {
+        return true;
+    }
     refusal->hosts++;
     if (verdict->reason == BERTH_PLACE_DISABLED) {
         refusal->disabled++;
     } else if (verdict->reason == BERTH_PLACE_DEVICE) {
         refusal->without_devices++;
-    } else if ((verdict->reason == BERTH_PLACE_LACKS || verdict->reason == BERTH_PLACE_SHORT) &&
-               (refusal->lacking++ == 0 || verdict->missing < refusal->least_missing)) {
-        refusal->dim = verdict->dim;
-        refusal->least_missing = verdict->missing;
+    } else if (verdict->reason == BERTH_PLACE_LACKS) {
+        refusal->without++;
+        refusal->none = verdict->dim;
+    } else if (verdict->reason == BERTH_PLACE_SHORT) {
+        count_lacking(refusal, verdict);
     }
     return true;
 }
@@ -97,6 +121,13 @@ static char *cause_text(ClusterCore *core, const BerthPlaceCause *cause)
     }
 }
 
+/* Only these can be soft: labels of hosts and trust domains never are. */
+static bool is_made_rule(ClusterCore *core, const BerthPlaceCause *cause)
+{
+    return cause->reason == BERTH_PLACE_RULE &&
+           rules_rule(core, cause->rule)->kind != RULE_KIND_UNSET;
+}
+
 /* A refusal that rules or labels have a part in tells the smallest set of causes that leaves no host. */
 static bool set_contradiction(ClusterCore *core, const EngineRequest *request, GError **error)
 {
@@ -114,13 +145,66 @@ static bool set_contradiction(ClusterCore *core, const EngineRequest *request, G
     }
     if (told) {
         g_autofree char *all = berth_words_join(texts);
-        berth_error_set(error, BERTH_ERROR_NO_CAPACITY, NULL, NULL,
-                        n == 1 ? "change it, or make it soft; --explain tells of each host"
-                               : "give up one of them; --explain tells of each host",
+        const char *remedy = n > 1 ? "give up one of them; --explain tells of each host"
+                             : is_made_rule(core, &causes[0])
+                                 ? "change it, or make it soft; --explain tells of each host"
+                                 : "leave it out; --explain tells of each host";
+        berth_error_set(error, BERTH_ERROR_NO_CAPACITY, NULL, NULL, remedy,
                         n == 1 ? "no host is left by %s" : "no host is left by these together: %s",
                         all);
     }
     return told;
+}
+
+/* " (of 4 hosts, 1 is not available)" */
+static char *unavailable_text(const Refusal *refusal)
+{
+    return refusal->disabled == 0
+               ? g_strdup("")
+               : g_strdup_printf(" (of %d hosts, %d %s not available)", refusal->hosts,
+                                 refusal->disabled, refusal->disabled == 1 ? "is" : "are");
+}
+
+static void refuse_dimension(ClusterCore *core, const Refusal *refusal, GError **error)
+{
+    uint32_t dim = refusal->lacking > 0 ? refusal->dim : refusal->none;
+    const char *name = fleet_dimension_name(core, (int)dim);
+    g_autofree char *asked =
+        g_strdup_printf("%" G_GINT64_FORMAT, refusal->request->vector.amount[dim]);
+    g_autofree char *away = unavailable_text(refusal);
+    const char *host = refusal->only != NULL ? refusal->only->spec->name : NULL;
+    if (refusal->lacking > 0) {
+        g_autofree char *missing = verdicts_amount(core, (int)dim, refusal->missing);
+        berth_error_set(error, BERTH_ERROR_NO_CAPACITY, name, asked,
+                        "take a smaller size or make room; --explain tells of each host",
+                        "no host has room: %s lacks %s%s", host != NULL ? host : "the nearest",
+                        missing, away);
+    } else if (host != NULL) {
+        berth_error_set(error, BERTH_ERROR_NO_CAPACITY, name, asked,
+                        "take a size without it, or another host", "host %s has no %s", host, name);
+    } else {
+        berth_error_set(error, BERTH_ERROR_NO_CAPACITY, name, asked,
+                        "take a size without it, or add a host that has it", "no host has %s%s",
+                        name, away);
+    }
+}
+
+static void refuse_disabled(ClusterCore *core, const Refusal *refusal, GError **error)
+{
+    const char *remedy = core_asker_bound(core)
+                             ? "--explain tells why; ask an operator"
+                             : "see 'berth host list'; --explain tells of each host";
+    if (refusal->only != NULL) {
+        berth_error_set(error, BERTH_ERROR_NO_CAPACITY, "host", refusal->only->spec->name,
+                        "leave the host out, or see 'berth host list'", "the host %s",
+                        disabled_text(refusal->only));
+    } else if (refusal->hosts == 1) {
+        berth_error_set(error, BERTH_ERROR_NO_CAPACITY, NULL, NULL, remedy,
+                        "the only host is not available");
+    } else {
+        berth_error_set(error, BERTH_ERROR_NO_CAPACITY, NULL, NULL, remedy,
+                        "none of the %d hosts is available", refusal->hosts);
+    }
 }
 
 void fleet_refuse(ClusterCore *core, const EngineRequest *request, const ClusterHost *only,
@@ -129,7 +213,7 @@ void fleet_refuse(ClusterCore *core, const EngineRequest *request, const Cluster
     if (set_contradiction(core, request, error)) {
         return;
     }
-    Refusal refusal = {.core = core};
+    Refusal refusal = {.request = request, .only = only};
     berth_place_explain(core->place, &request->request, count_refusal, &refusal);
     if (refusal.hosts == 0) {
         berth_error_set(error, BERTH_ERROR_NO_CAPACITY, NULL, NULL,
@@ -142,30 +226,10 @@ void fleet_refuse(ClusterCore *core, const EngineRequest *request, const Cluster
                         "take a smaller size or make room; --explain tells of each host",
                         "no host has devices for %s free, though what is free on several would do",
                         wanted);
-    } else if (refusal.lacking > 0) {
-        g_autofree char *missing = verdicts_amount(core, (int)refusal.dim, refusal.least_missing);
-        g_autofree char *asked =
-            g_strdup_printf("%" G_GINT64_FORMAT, request->vector.amount[refusal.dim]);
-        g_autofree char *away =
-            refusal.disabled == 0
-                ? g_strdup("")
-                : g_strdup_printf(" (of %d hosts, %d %s not available)", refusal.hosts,
-                                  refusal.disabled, refusal.disabled == 1 ? "is" : "are");
-        berth_error_set(error, BERTH_ERROR_NO_CAPACITY,
-                        fleet_dimension_name(core, (int)refusal.dim), asked,
-                        "take a smaller size or make room; --explain tells of each host",
-                        "no host has room: %s lacks %s%s",
-                        only != NULL ? only->spec->name : "the nearest", missing, away);
+    } else if (refusal.lacking + refusal.without > 0) {
+        refuse_dimension(core, &refusal, error);
     } else {
-        g_autofree char *all =
-            refusal.hosts == 1
-                ? g_strdup("the only host is not available")
-                : g_strdup_printf("none of the %d hosts is available", refusal.hosts);
-        berth_error_set(error, BERTH_ERROR_NO_CAPACITY, NULL, NULL,
-                        core_asker_bound(core)
-                            ? "--explain tells why; ask an operator"
-                            : "see 'berth host list'; --explain tells of each host",
-                        "%s", all);
+        refuse_disabled(core, &refusal, error);
     }
 }
 

@@ -6,7 +6,7 @@
 
 #include "cluster/fleet.h"
 
-/* "500 millicores of cpu" */
+/* "500m cpu" */
 char *verdicts_amount(const ClusterCore *core, int dim, int64_t amount);
 
 /* Each host's verdict with the engine as it shows itself; fleet_explain looks ahead first. */

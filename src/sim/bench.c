@@ -1,6 +1,7 @@
 #include "sim/bench.h"
 
 #include <glib.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,11 +9,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/error.h"
 #include "place/file.h"
 #include "sim/bench_fleet.h"
 #include "sim/simd_scan.h"
 
 #define CHECKS 100
+#define ALL_HOSTS (-1) /* of every fleet */
 #define TRIES 20       /* what-ifs, of which the median is told */
 #define CHANGES 10     /* of a what-if */
 #define LONG_NS 300000 /* what takes longer may be a pause of the whole program */
@@ -295,56 +298,111 @@ static bool scale_for_devices(Plan *plan, bool has_hosts)
     return !plan->is_continuous;
 }
 
-int bench_main(int argc, char **argv)
+/* What was asked for on the command line. */
+typedef struct {
+    char *mode, *policy;
+    int hosts, pairs, churn;
+    gboolean json;
+    BerthPlacePolicy only; /* of `policy` */
+} Asked;
+
+static void asked_clear(Asked *asked)
 {
-    static const uint32_t all_hosts[] = {10000, 100000, 1000000};
-    g_autofree char *mode = NULL, *policy_name = NULL;
-    int only_hosts = 0, pairs = 200000, churned = 20000;
-    gboolean is_json = FALSE;
+    g_free(asked->mode);
+    g_free(asked->policy);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Asked, asked_clear)
+
+static bool check_number(const char *option, int number, int least, int most, GError **error)
+{
+    g_autofree char *value = g_strdup_printf("%d", number);
+    g_autofree char *remedy = g_strdup_printf("a whole number from %d to %d", least, most);
+    return (number >= least && number <= most) ||
+           berth_error_set(error, BERTH_ERROR_INVALID, option, value, remedy,
+                           "the number is out of its range");
+}
+
+static bool check_asked(Asked *asked, GError **error)
+{
+    if (asked->mode != NULL && strcmp(asked->mode, "S") != 0 && strcmp(asked->mode, "R") != 0) {
+        return berth_error_set(error, BERTH_ERROR_INVALID, "--mode", asked->mode, "S or R",
+                               "there is no such mode");
+    }
+    if (asked->policy != NULL && (!berth_place_policy_from_name(asked->policy, &asked->only) ||
+                                  asked->only == BERTH_PLACE_MIX)) {
+        return berth_error_set(error, BERTH_ERROR_INVALID, "--policy", asked->policy,
+                               "one of most-free, least-free, first-fit, cosine, dot-product, "
+                               "l2-diff, l2-ratio, l2-ratio-spread, fragmentation",
+                               "there is no such policy");
+    }
+    return (asked->hosts == ALL_HOSTS ||
+            check_number("--hosts", asked->hosts, 1, (int)BERTH_PLACE_MAX_HOSTS, error)) &&
+           check_number("--pairs", asked->pairs, 1, INT_MAX, error) &&
+           check_number("--churn", asked->churn, 0, INT_MAX, error);
+}
+
+static bool read_asked(int argc, char **argv, Asked *asked, GError **error)
+{
     const GOptionEntry entries[] = {
-        {"mode", 0, 0, G_OPTION_ARG_STRING, &mode, "S: twenty sizes, R: continuous", "S|R"},
-        {"policy", 0, 0, G_OPTION_ARG_STRING, &policy_name, "only this policy", "NAME"},
-        {"hosts", 0, 0, G_OPTION_ARG_INT, &only_hosts, "only so many hosts", "N"},
-        {"pairs", 0, 0, G_OPTION_ARG_INT, &pairs, "pairs to measure", "N"},
-        {"churn", 0, 0, G_OPTION_ARG_INT, &churned, "pairs before that", "N"},
-        {"json", 0, 0, G_OPTION_ARG_NONE, &is_json, "a line of JSON for each run", NULL},
+        {"mode", 0, 0, G_OPTION_ARG_STRING, &asked->mode, "S: twenty sizes, R: continuous", "S|R"},
+        {"policy", 0, 0, G_OPTION_ARG_STRING, &asked->policy, "only this policy", "NAME"},
+        {"hosts", 0, 0, G_OPTION_ARG_INT, &asked->hosts, "only so many hosts", "N"},
+        {"pairs", 0, 0, G_OPTION_ARG_INT, &asked->pairs, "pairs to measure", "N"},
+        {"churn", 0, 0, G_OPTION_ARG_INT, &asked->churn, "pairs before that", "N"},
+        {"json", 0, 0, G_OPTION_ARG_NONE, &asked->json, "a line of JSON for each run", NULL},
         {0}};
     g_autoptr(GOptionContext) context = g_option_context_new("- placements and an exhaustive scan");
-    g_autoptr(GError) error = NULL;
-    BerthPlacePolicy only = BERTH_PLACE_MIX;
-    bool is_right = true;
 
     g_option_context_add_main_entries(context, entries, NULL);
-    if (!g_option_context_parse(context, &argc, &argv, &error)) {
-        fprintf(stderr, "bench: %s\n", error->message);
+    if (!g_option_context_parse(context, &argc, &argv, error)) {
+        return false;
+    }
+    if (argc > 1) {
+        return berth_error_set(error, BERTH_ERROR_INVALID, "arguments", argv[1],
+                               "--help lists the options", "not an option");
+    }
+    return check_asked(asked, error);
+}
+
+static bool run_mode(const Asked *asked, bool is_continuous)
+{
+    static const uint32_t all_hosts[] = {10000, 100000, 1000000};
+    bool one = asked->hosts != ALL_HOSTS, is_right = true;
+
+    for (int p = 0; p < BERTH_PLACE_N_POLICIES; p++) {
+        for (int h = 0; h < 3 && (asked->policy == NULL || p == (int)asked->only); h++) {
+            Plan plan = {.policy = (BerthPlacePolicy)p,
+                         .is_continuous = is_continuous,
+                         .n_hosts = one ? (uint32_t)asked->hosts : all_hosts[h],
+                         .pairs = (uint64_t)asked->pairs,
+                         .churn = (uint64_t)asked->churn};
+            if (p == BERTH_PLACE_MIX || (one && h > 0) || !scale_for_devices(&plan, one)) {
+                break;
+            }
+            is_right = run_and_print(&plan, asked->json) && is_right;
+        }
+    }
+    return is_right;
+}
+
+int bench_main(int argc, char **argv)
+{
+    g_auto(Asked) asked = {.hosts = ALL_HOSTS, .pairs = 200000, .churn = 20000};
+    g_autoptr(GError) error = NULL;
+    bool is_right = true;
+
+    if (!read_asked(argc, argv, &asked, &error)) {
+        g_autofree char *text = berth_error_describe(error);
+        fprintf(stderr, "bench: %s\n", text);
         return 2;
     }
-    if (policy_name != NULL && !berth_place_policy_from_name(policy_name, &only)) {
-        fprintf(stderr, "bench: there is no policy %s\n", policy_name);
-        return 2;
-    }
-    if (argc > 1 || only_hosts < 0 || only_hosts > (int)BERTH_PLACE_MAX_HOSTS || pairs < 1 ||
-        churned < 0 || (mode != NULL && strcmp(mode, "S") != 0 && strcmp(mode, "R") != 0)) {
-        fprintf(stderr, "bench: --mode, --hosts, --pairs or --churn is out of its range\n");
-        return 2;
-    }
-    if (!is_json) {
+    if (!asked.json) {
         print_head();
     }
     for (int m = 0; m < 2; m++) {
-        for (int p = 0; p < BERTH_PLACE_N_POLICIES && (mode == NULL || mode[0] == "SR"[m]); p++) {
-            for (int h = 0; h < 3 && (policy_name == NULL || p == (int)only); h++) {
-                Plan plan = {.policy = (BerthPlacePolicy)p,
-                             .is_continuous = m == 1,
-                             .n_hosts = only_hosts > 0 ? (uint32_t)only_hosts : all_hosts[h],
-                             .pairs = (uint64_t)pairs,
-                             .churn = (uint64_t)churned};
-                if (p == BERTH_PLACE_MIX || (only_hosts > 0 && h > 0) ||
-                    !scale_for_devices(&plan, only_hosts > 0)) {
-                    break;
-                }
-                is_right = run_and_print(&plan, is_json) && is_right;
-            }
+        if (asked.mode == NULL || asked.mode[0] == "SR"[m]) {
+            is_right = run_mode(&asked, m == 1) && is_right;
         }
     }
     return is_right ? 0 : 1;

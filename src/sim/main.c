@@ -151,5 +151,8 @@ int main(int argc, char **argv)
     if (argc >= 2 && strcmp(argv[1], "run") == 0) {
         return run(argc - 1, argv + 1);
     }
+    if (argc >= 2) {
+        fprintf(stderr, "berth-sim: there is no command '%s'\n", argv[1]);
+    }
     return usage();
 }

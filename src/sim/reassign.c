@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "sim/output.h"
 #include "sim/reassign_model.h"
 
 #define DEFAULT_SECONDS 300
@@ -90,7 +91,8 @@ static bool parse_arguments(int argc, char **argv, Arguments *arguments, GError 
         return berth_error_set(error, BERTH_ERROR_INVALID, "--threads", NULL, "give 1 to 64",
                                "no number of threads");
     }
-    return set_limits(arguments, error);
+    return (arguments->out == NULL || output_check("--out", arguments->out, error)) &&
+           set_limits(arguments, error);
 }
 
 static ReassignModel *read_model(const Arguments *arguments, GError **error)

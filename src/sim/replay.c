@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "sim/output.h"
 #include "sim/replay_chart.h"
 
 #define MAX_SEEDS 1000
@@ -90,7 +91,8 @@ static bool check_arguments(Arguments *arguments, GError **error)
     }
     arguments->options.typical_percent = arguments->typical;
     arguments->options.only_device_hosts = arguments->only_device_hosts;
-    return choose_policy(arguments, error) && choose_arrival(arguments, error);
+    return (arguments->svg == NULL || output_check("--svg", arguments->svg, error)) &&
+           choose_policy(arguments, error) && choose_arrival(arguments, error);
 }
 
 static bool parse_arguments(int argc, char **argv, Arguments *arguments, GError **error)

@@ -295,12 +295,16 @@ static bool run_document(const json_t *scenario, bool trace, GError **error)
     return holds;
 }
 
-/* The line first, since that is where one looks. */
+/* The line first, since that is where one looks; what is wrong in the file itself has a column. */
 static ScenarioResult tell_line(const YamlDocument *document, const char *path, GError **error)
 {
     bool unreadable = g_error_matches(*error, BERTH_ERROR, BERTH_ERROR_INVALID);
-    int line = yaml_document_line(document, berth_error_field(*error));
-    g_prefix_error(error, "%s:%d: ", path, line);
+    YamlMark mark = yaml_document_mark(document, berth_error_field(*error));
+    if (unreadable) {
+        g_prefix_error(error, "%s:%d:%d: ", path, mark.line, mark.column);
+    } else {
+        g_prefix_error(error, "%s:%d: ", path, mark.line);
+    }
     return unreadable ? SCENARIO_UNREADABLE : SCENARIO_FAILS;
 }
 
@@ -314,6 +318,12 @@ ScenarioResult scenario_run(const char *path, bool trace, GError **error)
     g_autoptr(GPtrArray) documents = yaml_parse(text, length, NULL, error);
     if (documents == NULL) {
         g_prefix_error(error, "%s: ", path);
+        return SCENARIO_UNREADABLE;
+    }
+    if (documents->len == 0) {
+        berth_error_set(error, BERTH_ERROR_INVALID, NULL, NULL,
+                        "write name, state and events; docs/scenarios.md has an example",
+                        "%s:1:1: there is no scenario in the file", path);
         return SCENARIO_UNREADABLE;
     }
     for (guint i = 0; i < documents->len; i++) {

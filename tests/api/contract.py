@@ -7,7 +7,7 @@ too, so that this validator never passes over a keyword that it does not know.
 import collections
 import re
 
-ANNOTATIONS = {"description", "example", "readOnly", "default", "x-pattern-hint"}
+ANNOTATIONS = {"description", "example", "readOnly", "default", "x-pattern-hint", "x-aliases"}
 
 
 class Broken(AssertionError):

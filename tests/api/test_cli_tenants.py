@@ -114,7 +114,7 @@ spec: {quota: {cpu: 1500m, memory: 4GiB}, charged: false, on-empty: stop}
     quota = json.loads(run(manager, 0, "tenant", "show", "green", "-o", "json"))["spec"]["quota"]
     assert quota == {"cpu": 2000, "memory": 4096}
     manifest.write_text("kind: size\nname: s\ntenant: green\nspec: {resources: {cpu: 1, memory: 1GiB}}\n")
-    assert ":3: " in run(manager, 2, "apply", "-f", str(manifest))
+    assert ":3:1: " in run(manager, 2, "apply", "-f", str(manifest))
     run(manager, 0, "app", "delete", "shop", "--tenant", "green", "--wait=20")
     run(manager, 0, "network", "delete", "lan", "--tenant", "green")
     run(manager, 0, "tenant", "delete", "green")

@@ -81,7 +81,7 @@ def test_a_manifest_says_where_also_in_a_dry_run(manager, tmp_path):
     manifest = tmp_path / "app.yaml"
     manifest.write_text("kind: app\nname: none\nspec: {size: nosuch, image: demo, count: 1}\n")
     for extra in ((), ("--dry-run",)):
-        assert f"{manifest}:1: there is no such size" in run(manager, 3, "apply", "-f", str(manifest), *extra)
+        assert f"{manifest}:3:8: there is no such size (spec.size: 'nosuch')" in run(manager, 3, "apply", "-f", str(manifest), *extra)
 
 
 def test_what_waits_is_not_unknown(manager):

@@ -239,7 +239,8 @@ def test_reservations(manager, tmp_path):
         ({"duration-seconds": 0}, "duration-seconds"), ({"deadline": "2020-01-01T00:00:00Z"}, "deadline"),
         ({"start": "2020-01-01T00:00:00Z"}, "start"), ({"start": "tomorrow"}, "start"), ({"start": "+2x"}, "start"),
         ({"deadline": "+90m"}, "deadline"), ({"count": 0}, "count"), ({"size": "tiny"}, "size"),
-        ({"resources": {}}, "resources"), ({"at-end": "explode"}, "at-end"), ({"grace-seconds": -1}, "grace-seconds"),
+        ({"resources": {}}, "resources.cpu"), ({"resources": {"cpu": 100}}, "resources.memory"),
+        ({"at-end": "explode"}, "at-end"), ({"grace-seconds": -1}, "grace-seconds"),
     ):
         refused(manager.post("/v1/reservations", {**wanted, "name": "wrong", **wrong}), "invalid", field)
     huge = {**wanted, "name": "huge", "resources": {"cpu": 10**9, "memory": 64}}
@@ -683,7 +684,7 @@ def test_tenants(manager, agents, catalog):
     refused(manager.post("/v1/tenants/red/credits", {"amount": 0}), "invalid", "amount", "0")
     assert manager.post("/v1/vms", vm_of("first"), tenant="red", wait=20).json["state"] == "done"
     assert manager.post("/v1/vms", vm_of("second", tenant="red"), wait=20).json["state"] == "done"
-    third = refused(manager.post("/v1/vms", vm_of("third", tenant="red")), "no-capacity", "quota.cpu", "500m")
+    third = refused(manager.post("/v1/vms", vm_of("third", tenant="red")), "no-capacity", "quota.cpu", "500")
     assert "may use 1 cpu and uses 1: of the 500m asked for 500m are missing" in third["message"], third
     refused(manager.get("/v1/vms/first"), "not-found", "vm", "first")
     refused(manager.get("/v1/vms", tenant="rad"), "not-found", "tenant", "rad")

@@ -31,8 +31,11 @@ def _enum_header(c):
 def _enum_source(c):
     prefix = model.snake(c.name)
     values = "".join(f"    {literal(v)},\n" for v in c.values)
-    return (f"static const char *const {prefix}_values[] = {{\n{values}    NULL,\n}};\n"
-            f"const CodecEnum {prefix}_enum = {{{literal(c.name)}, {prefix}_values}};\n\n"
+    rows = "".join(f"    {{{literal(alias)}, {c.values.index(value) + 1}}},\n" for alias, value in c.aliases.items())
+    aliases = f"static const CodecAlias {prefix}_aliases[] = {{\n{rows}    {{NULL, 0}},\n}};\n" if rows else ""
+    table = f"{prefix}_aliases" if rows else "NULL"
+    return (f"static const char *const {prefix}_values[] = {{\n{values}    NULL,\n}};\n{aliases}"
+            f"const CodecEnum {prefix}_enum = {{{literal(c.name)}, {prefix}_values, {table}}};\n\n"
             f"const char *{prefix}_to_string({c.name} value)\n{{\n"
             f"    return codec_enum_text(&{prefix}_enum, (int)value);\n}}\n\n"
             f"bool {prefix}_from_string(const char *text, {c.name} *ret_value)\n{{\n"

@@ -11,7 +11,7 @@ ORDER = ["types", "agent", "keeper", "objects", "api"]  # a file may refer to th
 
 COMMON = {"type", "description", "example", "readOnly"}
 ALLOWED = {
-    "string": COMMON | {"enum", "minLength", "maxLength", "pattern", "x-pattern-hint", "default"},
+    "string": COMMON | {"enum", "x-aliases", "minLength", "maxLength", "pattern", "x-pattern-hint", "default"},
     "integer": COMMON | {"minimum", "maximum", "default"},
     "number": COMMON | {"default"},
     "boolean": COMMON | {"default"},
@@ -59,6 +59,7 @@ class Component:
     kind: str  # object, enum, alias
     fields: list = dataclasses.field(default_factory=list)
     values: list = dataclasses.field(default_factory=list)
+    aliases: dict = dataclasses.field(default_factory=dict)  # of an enum: what else is read as which value
 
 
 @dataclasses.dataclass
@@ -173,7 +174,11 @@ def _component(name, file, schema, schemas):
     if "enum" in schema:
         if not all(isinstance(value, str) for value in schema["enum"]):
             _fail(where, "enum values are strings; put on, off, yes and no in quotes")
-        return Component(name, file, schema, "enum", values=schema["enum"])
+        aliases = schema.get("x-aliases", {})
+        for alias, value in aliases.items():
+            if value not in schema["enum"] or alias in schema["enum"]:
+                _fail(where, f"x-aliases: '{alias}' is a value itself, or '{value}' is none")
+        return Component(name, file, schema, "enum", values=schema["enum"], aliases=aliases)
     if schema["type"] != "object":
         return Component(name, file, schema, "alias")
     component = Component(name, file, schema, "object")

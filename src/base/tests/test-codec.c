@@ -103,6 +103,19 @@ static void test_tolerant_reader_keeps_a_choice_it_does_not_know(void)
     json_decref(json);
 }
 
+static void test_another_name_of_a_value_is_read_and_never_written(void)
+{
+    json_t *json = parse("{\"name\":\"v\",\"size\":\"s\",\"image\":\"i\",\"policy\":\"best-fit\"}");
+    g_autoptr(GError) error = NULL;
+    g_autoptr(VmCreate) body = vm_create_decode(json, CODEC_STRICT, &error);
+    g_assert_no_error(error);
+    g_assert_cmpint(body->policy, ==, PLACE_POLICY_MOST_FREE);
+    json_t *back = vm_create_encode(body);
+    g_assert_cmpstr(json_string_value(json_object_get(back, "policy")), ==, "most-free");
+    json_decref(back);
+    json_decref(json);
+}
+
 static void test_defaults_and_absence_differ(void)
 {
     json_t *json = parse("{}");
@@ -191,10 +204,14 @@ int main(int argc, char **argv)
                     test_strict_door_names_the_field_at_fault);
     g_test_add_func("/base/codec/nested-errors-carry-the-whole-path",
                     test_nested_errors_carry_the_whole_path);
+    g_test_add_func("/base/codec/another-name-of-a-value-is-read-and-never-written",
+                    test_another_name_of_a_value_is_read_and_never_written);
     g_test_add_func("/base/codec/tolerant-reader-keeps-what-it-does-not-know",
                     test_tolerant_reader_keeps_what_it_does_not_know);
     g_test_add_func("/base/codec/tolerant-reader-keeps-a-choice-it-does-not-know",
                     test_tolerant_reader_keeps_a_choice_it_does_not_know);
+    g_test_add_func("/base/codec/another-name-of-a-value",
+                    test_another_name_of_a_value_is_read_and_never_written);
     g_test_add_func("/base/codec/defaults-and-absence-differ", test_defaults_and_absence_differ);
     g_test_add_func("/base/codec/hostile-text-is-refused", test_hostile_text_is_refused);
     g_test_add_func("/base/codec/url-parameters-are-typed", test_url_parameters_are_typed);

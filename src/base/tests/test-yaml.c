@@ -128,12 +128,15 @@ static void test_documents_and_lines(void)
     g_autoptr(GPtrArray) documents = yaml_parse(text, strlen(text), NULL, NULL);
     g_assert_cmpuint(documents->len, ==, 2);
     const YamlDocument *first = documents->pdata[0], *second = documents->pdata[1];
-    g_assert_cmpint(first->line, ==, 4);
-    g_assert_cmpint(yaml_document_line(first, "spec.name"), ==, 6);
-    g_assert_cmpint(yaml_document_line(first, "spec.resources.cpu"), ==, 5);
-    g_assert_cmpint(yaml_document_line(first, NULL), ==, 4);
-    g_assert_cmpint(yaml_document_line(second, "spec.files[1].role"), ==, 12);
-    g_assert_cmpint(yaml_document_line(second, "spec.files[7].role"), ==, 10);
+    g_assert_cmpint(first->begins.line, ==, 4);
+    g_assert_cmpint(yaml_document_mark(first, "spec.name").line, ==, 6);
+    g_assert_cmpint(yaml_document_mark(first, "spec.name").column, ==, 3);
+    g_assert_true(yaml_document_has(first, "spec.name"));
+    g_assert_false(yaml_document_has(first, "spec.name.first"));
+    g_assert_cmpint(yaml_document_mark(first, "spec.resources.cpu").line, ==, 5);
+    g_assert_cmpint(yaml_document_mark(first, NULL).line, ==, 4);
+    g_assert_cmpint(yaml_document_mark(second, "spec.files[1].role").line, ==, 12);
+    g_assert_cmpint(yaml_document_mark(second, "spec.files[7].role").line, ==, 10);
     g_autoptr(GPtrArray) none = yaml_parse("", 0, NULL, NULL);
     g_assert_cmpuint(none->len, ==, 0);
 }

@@ -48,35 +48,35 @@ static void test_errors_say_where(void)
     static const struct {
         const char *yaml, *where, *field, *part;
     } cases[] = {
-        {"- a\n", "m.yaml:1: ", NULL, "not a mapping"},
-        {"kind: siz\nname: s\n", "m.yaml:1: ", "kind", "size"},
-        {"name: s\n", "m.yaml:1: ", "kind", "size, network"},
-        {"kind: size\n", "m.yaml:1: ", "name", "no name"},
-        {"kind: size\nname: 12\n", "m.yaml:2: ", "name", "'12'"},
-        {"kind: [size]\nname: s\n", "m.yaml:1: ", "kind", "no text"},
-        {"\xef\xbb\xbfkind: size\n", "m.yaml:1: ", "name", "no name"},
-        {"kind: size\nname: s\nspecs: {}\n", "m.yaml:3: ", "specs", "did you mean spec?"},
-        {"kind: size\nname: s\nspec: 3\n", "m.yaml:3: ", "spec", "not a mapping"},
+        {"- a\n", "m.yaml:1:1: ", NULL, "not a mapping"},
+        {"kind: siz\nname: s\n", "m.yaml:1:1: ", "kind", "size"},
+        {"name: s\n", "m.yaml:1:1: ", "kind", "size, network"},
+        {"kind: size\n", "m.yaml:1:1: ", "name", "no name"},
+        {"kind: size\nname: 12\n", "m.yaml:2:1: ", "name", "'12'"},
+        {"kind: [size]\nname: s\n", "m.yaml:1:1: ", "kind", "no text"},
+        {"\xef\xbb\xbfkind: size\n", "m.yaml:1:1: ", "name", "no name"},
+        {"kind: size\nname: s\nspecs: {}\n", "m.yaml:3:1: ", "specs", "did you mean spec?"},
+        {"kind: size\nname: s\nspec: 3\n", "m.yaml:3:1: ", "spec", "not a mapping"},
         {"kind: size\nname: s\nspec:\n  resources:\n    cpu: 4x\n",
-         "m.yaml:5: ", "spec.resources.cpu", "millicores"},
+         "m.yaml:5:5: ", "spec.resources.cpu", "millicores"},
         {"kind: size\nname: s\nspec:\n  resources:\n    cpu: -1\n    memory: 1\n",
-         "m.yaml:5: ", "spec.resources.cpu", "negative"},
+         "m.yaml:5:5: ", "spec.resources.cpu", "negative"},
         {"kind: size\nname: s\nspec:\n  resources:\n    cpu: 1\n    memori: 1\n",
-         "m.yaml:6: ", "spec.resources.memori", "memory"},
-        {"kind: size\nname: s\n", "m.yaml:1: ", "spec.resources", ""},
-        {"kind: reservation\nname: r\nspec: {size: s}\n", "m.yaml:3: ", "spec.duration-seconds",
+         "m.yaml:6:5: ", "spec.resources.memori", "memory"},
+        {"kind: size\nname: s\n", "m.yaml:1:1: ", "spec.resources", ""},
+        {"kind: reservation\nname: r\nspec: {size: s}\n", "m.yaml:3:1: ", "spec.duration-seconds",
          ""},
-        {"kind: size\nname: S_1\nspec: {resources: {cpu: 1}}\n", "m.yaml:2: ", "name", "lowercase"},
+        {"kind: size\nname: S_1\nspec: {resources: {cpu: 1}}\n", "m.yaml:2:1: ", "name", "lowercase"},
         {"kind: app\nname: a\nspec:\n  size: s\n  image: i\n  count: many\n",
-         "m.yaml:6: ", "spec.count", ""},
-        {"kind: app\nname: a\nspec:\n  name: b\n  size: s\n", "m.yaml:4: ", "spec.name", "beside"},
+         "m.yaml:6:3: ", "spec.count", ""},
+        {"kind: app\nname: a\nspec:\n  name: b\n  size: s\n", "m.yaml:4:3: ", "spec.name", "beside"},
         {"# one\n---\nkind: vm\nname: v\nspec: {size: s, image: i}\n---\nkind: vm\nname: v\n"
          "spec: {size: s, image: i}\n",
          "m.yaml:7: vm v stands in m.yaml:3 already", "name", ""},
-        {"kind: image\nname: i\nspec: {kernel: k, disk: d}\n", "m.yaml:3: ", "spec", "kernel"},
-        {"kind: image\nname: i\nspec:\n  disk: d\n  format: vmdk\n", "m.yaml:5: ", "spec.format",
+        {"kind: image\nname: i\nspec: {kernel: k, disk: d}\n", "m.yaml:3:1: ", "spec", "kernel"},
+        {"kind: image\nname: i\nspec:\n  disk: d\n  format: vmdk\n", "m.yaml:5:3: ", "spec.format",
          "qcow2"},
-        {"kind: image\nname: i\nspec:\n  kernal: d\n", "m.yaml:4: ", "spec.kernal", "kernel"},
+        {"kind: image\nname: i\nspec:\n  kernal: d\n", "m.yaml:4:3: ", "spec.kernal", "kernel"},
     };
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autoptr(GError) error = NULL;
@@ -102,11 +102,45 @@ static void test_paths_begin_at_the_manifest(void)
     g_assert_cmpstr(item->files[1].role, ==, "initrd");
 }
 
+/* The manager names its fields without the spec. */
+static void test_what_the_manager_refuses_has_its_place(void)
+{
+    static const struct {
+        const char *field, *place, *named;
+    } cases[] = {
+        {"deadline", "m.yaml:5:3: no", "spec.deadline"},
+        {"cpu", "m.yaml:1: no", "cpu"},
+        {NULL, "m.yaml:1: no", NULL},
+    };
+    g_autoptr(GPtrArray) items =
+        parse("m.yaml", "kind: vm\nname: v\nspec:\n  size: s\n  deadline: '+1h'\n  image: i\n", NULL);
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(GError) error = NULL;
+        berth_error_set(&error, BERTH_ERROR_INVALID, cases[i].field, NULL, NULL, "no");
+        manifest_locate(items->pdata[0], &error);
+        g_assert_cmpstr(error->message, ==, cases[i].place);
+        g_assert_cmpstr(berth_error_field(error), ==, cases[i].named);
+    }
+}
+
+static void test_the_lectures_policies_get_their_plain_names(void)
+{
+    g_autoptr(GPtrArray) items =
+        parse("m.yaml", "kind: vm\nname: v\nspec: {size: s, image: i, policy: worst-fit}\n", NULL);
+    const ManifestItem *item = items->pdata[0];
+    g_assert_cmpstr(json_string_value(json_object_get(item->body, "policy")), ==, "least-free");
+    g_assert_cmpstr(item->note, ==, "worst-fit is taken for least-free (docs/placement.md)");
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/cli/manifest/bodies", test_bodies);
     g_test_add_func("/cli/manifest/errors-say-where", test_errors_say_where);
+    g_test_add_func("/cli/manifest/what-the-manager-refuses-has-its-place",
+                    test_what_the_manager_refuses_has_its_place);
+    g_test_add_func("/cli/manifest/the-lectures-policies",
+                    test_the_lectures_policies_get_their_plain_names);
     g_test_add_func("/cli/manifest/paths-begin-at-the-manifest", test_paths_begin_at_the_manifest);
     return g_test_run();
 }

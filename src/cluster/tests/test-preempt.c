@@ -157,7 +157,7 @@ static void test_an_explanation_tells_who_and_why(void)
             ask_with(w, API_OP_CREATE_VM, NULL, query,
                      "{\"name\":\"high\",\"size\":\"m1\",\"image\":\"demo\",\"priority\":900}");
         g_autofree char *on_a =
-            g_strdup_printf("lacks 1000 millicores of cpu; it could take the place of old "
+            g_strdup_printf("lacks 1 cpu; it could take the place of old "
                             "(priority 100): there since %s, not %s",
                             old, young);
         g_autofree char *on_b =
@@ -168,12 +168,12 @@ static void test_an_explanation_tells_who_and_why(void)
         assert_verdict(reply, "a", on_a);
         assert_verdict(reply, "b", on_b);
         assert_verdict(reply, "c",
-                       "lacks 1000 millicores of cpu; it could take the place of dearer (priority "
+                       "lacks 1 cpu; it could take the place of dearer (priority "
                        "200): priority 200, not 100");
         assert_verdict(reply, "d",
-                       "lacks 1000 millicores of cpu; it could take the place of small-1 (priority "
+                       "lacks 1 cpu; it could take the place of small-1 (priority "
                        "10) and small-2 (priority 20): 2 VMs, not 1");
-        assert_verdict(reply, "e", "lacks 1000 millicores of cpu");
+        assert_verdict(reply, "e", "lacks 1 cpu");
         g_assert_true(shows(w, "young", "\"preempted\":true") == !dry_run);
         g_assert_false(shows(w, "old", "\"preempted\":true"));
         world_free(w);

@@ -62,9 +62,9 @@ static void test_plans(void)
          "expected 8, there is room for 7"},
         {"{plan: {fit: s}, expect: {fits: {h1: 2, h3: 2}}}",
          "{plan: {fit: s}, expect: {fits: {h1: 3}}}", "expected 3 on h1, it would be 2"},
-        {"{plan: {fit: s}, expect: {reason: of cpu}}",
-         "{plan: {fit: s}, expect: {reason: of memory}}",
-         "expected 'of memory', the reason is: no"},
+        {"{plan: {fit: s}, expect: {reason: 1 cpu}}",
+         "{plan: {fit: s}, expect: {reason: MiB memory}}",
+         "expected 'MiB memory', the reason is: no"},
         {"{plan: {fit: s, app: pair}, expect: {fits: 1}}",
          "{plan: {fit: s, app: pair}, expect: {fits: 2}}", "there is room for 1"},
         {"{plan: {lose: h1}, expect: {without-place: [], hosts: {web: [h2, h3], pair-1: h3}}}",
@@ -174,7 +174,7 @@ static void test_never_in_a_scenario(void)
         ==, SCENARIO_FAILS);
     g_assert_nonnull(
         strstr(error->message, "while events[2] ran: this may never hold, and did at"));
-    g_assert_nonnull(strstr(error->message, ":12: "));
+    g_assert_nonnull(strstr(error->message, ":12:"));
     g_clear_error(&error);
     g_assert_cmpint(play("never: [{objects: {/v1/vms/web: {status: {transition: starting}}}}]\n"
                          "events: [{pass: 1s}]",
@@ -240,7 +240,7 @@ static void test_what_is_unknown_is_refused(void)
         g_autoptr(GError) error = NULL;
         g_assert_cmpint(play(rows[i].rest, &error), ==, SCENARIO_UNREADABLE);
         g_assert_cmpstr(berth_error_field(error), ==, rows[i].field);
-        g_assert_nonnull(strstr(error->message, ":12: "));
+        g_assert_nonnull(strstr(error->message, ":12:"));
     }
 }
 

@@ -1,0 +1,15 @@
+/*
+ * --policy, and `policy` in manifests: the lecture's names of policies are taken for the plain ones,
+ * and a line says so (docs/placement.md).
+ *
+ * Threading: one thread.
+ */
+#pragma once
+
+#include "cli/cli.h"
+
+/* Gives the member `policy` its plain name. What a person is to be told of that, or NULL. */
+char *policy_make_plain(json_t *body);
+
+/* Sets `policy` to the option's value, if it was given, and says what it is taken for. */
+void policy_from_args(const Cli *cli, json_t *body);
