@@ -28,7 +28,7 @@ typedef struct {
 } YamlMark;
 
 typedef struct {
-    json_t *root;      /* of any kind */
+    json_t *root; /* of any kind */
     YamlMark begins;
     GHashTable *marks; /* path of a field → YamlMark * of its key */
 } YamlDocument;

@@ -83,8 +83,8 @@ static bool show(Cli *cli, GError **error)
 static bool create(Cli *cli, GError **error)
 {
     json_t *body = json_pack("{s:s}", "name", cli_argument(cli, 0));
-    static const char *const texts[] = {"size",   "image",       "power",       "restart",
-                                        "description", "trust-domain"};
+    static const char *const texts[] = {"size",    "image",       "power",
+                                        "restart", "description", "trust-domain"};
     for (size_t i = 0; i < G_N_ELEMENTS(texts); i++) {
         cli_set_text(cli, body, texts[i], texts[i]);
     }

@@ -106,12 +106,11 @@ static bool can_change(ManifestKind kind, const char *field)
 static bool refuse_change(const ManifestItem *item, const Difference *difference, GError **error)
 {
     const char *kind = manifest_kind_name(item->kind);
-    berth_error_set(error, BERTH_ERROR_CONFLICT, difference->field, difference->after,
-                    item->kind >= MANIFEST_RESERVATION
-                        ? "delete it first, or give the new one another name"
-                        : "give the new one another name",
-                    "%s %s is there with %s, which does not change", kind, item->name,
-                    difference->before);
+    berth_error_set(
+        error, BERTH_ERROR_CONFLICT, difference->field, difference->after,
+        item->kind >= MANIFEST_RESERVATION ? "delete it first, or give the new one another name"
+                                           : "give the new one another name",
+        "%s %s is there with %s, which does not change", kind, item->name, difference->before);
     manifest_locate(item, error);
     return false;
 }

@@ -63,7 +63,9 @@ static const CliCommand commands[] = {
          "reservation, app\nor vm), name and spec, whose fields are those of the API, and tenant, "
          "where it has one. Amounts "
          "are written as on the command line. What is "
-         "there already\nis left or changed; nothing is removed but VMs above an app's count.\n\n"
+         "there already\nis left or changed; nothing is removed but VMs above an app's count. It "
+         "ends at the first "
+         "object\nthat is refused; what was made before it stays.\n\n"
          "  kind: app\n  name: web\n  spec:\n    size: small\n    image: demo\n    count: 6\n"
          "    networks: [blue]"},
     {.verb = "dev",

@@ -41,11 +41,11 @@ typedef enum {
 typedef struct {
     ManifestKind kind;
     char *name;
-    char *tenant; /* NULL: not said */
+    char *tenant;           /* NULL: not said */
     char *path, *where;     /* FILE; FILE:LINE */
     YamlDocument *document; /* where its fields stand */
-    char *note;   /* of what is read otherwise than written; NULL: nothing */
-    json_t *body; /* of the create request; of an image without its files */
+    char *note;             /* of what is read otherwise than written; NULL: nothing */
+    json_t *body;           /* of the create request; of an image without its files */
     char *paths[3];
     UploadFile files[3]; /* of an image */
     size_t n_files;

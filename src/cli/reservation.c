@@ -42,8 +42,8 @@ static char *devices_text(const GPtrArray *devices)
     GString *text = devices->len > 0 ? g_string_new(NULL) : NULL;
     for (guint i = 0; i < devices->len; i++) {
         const DeviceHeld *held = devices->pdata[i];
-        g_string_append_printf(text, "%s%s (%" G_GINT64_FORMAT ")", i > 0 ? ", " : "",
-                               held->device, held->slices);
+        g_string_append_printf(text, "%s%s (%" G_GINT64_FORMAT ")", i > 0 ? ", " : "", held->device,
+                               held->slices);
     }
     return text != NULL ? g_string_free(text, FALSE) : NULL;
 }
@@ -119,8 +119,7 @@ static bool show(Cli *cli, GError **error)
 
 static bool fill_body(Cli *cli, json_t *body, GError **error)
 {
-    static const char *const texts[] = {"size",   "start",  "deadline",
-                                        "at-end", "description"};
+    static const char *const texts[] = {"size", "start", "deadline", "at-end", "description"};
     for (size_t i = 0; i < G_N_ELEMENTS(texts); i++) {
         cli_set_text(cli, body, texts[i], texts[i]);
     }

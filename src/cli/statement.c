@@ -146,8 +146,7 @@ static bool parse_rate(const char *field, const char *text, int64_t *ret_micro, 
     }
     return (*ret_micro >= 0 && *ret_micro <= MAX_RATE_MICRO) ||
            berth_error_set(error, BERTH_ERROR_INVALID, field, text,
-                           "write a number of credits from 0 to 1000, such as 0.25",
-                           "not a rate");
+                           "write a number of credits from 0 to 1000, such as 0.25", "not a rate");
 }
 
 static bool set_slices(const Cli *cli, json_t *body, GError **error)
@@ -161,7 +160,8 @@ static bool set_slices(const Cli *cli, json_t *body, GError **error)
         const char *slash = strchr(text, '/');
         if (equals == NULL || slash == NULL || slash > equals) {
             return berth_error_set(error, BERTH_ERROR_INVALID, "--accelerator", text,
-                                   "write it as gpu/a100=2.5", "not the name of an accelerator and credits");
+                                   "write it as gpu/a100=2.5",
+                                   "not the name of an accelerator and credits");
         }
         if (!parse_rate("--accelerator", equals + 1, &micro, error)) {
             return false;

@@ -199,9 +199,10 @@ bool ends_resolve(ClusterCore *core, const char *tenant, const EndAsked *asked, 
             return false;
         }
     } else if (!asked->has_duration && (asked->at_end != AT_END_UNSET || asked->has_grace)) {
-        return berth_error_set(error, BERTH_ERROR_INVALID, "duration-seconds", NULL,
-                               "say how long (duration-seconds), or leave out at-end and grace-seconds",
-                               "there is no end that this speaks of");
+        return berth_error_set(
+            error, BERTH_ERROR_INVALID, "duration-seconds", NULL,
+            "say how long (duration-seconds), or leave out at-end and grace-seconds",
+            "there is no end that this speaks of");
     }
     *ret_end = end;
     return true;

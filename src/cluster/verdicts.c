@@ -71,8 +71,7 @@ typedef struct {
 
 static void count_lacking(Refusal *refusal, const BerthPlaceVerdict *verdict)
 {
-    double share =
-        (double)verdict->missing / (double)refusal->request->vector.amount[verdict->dim];
+    double share = (double)verdict->missing / (double)refusal->request->vector.amount[verdict->dim];
     if (refusal->lacking++ == 0 || share < refusal->share) {
         refusal->dim = verdict->dim;
         refusal->missing = verdict->missing;

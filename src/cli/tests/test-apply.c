@@ -143,7 +143,7 @@ static void test_what_does_not_change_stops_all(Run *run, gconstpointer data)
           "");
     g_assert_cmpint(run->status, ==, 4);
     g_assert_cmpstr(run->out, ==, "");
-    assert_has(run->err, "standard input:5: size small is there with 500m");
+    assert_has(run->err, "standard input:7:20: size small is there with 500m");
     assert_has(run->err, "spec.resources.cpu: '2'");
     assert_only_reads(run);
 }

@@ -66,10 +66,12 @@ static void test_errors_say_where(void)
         {"kind: size\nname: s\n", "m.yaml:1:1: ", "spec.resources", ""},
         {"kind: reservation\nname: r\nspec: {size: s}\n", "m.yaml:3:1: ", "spec.duration-seconds",
          ""},
-        {"kind: size\nname: S_1\nspec: {resources: {cpu: 1}}\n", "m.yaml:2:1: ", "name", "lowercase"},
+        {"kind: size\nname: S_1\nspec: {resources: {cpu: 1}}\n", "m.yaml:2:1: ", "name",
+         "lowercase"},
         {"kind: app\nname: a\nspec:\n  size: s\n  image: i\n  count: many\n",
          "m.yaml:6:3: ", "spec.count", ""},
-        {"kind: app\nname: a\nspec:\n  name: b\n  size: s\n", "m.yaml:4:3: ", "spec.name", "beside"},
+        {"kind: app\nname: a\nspec:\n  name: b\n  size: s\n", "m.yaml:4:3: ", "spec.name",
+         "beside"},
         {"# one\n---\nkind: vm\nname: v\nspec: {size: s, image: i}\n---\nkind: vm\nname: v\n"
          "spec: {size: s, image: i}\n",
          "m.yaml:7: vm v stands in m.yaml:3 already", "name", ""},
@@ -112,8 +114,8 @@ static void test_what_the_manager_refuses_has_its_place(void)
         {"cpu", "m.yaml:1: no", "cpu"},
         {NULL, "m.yaml:1: no", NULL},
     };
-    g_autoptr(GPtrArray) items =
-        parse("m.yaml", "kind: vm\nname: v\nspec:\n  size: s\n  deadline: '+1h'\n  image: i\n", NULL);
+    g_autoptr(GPtrArray) items = parse(
+        "m.yaml", "kind: vm\nname: v\nspec:\n  size: s\n  deadline: '+1h'\n  image: i\n", NULL);
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autoptr(GError) error = NULL;
         berth_error_set(&error, BERTH_ERROR_INVALID, cases[i].field, NULL, NULL, "no");

@@ -156,10 +156,9 @@ static void test_an_explanation_tells_who_and_why(void)
         const char *reply =
             ask_with(w, API_OP_CREATE_VM, NULL, query,
                      "{\"name\":\"high\",\"size\":\"m1\",\"image\":\"demo\",\"priority\":900}");
-        g_autofree char *on_a =
-            g_strdup_printf("lacks 1 cpu; it could take the place of old "
-                            "(priority 100): there since %s, not %s",
-                            old, young);
+        g_autofree char *on_a = g_strdup_printf("lacks 1 cpu; it could take the place of old "
+                                                "(priority 100): there since %s, not %s",
+                                                old, young);
         g_autofree char *on_b =
             g_strdup_printf("chosen: takes the place of young (priority 100): 1 VM, the fewest; "
                             "priority 100, the lowest of those; there since %s, the youngest of "
