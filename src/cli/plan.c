@@ -76,6 +76,19 @@ static void add_moves(Table *table, const GPtrArray *moves)
     }
 }
 
+/* In a line, as the table may be long. */
+static void sum_up(Cli *cli, const PlanMoves *plan)
+{
+    guint lost = plan->without_place->len, all = plan->moves->len + lost;
+    if (all == 0) {
+        cli_say(cli, "no VM is there");
+    } else if (lost == 0) {
+        cli_say(cli, "all VMs find a place");
+    } else {
+        cli_say(cli, "%u of %u VMs find no place", lost, all);
+    }
+}
+
 static bool moves(Cli *cli, ApiOperation operation, GError **error)
 {
     json_t *query = json_pack("{s:s}", "hosts", cli_argument(cli, 0));
@@ -95,7 +108,10 @@ static bool moves(Cli *cli, ApiOperation operation, GError **error)
     g_autoptr(Table) table = table_new(headings);
     add_moves(table, plan->moves);
     add_moves(table, plan->without_place);
-    cli_print_table(cli, table);
+    if (plan->moves->len + plan->without_place->len > 0) {
+        cli_print_table(cli, table);
+    }
+    sum_up(cli, plan);
     return true;
 }
 

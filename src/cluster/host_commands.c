@@ -8,6 +8,7 @@
 #include "cluster/fleet.h"
 #include "cluster/journal.h"
 #include "cluster/keys.h"
+#include "cluster/labels.h"
 #include "cluster/rescue.h"
 #include "cluster/tokens.h"
 #include "cluster/txn.h"
@@ -80,6 +81,9 @@ bool update_host(ClusterCore *core, const ClusterRequest *request, GError **erro
         return false;
     }
     if (body->reserve != NULL && !fleet_can_reserve(core, host, body->reserve, error)) {
+        return false;
+    }
+    if (body->has_labels && !labels_check("labels", body->labels, host->spec->labels, error)) {
         return false;
     }
     if (body->has_cordoned) {

@@ -7,6 +7,7 @@
 #include "cluster/commands.h"
 #include "cluster/fleet.h"
 #include "cluster/journal.h"
+#include "cluster/labels.h"
 #include "cluster/txn.h"
 
 static const char *const usual[] = {"rack", "zone"};
@@ -113,6 +114,9 @@ static bool check_names(const GPtrArray *names, GError **error)
         if (strcmp(names->pdata[i], "host") == 0) {
             return berth_error_set(error, BERTH_ERROR_INVALID, "names", "host", "leave it out",
                                    "the host itself is always the narrowest level");
+        }
+        if (!labels_check_key("names", names->pdata[i], error)) {
+            return false;
         }
         if (has(names, i, names->pdata[i])) {
             return berth_error_set(error, BERTH_ERROR_INVALID, "names", names->pdata[i],

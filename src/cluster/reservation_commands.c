@@ -11,6 +11,7 @@
 #include "cluster/ends.h"
 #include "cluster/journal.h"
 #include "cluster/keys.h"
+#include "cluster/labels.h"
 #include "cluster/reservations.h"
 #include "cluster/spec.h"
 #include "cluster/tenants.h"
@@ -116,7 +117,9 @@ static bool read_wanted(ClusterCore *core, const char *tenant, const Reservation
                         Wanted *wanted, GError **error)
 {
     Reservation *object = wanted->object = reservation_new();
-    if (!read_resources(core, body, object, error) || !read_times(core, body, wanted, error)) {
+    if (!read_resources(core, body, object, error) || !read_times(core, body, wanted, error) ||
+        !labels_check("labels", body->labels, NULL, error) ||
+        !labels_check("host-labels", body->host_labels, NULL, error)) {
         return false;
     }
     object->name = g_strdup(body->name);

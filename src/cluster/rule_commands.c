@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "cluster/commands.h"
 #include "cluster/keys.h"
+#include "cluster/labels.h"
 #include "cluster/levels.h"
 #include "cluster/rules.h"
 #include "cluster/tenants.h"
@@ -39,9 +40,13 @@ static bool check_subject(const char *field, const char *subject, GError **error
     bool good = slash != NULL && slash[1] != '\0' &&
                 (g_str_has_prefix(subject, "app/") || g_str_has_prefix(subject, "vm/") ||
                  (g_str_has_prefix(subject, "label/") && strchr(slash, '=') > slash + 1));
-    return good ||
-           berth_error_set(error, BERTH_ERROR_INVALID, field, subject,
-                           "app/NAME, vm/NAME or label/KEY=VALUE", "a rule cannot speak of that");
+    if (!good) {
+        return berth_error_set(error, BERTH_ERROR_INVALID, field, subject,
+                               "app/NAME, vm/NAME or label/KEY=VALUE",
+                               "a rule cannot speak of that");
+    }
+    g_autofree char *key = g_strndup(slash + 1, strcspn(slash + 1, "="));
+    return !g_str_has_prefix(subject, "label/") || labels_check_key(field, key, error);
 }
 
 static bool check_fields(const ClusterCore *core, const RuleCreate *body, GError **error)

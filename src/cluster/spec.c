@@ -6,6 +6,7 @@
 #include "base/words.h"
 #include "cluster/ends.h"
 #include "cluster/fleet.h"
+#include "cluster/labels.h"
 
 int64_t vcpus_for(int64_t millicores)
 {
@@ -80,6 +81,12 @@ VmSpec *spec_of_size(const Size *size)
     return spec;
 }
 
+static bool check_labels(const StringMap *labels, const StringMap *host_labels, GError **error)
+{
+    return labels_check("labels", labels, NULL, error) &&
+           labels_check("host-labels", host_labels, NULL, error);
+}
+
 static void set_labels(StringMap **to, const StringMap *from)
 {
     if (from != NULL) {
@@ -125,7 +132,8 @@ VmSpec *spec_from_create(ClusterCore *core, const char *tenant, const VmCreate *
 {
     const Size *size = find_size(core, body->size, error);
     const ClusterImage *image = size != NULL ? resolve_image(core, body->image, error) : NULL;
-    if (image == NULL || !check_size(size, image, error)) {
+    if (image == NULL || !check_size(size, image, error) ||
+        !check_labels(body->labels, body->host_labels, error)) {
         return NULL;
     }
     g_autoptr(VmSpec) spec = spec_of_size(size);
@@ -274,6 +282,7 @@ AppSpec *spec_from_create_app(ClusterCore *core, const char *tenant, const AppCr
     EndAsked asked = end_of_app(body);
     EndOfSpec end;
     if (image == NULL || !check_size(size, image, error) ||
+        !check_labels(body->labels, body->host_labels, error) ||
         !app_count(size, body, &spec->count, error) ||
         !resolve_networks(core, tenant, body->networks, spec->networks, error) ||
         !ends_resolve(core, tenant, &asked, &end, error)) {

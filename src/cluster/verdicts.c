@@ -19,7 +19,8 @@ static const char *disabled_text(const ClusterHost *host)
     return host->spec->draining   ? "is being drained"
            : host->spec->cordoned ? "is cordoned"
            : host->session == 0   ? "is not connected"
-                                  : "has not reported yet";
+           : !host->reported      ? "has not reported yet"
+                                  : "is taken for lost"; /* by a plan */
 }
 
 static char *verdict_text(ClusterCore *core, const BerthPlaceRequest *request,

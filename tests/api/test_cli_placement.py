@@ -71,6 +71,35 @@ def test_what_is_wrong_is_told_as_it_was_typed(manager, status, line, says):
     assert says in text, text
 
 
+@pytest.mark.parametrize("key", ["", "a b", "-a", "a" * 64])
+def test_keys_of_labels(manager, key):
+    for method, path, body, field in (
+            ("POST", "/v1/vms", {"name": "v", "size": "small", "image": "demo", "labels": {key: "x"}}, "labels"),
+            ("POST", "/v1/apps", {"name": "v", "size": "small", "image": "demo", "count": 1, "host-labels": {key: "x"}}, "host-labels"),
+            ("POST", "/v1/reservations", {"name": "v", "size": "small", "duration-seconds": 60, "labels": {key: "x"}}, "labels"),
+            ("PATCH", "/v1/hosts/alpha", {"labels": {key: "x"}}, "labels"),
+            ("PUT", "/v1/levels", {"names": [key or "."]}, "names"),
+            ("POST", "/v1/rules", {"name": "v", "kind": "apart", "subject": f"label/{key or ' '}=x"}, "subject")):
+        answer = manager.call(method, path, body)
+        assert answer.status == 400 and answer.error["field"].startswith(field) and answer.error["remedy"], answer
+    text = run(manager, 2, "vm", "create", "v", "--size", "small", "--image", "demo", "--label", f"{key or '.'}=x")
+    assert "--label" in text, text
+
+
+def test_plans_are_summed_up(manager):
+    assert run(manager, 0, "plan", "lose", "alpha") == "no VM is there\n"
+    run(manager, 0, "vm", "create", "here", "--size", "small", "--image", "demo", "--host", "alpha", "--wait=20")
+    text = run(manager, 0, "plan", "lose", "alpha")
+    assert "the host is taken for lost" in text and text.endswith("1 of 1 VMs find no place\n"), text
+    run(manager, 0, "vm", "delete", "here", "--wait=20")
+    run(manager, 0, "host", "cordon", "beta")
+    run(manager, 0, "vm", "create", "free", "--size", "small", "--image", "demo", "--wait=20")
+    run(manager, 0, "host", "uncordon", "beta")
+    text = run(manager, 0, "plan", "lose", "alpha")
+    assert "free" in text and text.endswith("all VMs find a place\n"), text
+    run(manager, 0, "vm", "delete", "free", "--wait=20")
+
+
 def test_only_the_host_that_is_asked_for_matters(manager):
     run(manager, 0, "host", "cordon", "alpha")
     text = run(manager, 5, "vm", "create", "v", "--size", "small", "--image", "demo", "--host", "alpha")
