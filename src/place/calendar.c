@@ -38,6 +38,26 @@ static BerthPlaceResult give(const BerthCalendar *calendar, uint32_t host, const
                : berth_place_set(calendar->place, host, NULL, available);
 }
 
+/* Adds to it what it had before, or gives back what it lent: needs nothing and cannot fail, also while changes
+ * are tried in the fleet. */
+static void restore(const BerthCalendar *calendar, uint32_t host, const int64_t *amounts,
+                    const int64_t *devices, bool gives)
+{
+    const Page *page = &calendar->pages[host];
+    int64_t more[BERTH_PLACE_MAX_DEVICES];
+
+    if (!fleet_has(calendar->place, host)) {
+        return;
+    }
+    fleet_shift(calendar->place, host, amounts, gives);
+    for (uint32_t i = 0; page->devices != NULL && i < page->devices->n_dims; i++) {
+        more[i] = gives ? devices[i] : -devices[i];
+    }
+    if (page->devices != NULL) {
+        calendar_give_devices(calendar, host, more);
+    }
+}
+
 void berth_calendar_move(BerthCalendar *calendar, BerthPlace *place)
 {
     calendar->place = place;
@@ -53,10 +73,8 @@ void berth_calendar_free(BerthCalendar *calendar)
         Page *page = calendar_page(calendar, host);
 
         if (page != NULL) {
-            give(calendar, host, page->amounts->peak);
-            if (page->devices != NULL) {
-                calendar_give_devices(calendar, host, page->devices->peak);
-            }
+            restore(calendar, host, page->amounts->peak,
+                    page->devices != NULL ? page->devices->peak : NULL, true);
             timeline_free(page->amounts);
             calendar_drop_devices(page);
         }
@@ -89,7 +107,7 @@ static BerthPlaceResult reserve_host(BerthCalendar *calendar, uint32_t host, uin
     }
     return page->amounts == NULL || !timeline_reserve(page->amounts)
                ? BERTH_PLACE_ERROR_NO_MEMORY
-               : calendar_reserve_devices(calendar, page, n_slices);
+               : calendar_reserve_devices(calendar, host, n_slices);
 }
 
 static void drop_if_empty(BerthCalendar *calendar, uint32_t host)
@@ -406,7 +424,7 @@ BerthPlaceResult berth_calendar_set_end(BerthCalendar *calendar, uint32_t number
 
 BerthPlaceResult berth_calendar_advance(BerthCalendar *calendar, int64_t now)
 {
-    if (calendar->open) {
+    if (calendar->open || journal_is_open(calendar->place)) {
         return BERTH_PLACE_ERROR_BUSY;
     }
     if (now <= calendar->now) {
@@ -520,35 +538,47 @@ BerthPlaceResult berth_calendar_free_on(const BerthCalendar *calendar, uint32_t 
     return BERTH_PLACE_OK;
 }
 
-/* Shows the open window (sign 1) or hides it; returns the first error. Hiding what was shown needs
- * nothing and cannot fail. */
-static BerthPlaceResult show(BerthCalendar *calendar, uint32_t until_host, int sign)
+/* What the window shows more than is free for good. */
+static void window_slack(const BerthCalendar *calendar, const Page *page, Fall *ret_slack)
+{
+    slack(calendar, page->amounts, calendar->open_start, calendar->open_end, calendar->open_lasting,
+          ret_slack->amounts);
+    if (page->devices != NULL) {
+        calendar_devices_slack(page, calendar->open_start, calendar->open_end, ret_slack->devices);
+    }
+}
+
+static void hide(BerthCalendar *calendar, uint32_t until_host)
 {
     for (uint32_t host = 0; calendar->n_used > 0 && host < until_host; host++) {
         const Page *page = calendar_page(calendar, host);
-        Fall fall;
+        Fall shown;
+
+        if (page != NULL) {
+            window_slack(calendar, page, &shown);
+            restore(calendar, host, shown.amounts, shown.devices, false);
+        }
+    }
+}
+
+/* All of the window or, with the first error, nothing. */
+static BerthPlaceResult show(BerthCalendar *calendar)
+{
+    for (uint32_t host = 0; calendar->n_used > 0 && host < calendar->n_pages; host++) {
+        const Page *page = calendar_page(calendar, host);
+        Fall more;
 
         if (page == NULL) {
             continue;
         }
-        slack(calendar, page->amounts, calendar->open_start, calendar->open_end,
-              calendar->open_lasting, fall.amounts);
-        for (uint32_t d = 0; d < calendar->n_dims; d++) {
-            fall.amounts[d] *= sign;
-        }
-        BerthPlaceResult result = give(calendar, host, fall.amounts);
+        window_slack(calendar, page, &more);
+        BerthPlaceResult result = give(calendar, host, more.amounts);
         if (result != BERTH_PLACE_OK) {
-            if (sign > 0) {
-                show(calendar, host, -1);
-            }
+            hide(calendar, host);
             return result;
         }
         if (page->devices != NULL) {
-            calendar_devices_slack(page, calendar->open_start, calendar->open_end, fall.devices);
-            for (uint32_t i = 0; i < page->devices->n_dims; i++) {
-                fall.devices[i] *= sign;
-            }
-            calendar_give_devices(calendar, host, fall.devices);
+            calendar_give_devices(calendar, host, more.devices);
         }
     }
     return BERTH_PLACE_OK;
@@ -557,7 +587,7 @@ static BerthPlaceResult show(BerthCalendar *calendar, uint32_t until_host, int s
 BerthPlaceResult berth_calendar_open(BerthCalendar *calendar, int64_t start, int64_t end,
                                      uint32_t lasting)
 {
-    if (calendar->open) {
+    if (calendar->open || journal_is_open(calendar->place)) {
         return BERTH_PLACE_ERROR_BUSY;
     }
     if (start >= end || end <= calendar->now) {
@@ -566,7 +596,7 @@ BerthPlaceResult berth_calendar_open(BerthCalendar *calendar, int64_t start, int
     calendar->open_start = start;
     calendar->open_end = end;
     calendar->open_lasting = lasting;
-    BerthPlaceResult result = show(calendar, calendar->n_pages, 1);
+    BerthPlaceResult result = show(calendar);
     calendar->open = result == BERTH_PLACE_OK;
     return result;
 }
@@ -574,7 +604,7 @@ BerthPlaceResult berth_calendar_open(BerthCalendar *calendar, int64_t start, int
 void berth_calendar_close(BerthCalendar *calendar)
 {
     if (calendar->open) {
-        show(calendar, calendar->n_pages, -1);
+        hide(calendar, calendar->n_pages);
         calendar->open = false;
     }
 }

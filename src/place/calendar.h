@@ -41,7 +41,11 @@
  * for 4. All of the above is true of them too. Who sets the devices of a host anew does it by
  * berth_calendar_set_devices and says there what would be free without any commitments; who
  * takes devices for good does it by berth_place_take_devices, as ever. Devices that no commitment
- * names are shown as they are, at any time.
+ * names are shown as they are, at any time. Where more is imposed on a device than it has left, the
+ * fleet shows nothing of it free, and what is given back pays for that first.
+ *
+ * While changes are tried in the fleet (berth_place_begin) questions are answered, but time does not
+ * go on, no window opens, and what would change the fleet is refused (ERROR_BUSY).
  *
  * Errors and threads as in place.h; a calendar changes its fleet, so the two count as one.
  */
@@ -68,11 +72,12 @@ BERTH_PLACE_API void berth_calendar_move(BerthCalendar *calendar, BerthPlace *pl
 BERTH_PLACE_API void berth_calendar_free(BerthCalendar *calendar);
 
 /* What lies before `now` counts no more and cannot be committed. Time does not go back: an earlier
- * `now` does nothing. */
+ * `now` does nothing. ERROR_BUSY while a window is open or changes are tried. */
 BERTH_PLACE_API BerthPlaceResult berth_calendar_advance(BerthCalendar *calendar, int64_t now);
-/* When advancing would next make room; NEVER. */
+/* When advancing would next make room: the first end after now at which any dimension or device has less
+ * committed than before; NEVER. */
 BERTH_PLACE_API int64_t berth_calendar_next(const BerthCalendar *calendar);
-/* The first time after `after` at which anything is given back on a host; NEVER. */
+/* The same on one host, the first after `after`; NEVER, also for a host without commitments. */
 BERTH_PLACE_API int64_t berth_calendar_next_on(const BerthCalendar *calendar, uint32_t host,
                                                int64_t after);
 
@@ -82,13 +87,14 @@ typedef struct {
     const int64_t *vector; /* 0 to BERTH_PLACE_MAX_AMOUNT, not all 0 */
     int64_t start, end;    /* start < end; end NEVER: without one */
     uint32_t lasting;      /* dimensions that go on after the end, by bit */
-    uint32_t n_holdings;   /* of its host's devices, no device in two of them */
-    const BerthPlaceHolding *holdings;
+    uint32_t n_holdings;   /* slices of its host's devices, no device in two of them; 0: none */
+    const BerthPlaceHolding *holdings; /* NULL: none */
 } BerthCommitment;
 
 /* Enters a commitment under a number of the caller's. ERROR_OVERDRAW when less is free over its
- * span; ERROR_EXISTS; ERROR_TIME when it would have ended already; ERROR_ARGUMENT and ERROR_AMOUNT when
- * its host has no such devices, or fewer slices of them. */
+ * span; ERROR_EXISTS; ERROR_TIME when it would have ended already; ERROR_ARGUMENT when its host has no
+ * such device, or one is named twice; ERROR_AMOUNT when that has fewer slices, or none are asked for.
+ * BERTH_PLACE_WHOLE stands for all slices that the device has when it is committed. */
 BERTH_PLACE_API BerthPlaceResult berth_calendar_commit(BerthCalendar *calendar, uint32_t number,
                                                        const BerthCommitment *commitment);
 /* The same for what is a fact and cannot be refused: a host in debt, a VM that overstays. Replaces
@@ -110,8 +116,8 @@ BERTH_PLACE_API BerthPlaceResult berth_calendar_committed(const BerthCalendar *c
                                                           uint32_t host, int64_t start, int64_t end,
                                                           int64_t *ret_committed);
 
-/* The same from now on of each of its devices, in slices. `ret_peak` has room for
- * BERTH_PLACE_MAX_DEVICES. */
+/* The same from now on of each of its devices, in slices, in the order of the host's list. `ret_peak` has
+ * room for BERTH_PLACE_MAX_DEVICES; zeros where nothing is committed. */
 BERTH_PLACE_API void berth_calendar_devices_peak(const BerthCalendar *calendar, uint32_t host,
                                                  int64_t *ret_peak);
 
@@ -121,22 +127,25 @@ BERTH_PLACE_API BerthPlaceResult berth_calendar_free_on(const BerthCalendar *cal
                                                         int64_t *ret_free);
 
 /* The same of each of the host's devices in slices, less than 0 where more is committed than there is.
- * `ret_free` has room for BERTH_PLACE_MAX_DEVICES. */
+ * `ret_free` has room for BERTH_PLACE_MAX_DEVICES, `*ret_n` is how many the host has. Both:
+ * ERROR_UNKNOWN_HOST; ERROR_TIME when the span is empty; ERROR_BUSY while a window is open. */
 BERTH_PLACE_API BerthPlaceResult berth_calendar_devices_on(const BerthCalendar *calendar,
                                                            uint32_t host, int64_t start,
                                                            int64_t end, int64_t *ret_free,
                                                            uint32_t *ret_n);
 
 /* berth_place_set_devices in a fleet with a calendar: `free` is what would be free of each device if
- * nothing were committed. Commitments go on naming devices by their place in the list. ERROR_BUSY
- * while a window is open. */
+ * nothing were committed. Commitments go on naming devices by their place in the list, with the slices
+ * that they hold; those behind its end are held for when the list is longer again. ERROR_BUSY while a
+ * window is open; errors of berth_place_set_devices. */
 BERTH_PLACE_API BerthPlaceResult berth_calendar_set_devices(BerthCalendar *calendar, uint32_t host,
                                                             const BerthPlaceDevice *devices,
                                                             uint32_t n);
 
 /* Shows in the fleet what is free over [start, end), in the lasting dimensions from `start` for
- * ever, until the window is closed. One at a time (ERROR_BUSY), and commitments do not change
- * meanwhile (ERROR_BUSY); what is taken in the fleet and given back again is the caller's affair. */
+ * ever, until the window is closed. One at a time (ERROR_BUSY), not while changes are tried already
+ * (ERROR_BUSY), and commitments do not change meanwhile (ERROR_BUSY); what is taken in the fleet and
+ * given back again is the caller's affair. Closing cannot fail. */
 BERTH_PLACE_API BerthPlaceResult berth_calendar_open(BerthCalendar *calendar, int64_t start,
                                                      int64_t end, uint32_t lasting);
 BERTH_PLACE_API void berth_calendar_close(BerthCalendar *calendar);

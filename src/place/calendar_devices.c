@@ -13,6 +13,9 @@ BerthPlaceResult calendar_slices(const BerthCalendar *calendar, const BerthCommi
     const BerthPlaceDevice *devices = inventory_devices(calendar->place, bay);
     uint64_t seen = 0;
 
+    if (commitment->holdings == NULL && commitment->n_holdings > 0) {
+        return BERTH_PLACE_ERROR_ARGUMENT;
+    }
     memset(ret_slices, 0, BERTH_PLACE_MAX_DEVICES * sizeof *ret_slices);
     for (uint32_t k = 0; k < commitment->n_holdings; k++) {
         const BerthPlaceHolding *holding = &commitment->holdings[k];
@@ -36,12 +39,13 @@ BerthPlaceResult calendar_slices(const BerthCalendar *calendar, const BerthCommi
     return BERTH_PLACE_OK;
 }
 
-BerthPlaceResult calendar_reserve_devices(const BerthCalendar *calendar, Page *page, uint32_t n)
+BerthPlaceResult calendar_reserve_devices(const BerthCalendar *calendar, uint32_t host, uint32_t n)
 {
+    Page *page = &calendar->pages[host];
+
     if (page->devices == NULL && n > 0) {
         page->devices = timeline_new(n, calendar->now);
-        page->debts = calloc(BERTH_PLACE_MAX_DEVICES, sizeof *page->debts);
-        if (page->devices == NULL || page->debts == NULL) {
+        if (page->devices == NULL || !inventory_may_owe(calendar->place, host)) {
             calendar_drop_devices(page);
             return BERTH_PLACE_ERROR_NO_MEMORY;
         }
@@ -55,9 +59,7 @@ BerthPlaceResult calendar_reserve_devices(const BerthCalendar *calendar, Page *p
 void calendar_drop_devices(Page *page)
 {
     timeline_free(page->devices);
-    free(page->debts);
     page->devices = NULL;
-    page->debts = NULL;
 }
 
 void calendar_add_slices(Page *page, const Entry *entry, int sign)
@@ -70,29 +72,21 @@ void calendar_add_slices(Page *page, const Entry *entry, int sign)
     }
 }
 
-/* Sets what the fleet shows free, and the debt, so that together they are `amount`. */
-static void show_device(BerthPlaceDevice *device, int64_t *debt, int64_t amount)
-{
-    device->free = amount < 0                           ? 0
-                   : amount > (int64_t)device->capacity ? device->capacity
-                                                        : (uint32_t)amount;
-    *debt = (int64_t)device->free - amount;
-}
-
 void calendar_give_devices(const BerthCalendar *calendar, uint32_t host, const int64_t *more)
 {
-    BerthPlaceDevice devices[BERTH_PLACE_MAX_DEVICES];
+    int64_t amounts[BERTH_PLACE_MAX_DEVICES];
     const Page *page = &calendar->pages[host];
-    uint32_t n = 0;
+    uint32_t n = fleet_has(calendar->place, host) ? inventory_bay(calendar->place, host)->n : 0;
     int64_t any = 0;
 
-    berth_place_get_devices(calendar->place, host, devices, &n);
-    for (uint32_t i = 0; i < n && i < page->devices->n_dims; i++) {
-        any |= more[i];
-        show_device(&devices[i], &page->debts[i], devices[i].free - page->debts[i] + more[i]);
+    for (uint32_t i = 0; i < n; i++) {
+        int64_t its = i < page->devices->n_dims ? more[i] : 0;
+
+        any |= its;
+        amounts[i] = inventory_amount(calendar->place, host, i) + its;
     }
     if (any != 0) {
-        inventory_set_free(calendar->place, host, devices);
+        inventory_set_amounts(calendar->place, host, amounts);
     }
 }
 
@@ -104,25 +98,21 @@ void calendar_devices_slack(const Page *page, int64_t start, int64_t end, int64_
     }
 }
 
-/* What is free of each device over a span, its debt counted. */
+/* What is free of each device over a span, less what it owes. */
 static uint32_t free_over(const BerthCalendar *calendar, uint32_t host, int64_t start, int64_t end,
                           int64_t *ret_free)
 {
     const Page *page = calendar_page(calendar, host);
-    const Bay *bay = inventory_bay(calendar->place, host);
-    const BerthPlaceDevice *devices = inventory_devices(calendar->place, bay);
+    uint32_t n = inventory_bay(calendar->place, host)->n;
     int64_t more[BERTH_PLACE_MAX_DEVICES] = {0};
-    bool committed = page != NULL && page->devices != NULL;
 
-    if (committed) {
+    if (page != NULL && page->devices != NULL) {
         calendar_devices_slack(page, start, end, more);
     }
-    for (uint32_t i = 0; i < bay->n; i++) {
-        bool here = committed && i < page->devices->n_dims;
-
-        ret_free[i] = devices[i].free + (here ? more[i] - page->debts[i] : 0);
+    for (uint32_t i = 0; i < n; i++) {
+        ret_free[i] = inventory_amount(calendar->place, host, i) + more[i];
     }
-    return bay->n;
+    return n;
 }
 
 bool calendar_devices_are_free(const BerthCalendar *calendar, const Entry *entry)
@@ -169,24 +159,17 @@ BerthPlaceResult berth_calendar_set_devices(BerthCalendar *calendar, uint32_t ho
                                             const BerthPlaceDevice *devices, uint32_t n)
 {
     const Page *page = calendar_page(calendar, host);
-    BerthPlaceDevice shown[BERTH_PLACE_MAX_DEVICES];
-    int64_t debts[BERTH_PLACE_MAX_DEVICES] = {0};
+    int64_t less[BERTH_PLACE_MAX_DEVICES] = {0};
 
     if (calendar->open) {
         return BERTH_PLACE_ERROR_BUSY;
     }
-    if (page == NULL || page->devices == NULL || n > BERTH_PLACE_MAX_DEVICES) {
-        return berth_place_set_devices(calendar->place, host, devices, n);
-    }
-    for (uint32_t i = 0; i < n; i++) {
-        shown[i] = devices[i];
-        if (i < page->devices->n_dims && devices[i].free <= devices[i].capacity) {
-            show_device(&shown[i], &debts[i], devices[i].free - page->devices->peak[i]);
+    BerthPlaceResult result = berth_place_set_devices(calendar->place, host, devices, n);
+    if (result == BERTH_PLACE_OK && page != NULL && page->devices != NULL) {
+        for (uint32_t i = 0; i < page->devices->n_dims; i++) {
+            less[i] = -page->devices->peak[i];
         }
-    }
-    BerthPlaceResult result = berth_place_set_devices(calendar->place, host, shown, n);
-    if (result == BERTH_PLACE_OK) {
-        memcpy(page->debts, debts, sizeof debts);
+        calendar_give_devices(calendar, host, less);
     }
     return result;
 }

@@ -15,12 +15,9 @@ typedef struct {
     int64_t *slices; /* by device of the host, the first n_slices of them; NULL: none. Owned */
 } Entry;
 
-/* A host's timelines of amounts and of its devices' slices, each NULL when nothing is committed. A
- * device of which more is committed than there is shows nothing free in the fleet; what it lacks is
- * its debt. */
+/* A host's timelines of amounts and of its devices' slices, each NULL when nothing is committed. */
 typedef struct {
     Timeline *amounts, *devices;
-    int64_t *debts; /* with `devices`, BERTH_PLACE_MAX_DEVICES of them */
 } Page;
 
 struct BerthCalendar {
@@ -55,7 +52,7 @@ BerthPlaceResult calendar_slices(const BerthCalendar *calendar, const BerthCommi
                                  int64_t *ret_slices, uint32_t *ret_n);
 
 /* Room for a change of the slices of the first n devices, which cannot fail then. */
-BerthPlaceResult calendar_reserve_devices(const BerthCalendar *calendar, Page *page, uint32_t n);
+BerthPlaceResult calendar_reserve_devices(const BerthCalendar *calendar, uint32_t host, uint32_t n);
 void calendar_drop_devices(Page *page);
 
 /* On the timeline only. */

@@ -26,9 +26,21 @@ Inventory *inventory_ensure(BerthPlace *place)
     return place->inventory;
 }
 
+static void forget_owed(Inventory *inventory, uint32_t host)
+{
+    if (inventory->owed != NULL) {
+        free(inventory->owed[host]);
+        inventory->owed[host] = NULL;
+    }
+}
+
 void inventory_free(Inventory *inventory)
 {
     if (inventory != NULL) {
+        for (uint32_t host = 0; inventory->owed != NULL && host < inventory->slots; host++) {
+            forget_owed(inventory, host);
+        }
+        free(inventory->owed);
         workload_free(inventory->workload);
         free(inventory->bays);
         free(inventory->bank);
@@ -49,8 +61,32 @@ BerthPlaceResult inventory_reserve(BerthPlace *place, uint32_t slots)
     }
     memset(bays + inventory->slots, 0, (slots - inventory->slots) * sizeof *bays);
     inventory->bays = bays;
+    if (inventory->owed != NULL) {
+        int64_t **owed = realloc(inventory->owed, slots * sizeof *owed);
+        if (owed == NULL) {
+            return BERTH_PLACE_ERROR_NO_MEMORY;
+        }
+        memset(owed + inventory->slots, 0, (slots - inventory->slots) * sizeof *owed);
+        inventory->owed = owed;
+    }
     inventory->slots = slots;
     return BERTH_PLACE_OK;
+}
+
+bool inventory_may_owe(BerthPlace *place, uint32_t host)
+{
+    Inventory *inventory = inventory_ensure(place);
+
+    if (inventory != NULL && inventory->owed == NULL) {
+        inventory->owed = calloc(inventory->slots, sizeof *inventory->owed);
+    }
+    if (inventory == NULL || inventory->owed == NULL) {
+        return false;
+    }
+    if (inventory->owed[host] == NULL) {
+        inventory->owed[host] = calloc(BERTH_PLACE_MAX_DEVICES, sizeof *inventory->owed[host]);
+    }
+    return inventory->owed[host] != NULL;
 }
 
 static bool copy_arrays(const Inventory *from, Inventory *to)
@@ -71,6 +107,20 @@ static bool copy_arrays(const Inventory *from, Inventory *to)
     return true;
 }
 
+static bool copy_owed(const Inventory *from, BerthPlace *to)
+{
+    for (uint32_t host = 0; from->owed != NULL && host < from->slots; host++) {
+        if (from->owed[host] != NULL) {
+            if (!inventory_may_owe(to, host)) {
+                return false;
+            }
+            memcpy(to->inventory->owed[host], from->owed[host],
+                   BERTH_PLACE_MAX_DEVICES * sizeof *from->owed[host]);
+        }
+    }
+    return true;
+}
+
 BerthPlaceResult inventory_copy(const BerthPlace *from, BerthPlace *to)
 {
     if (from->inventory == NULL) {
@@ -78,6 +128,7 @@ BerthPlaceResult inventory_copy(const BerthPlace *from, BerthPlace *to)
     }
     to->inventory = calloc(1, sizeof *to->inventory);
     if (to->inventory == NULL || !copy_arrays(from->inventory, to->inventory) ||
+        !copy_owed(from->inventory, to) ||
         !workload_copy(from->inventory->workload, &to->inventory->workload)) {
         return BERTH_PLACE_ERROR_NO_MEMORY; /* what is there is freed with the copy */
     }
@@ -178,6 +229,7 @@ void inventory_host_removed(BerthPlace *place, uint32_t host)
         Bay *bay = &place->inventory->bays[host];
         place->inventory->n_lost += bay->room;
         *bay = (Bay){0};
+        forget_owed(place->inventory, host);
     }
 }
 
@@ -196,6 +248,13 @@ static BerthPlaceResult check_devices(const BerthPlaceDevice *devices, uint32_t 
         }
     }
     return BERTH_PLACE_OK;
+}
+
+static void devices_changed(BerthPlace *place, uint32_t host)
+{
+    sum_up(place->inventory, &place->inventory->bays[host]);
+    inventory_host_changed(place, host);
+    index_devices_changed(place, host);
 }
 
 BerthPlaceResult berth_place_set_devices(BerthPlace *place, uint32_t host,
@@ -221,9 +280,10 @@ BerthPlaceResult berth_place_set_devices(BerthPlace *place, uint32_t host,
         memcpy(inventory->bank + bay->first, devices, n * sizeof *devices);
     }
     bay->n = (uint8_t)n;
-    sum_up(inventory, bay);
-    inventory_host_changed(place, host);
-    index_devices_changed(place, host);
+    if (inventory->owed != NULL && inventory->owed[host] != NULL) {
+        memset(inventory->owed[host], 0, BERTH_PLACE_MAX_DEVICES * sizeof *inventory->owed[host]);
+    }
+    devices_changed(place, host);
     return BERTH_PLACE_OK;
 }
 
@@ -352,30 +412,39 @@ static BerthPlaceResult begin_booking(BerthPlace *place, uint32_t host, uint32_t
     return BERTH_PLACE_OK;
 }
 
-void inventory_shift(BerthPlace *place, uint32_t host, uint32_t slices, uint64_t chosen, bool gives)
+/* Shows what is free of a device, and keeps what it owes, so that together they are the amount. */
+static void set_amount(Inventory *inventory, uint32_t host, uint32_t i, int64_t amount)
 {
-    Bay *bay = &place->inventory->bays[host];
+    BerthPlaceDevice *device = &inventory->bank[inventory->bays[host].first + i];
 
-    for (uint64_t left = chosen; left != 0; left &= left - 1) {
-        BerthPlaceDevice *device = &place->inventory->bank[bay->first + __builtin_ctzll(left)];
-        uint32_t moved = slices == BERTH_PLACE_WHOLE ? device->capacity : slices;
-        device->free = gives ? device->free + moved : device->free - moved;
+    device->free = amount < 0                           ? 0
+                   : amount > (int64_t)device->capacity ? device->capacity
+                                                        : (uint32_t)amount;
+    if (inventory->owed != NULL && inventory->owed[host] != NULL) {
+        inventory->owed[host][i] = (int64_t)device->free - amount;
     }
-    sum_up(place->inventory, bay);
-    inventory_host_changed(place, host);
-    index_devices_changed(place, host);
 }
 
-void inventory_set_free(BerthPlace *place, uint32_t host, const BerthPlaceDevice *devices)
+void inventory_shift(BerthPlace *place, uint32_t host, uint32_t slices, uint64_t chosen, bool gives)
 {
-    Bay *bay = &place->inventory->bays[host];
+    const BerthPlaceDevice *devices = inventory_devices(place, &place->inventory->bays[host]);
 
-    for (uint32_t i = 0; i < bay->n; i++) {
-        place->inventory->bank[bay->first + i].free = devices[i].free;
+    for (uint64_t left = chosen; left != 0; left &= left - 1) {
+        uint32_t i = (uint32_t)__builtin_ctzll(left);
+        int64_t moved = slices == BERTH_PLACE_WHOLE ? devices[i].capacity : slices;
+
+        set_amount(place->inventory, host, i,
+                   inventory_amount(place, host, i) + (gives ? moved : -moved));
     }
-    sum_up(place->inventory, bay);
-    inventory_host_changed(place, host);
-    index_devices_changed(place, host);
+    devices_changed(place, host);
+}
+
+void inventory_set_amounts(BerthPlace *place, uint32_t host, const int64_t *amounts)
+{
+    for (uint32_t i = 0; i < place->inventory->bays[host].n; i++) {
+        set_amount(place->inventory, host, i, amounts[i]);
+    }
+    devices_changed(place, host);
 }
 
 bool inventory_holdings(const BerthPlace *place, uint32_t host, const BerthPlaceRequest *request,
@@ -456,6 +525,14 @@ static const char *check_bay(const BerthPlace *place, uint32_t host)
     }
     if (check_devices(inventory_devices(place, bay), bay->n) != BERTH_PLACE_OK) {
         return "model, capacity and free slices of a device are within their ranges";
+    }
+    for (uint32_t i = 0; inventory->owed != NULL && inventory->owed[host] != NULL && i < bay->n;
+         i++) {
+        const BerthPlaceDevice *device = &inventory_devices(place, bay)[i];
+        int64_t owed = inventory->owed[host][i];
+        if ((owed > 0 && device->free != 0) || (owed < 0 && device->free != device->capacity)) {
+            return "a device that owes shows nothing free";
+        }
     }
     sum_up(inventory, &counted);
     if (counted.untouched != bay->untouched || counted.most_free != bay->most_free ||

@@ -25,6 +25,7 @@ typedef struct Inventory {
     uint32_t n_bank, bank_room;
     uint32_t n_lost; /* places of the bank that no bay has */
     BerthPlaceDevice *bank;
+    int64_t **owed;            /* by host, then by device; NULL: none of the host, or of all */
     struct Workload *workload; /* NULL: none */
 } Inventory;
 
@@ -82,12 +83,27 @@ static inline bool inventory_is_usable(const BerthPlaceDevice *device,
                                                : device->free >= asked->slices);
 }
 
+/* More may be committed of a device than there is (calendar.h). It then shows nothing free and owes the rest, which
+ * is paid before anything of it is free again; where more was given back than was taken it owes less than nothing. A
+ * host that may come to owe needs room for that before. False without memory. */
+bool inventory_may_owe(BerthPlace *place, uint32_t host);
+
+/* What is free of device i of a host, less what it owes. */
+static inline int64_t inventory_amount(const BerthPlace *place, uint32_t host, uint32_t i)
+{
+    const Inventory *inventory = place->inventory;
+    bool owes = inventory->owed != NULL && inventory->owed[host] != NULL;
+
+    return inventory->bank[inventory->bays[host].first + i].free -
+           (owes ? inventory->owed[host][i] : 0);
+}
+
 /* Takes or gives, which must be possible. */
 void inventory_shift(BerthPlace *place, uint32_t host, uint32_t slices, uint64_t chosen,
                      bool gives);
 
-/* Sets what is free of each device, within its capacity; the rest of `devices` is not looked at. */
-void inventory_set_free(BerthPlace *place, uint32_t host, const BerthPlaceDevice *devices);
+/* Sets the amount of each device of a host that may owe. */
+void inventory_set_amounts(BerthPlace *place, uint32_t host, const int64_t *amounts);
 
 /* Which of the chosen devices each demand of a request has, a holding each; `ret_holdings` has room for
  * as many. False when they are not what it asks for. */

@@ -151,6 +151,36 @@ static void assert_answers(const World *w, int64_t start, int64_t end)
     }
 }
 
+/* Is less of a dimension or a device held at second t than at the one before? */
+static bool falls(const World *w, uint32_t host, int64_t t)
+{
+    for (uint32_t d = 0; d < 2 + w->n_devices[host]; d++) {
+        if (most(w, host, d, t, t + 1) < most(w, host, d, t - 1, t)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* From each second on, until nothing changes any more. */
+static void assert_next(const World *w)
+{
+    int64_t first = NEVER;
+
+    for (uint32_t host = 0; host < w->n_hosts; host++) {
+        int64_t next = NEVER;
+
+        for (int64_t after = HORIZON; after >= w->now; after--) {
+            g_assert_cmpint(berth_calendar_next_on(w->calendar, host, after), ==, next);
+            next = after > w->now && falls(w, host, after) ? after : next;
+        }
+        g_assert_cmpint(berth_calendar_next_on(w->calendar, host, INT64_MIN), ==, next);
+        first = MIN(first, next);
+    }
+    g_assert_cmpint(berth_calendar_next_on(w->calendar, MAX_HOSTS + 7, 0), ==, NEVER);
+    g_assert_cmpint(berth_calendar_next(w->calendar), ==, first);
+}
+
 static int64_t draw_end(World *w, int64_t start)
 {
     int64_t end = start + draw(w, 0, 8);
@@ -248,7 +278,12 @@ static void hold_for_good(World *w)
     uint32_t device = (uint32_t)draw(w, 0, w->n_devices[host] - 1);
     BerthPlaceDevice *known = &w->devices[host][device];
 
-    if (draw(w, 0, 1) == 0) {
+    int64_t what = draw(w, 0, 2);
+    if (what == 1 && known->free < known->capacity) { /* owed to commitments first, if it must be */
+        known->free++;
+        g_assert_cmpint(berth_place_give_devices(w->place, host, 1, UINT64_C(1) << device), ==,
+                        BERTH_PLACE_OK);
+    } else if (what == 0) {
         known->free = (uint32_t)draw(w, 0, known->capacity);
         g_assert_cmpint(
             berth_calendar_set_devices(w->calendar, host, w->devices[host], w->n_devices[host]), ==,
@@ -463,6 +498,7 @@ static void test_every_slice_is_counted_at_every_second(void)
             step(&w);
             assert_shows(&w, w.now, NEVER);
             assert_answers(&w, w.now, NEVER);
+            assert_next(&w);
             g_assert_null(berth_calendar_check(w.calendar));
             g_assert_null(berth_place_check(w.place));
         }
@@ -574,10 +610,43 @@ static void test_slices_on_several_devices_are_no_room(void)
     late = (BerthPlaceHolding){8, 1};
     g_assert_cmpint(berth_calendar_impose(w.calendar, 2, &commitment), ==,
                     BERTH_PLACE_ERROR_AMOUNT);
+    commitment.holdings = NULL;
+    g_assert_cmpint(berth_calendar_impose(w.calendar, 2, &commitment), ==,
+                    BERTH_PLACE_ERROR_ARGUMENT);
     berth_calendar_free(w.calendar);
     g_assert_null(berth_place_check(w.place));
     berth_place_free(w.place);
     g_rand_free(w.rand);
+}
+
+/* What is tried is undone as if the calendar had not been asked meanwhile. */
+static void test_a_calendar_stands_while_changes_are_tried(void)
+{
+    for (guint32 seed = 0; seed < 100; seed++) {
+        World w = world_new(seed);
+
+        for (uint32_t number = 0; number < MAX_ENTRIES; number++) {
+            commit_or_impose(&w, number);
+        }
+        g_assert_cmpint(berth_place_begin(w.place), ==, BERTH_PLACE_OK);
+        g_assert_cmpint(berth_calendar_advance(w.calendar, 5), ==, BERTH_PLACE_ERROR_BUSY);
+        g_assert_cmpint(berth_calendar_open(w.calendar, 5, 6, 0), ==, BERTH_PLACE_ERROR_BUSY);
+        berth_place_rollback(w.place);
+        g_assert_cmpint(berth_calendar_open(w.calendar, 5, 6, 0), ==, BERTH_PLACE_OK);
+        berth_place_begin(w.place);
+        berth_place_take(w.place, 0, (const int64_t[]){1, 1});
+        berth_place_take_devices(w.place, 0, 1, 1);
+        if (seed % 2 == 0) {
+            berth_place_rollback(w.place);
+        }
+        berth_calendar_close(w.calendar);
+        if (seed % 2 == 1) {
+            berth_place_rollback(w.place);
+        }
+        assert_shows(&w, w.now, NEVER);
+        assert_answers(&w, w.now, NEVER);
+        world_free(&w);
+    }
 }
 
 int main(int argc, char **argv)
@@ -587,6 +656,8 @@ int main(int argc, char **argv)
                     test_every_slice_is_counted_at_every_second);
     g_test_add_func("/place/calendar-devices/a-plan-names-the-devices",
                     test_a_plan_names_the_devices);
+    g_test_add_func("/place/calendar-devices/a-calendar-stands-while-changes-are-tried",
+                    test_a_calendar_stands_while_changes_are_tried);
     g_test_add_func("/place/calendar-devices/slices-on-several-devices-are-no-room",
                     test_slices_on_several_devices_are_no_room);
     return g_test_run();
