@@ -137,20 +137,31 @@ static bool try_moves(ClusterCore *core, ClusterReservation *reservation, GArray
     return result == BERTH_PLACE_OK;
 }
 
-/* All at once, or one after the other; those that went are left in `moves`. */
+/* Those of one reservation are alike, but for the room of their own that they find on hosts that take VMs. */
+static const ClusterHost *room_of_its_own(const Move *move)
+{
+    return move->from->reported && !move->from->spec->cordoned ? move->from : NULL;
+}
+
+/* All at once, or as many as can, one by one; those that went are left in `moves`. */
 static void move_what_can(ClusterCore *core, ClusterReservation *reservation, GArray *moves)
 {
-    guint gone = 0;
     if (moves->len == 0 || try_moves(core, reservation, moves)) {
         return;
     }
-    while (gone + 1 < moves->len) {
+    guint gone = 0;
+    g_autoptr(GHashTable) stuck = g_hash_table_new(g_direct_hash, g_direct_equal);
+    for (guint i = 0; moves->len > 1 && i < moves->len; i++) {
         g_autoptr(GArray) one = g_array_new(FALSE, FALSE, sizeof(Move));
-        g_array_append_val(one, g_array_index(moves, Move, gone));
-        if (!try_moves(core, reservation, one)) {
-            break;
+        g_array_append_val(one, g_array_index(moves, Move, i));
+        gpointer own = (gpointer)room_of_its_own(&g_array_index(one, Move, 0));
+        if (!g_hash_table_contains(stuck, own)) {
+            if (try_moves(core, reservation, one)) {
+                g_array_index(moves, Move, gone++) = g_array_index(one, Move, 0);
+            } else {
+                g_hash_table_add(stuck, own);
+            }
         }
-        g_array_index(moves, Move, gone++) = g_array_index(one, Move, 0);
     }
     g_array_set_size(moves, gone);
 }
