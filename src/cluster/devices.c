@@ -634,31 +634,69 @@ void devices_add(const ClusterVm *vm, int64_t *slices)
     }
 }
 
-/* Slices of each device that VMs hold, and of those that claim; or only what no end is known for. */
-static void count_held(const ClusterHost *host, bool claims, bool for_good, int64_t *ret_held)
+/* Slices of each device that VMs hold, without those that claim; or only what no end is known for. */
+static void count_held(const ClusterHost *host, bool for_good, int64_t *ret_held)
 {
     memset(ret_held, 0, BERTH_PLACE_MAX_DEVICES * sizeof *ret_held);
     for (GTreeNode *n = g_tree_node_first(host->vms); n != NULL; n = g_tree_node_next(n)) {
         const ClusterVm *vm = g_tree_node_value(n);
         bool in_calendar = for_good && reservations_is_timed(vm);
-        if (!vm->lifted && !in_calendar && (claims || !vm->placement->claiming)) {
+        if (!vm->lifted && !in_calendar && !vm->placement->claiming) {
             devices_add(vm, ret_held);
         }
     }
 }
 
+static bool is_going(const ClusterVm *vm)
+{
+    return vm->spec->preempted || vm->spec->removing;
+}
+
+/* What no end is known for, of those that claim too. They wait for others to go, so that both are never there at
+ * once: the more of the two counts. */
+static void count_taken(const ClusterHost *host, int64_t *ret_taken)
+{
+    int64_t going[BERTH_PLACE_MAX_DEVICES] = {0}, claimed[BERTH_PLACE_MAX_DEVICES] = {0};
+    memset(ret_taken, 0, BERTH_PLACE_MAX_DEVICES * sizeof *ret_taken);
+    for (GTreeNode *n = g_tree_node_first(host->vms); n != NULL; n = g_tree_node_next(n)) {
+        const ClusterVm *vm = g_tree_node_value(n);
+        if (!vm->lifted && !reservations_is_timed(vm)) {
+            devices_add(vm, vm->placement->claiming ? claimed : is_going(vm) ? going : ret_taken);
+        }
+    }
+    for (guint i = 0; i < host->devices->len; i++) {
+        ret_taken[i] += MAX(going[i], claimed[i]);
+    }
+}
+
+bool devices_are_left(const ClusterHost *host, const GPtrArray *devices)
+{
+    int64_t held[BERTH_PLACE_MAX_DEVICES];
+    if (devices->len > 0) {
+        count_held(host, false, held);
+    }
+    for (guint i = 0; i < devices->len; i++) {
+        const DeviceHeld *wanted = devices->pdata[i];
+        int device = find_device(host, wanted->device);
+        if (device < 0 || held[device] + wanted->slices > device_at(host, (guint)device)->slices) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void devices_refresh(ClusterCore *core, const ClusterHost *host)
 {
     BerthPlaceDevice devices[BERTH_PLACE_MAX_DEVICES];
-    int64_t held[BERTH_PLACE_MAX_DEVICES];
+    int64_t taken[BERTH_PLACE_MAX_DEVICES];
     if (host->devices->len > 0) {
-        count_held(host, true, true, held);
+        count_taken(host, taken);
     }
     for (guint i = 0; i < host->devices->len; i++) {
         const ClusterDevice *device = device_at(host, i);
         devices[i] = (BerthPlaceDevice){.model = model_of(device->dim),
                                         .capacity = (uint32_t)device->slices,
-                                        .free = (uint32_t)MAX(device->slices - held[i], 0)};
+                                        .free = (uint32_t)MAX(device->slices - taken[i], 0)};
     }
     BerthPlaceResult result =
         berth_calendar_set_devices(core->calendar, host->place, devices, host->devices->len);
@@ -672,14 +710,17 @@ bool devices_are_clear(const ClusterCore *core, const ClusterVm *vm)
     if (vm->placement->devices->len == 0) {
         return true;
     }
-    count_held(vm->host, false, claims, held);
+    count_held(vm->host, claims, held);
     if (claims) {
         berth_calendar_devices_peak(core->calendar, vm->host->place, peak);
     }
     for (guint i = 0; i < vm->placement->devices->len; i++) {
         const DeviceHeld *mine = vm->placement->devices->pdata[i];
         int device = find_device(vm->host, mine->device);
-        int64_t others = claims || device < 0 ? 0 : mine->slices;
+        int64_t others = claims ? 0 : mine->slices;
+        if (device < 0 && !claims) {
+            continue; /* the host has lost it under the VM */
+        }
         if (device < 0 || held[device] - others + mine->slices + peak[device] >
                               device_at(vm->host, (guint)device)->slices) {
             return false;
@@ -752,13 +793,13 @@ static bool has_late_end(const ClusterCore *core, const ClusterHost *host)
 
 bool devices_check(const ClusterCore *core, const ClusterHost *host, GError **error)
 {
-    int64_t held[BERTH_PLACE_MAX_DEVICES], for_good[BERTH_PLACE_MAX_DEVICES];
+    int64_t held[BERTH_PLACE_MAX_DEVICES], taken[BERTH_PLACE_MAX_DEVICES];
     int64_t peak[BERTH_PLACE_MAX_DEVICES], now[BERTH_PLACE_MAX_DEVICES];
     if (host->devices->len == 0) {
         return true;
     }
-    count_held(host, false, false, held);
-    count_held(host, false, true, for_good);
+    count_held(host, false, held);
+    count_taken(host, taken);
     berth_calendar_devices_peak(core->calendar, host->place, peak);
     memcpy(now, held, sizeof now);
     reservations_add_devices(core, host, now);
@@ -769,7 +810,7 @@ bool devices_check(const ClusterCore *core, const ClusterHost *host, GError **er
             return berth_error_set(error, BERTH_ERROR_INTERNAL, device_at(host, i)->id, host->id,
                                    NULL, "a device is given out twice");
         }
-        if (!owes && (now[i] > slices || for_good[i] + peak[i] > slices)) {
+        if (!owes && (now[i] > slices || taken[i] + peak[i] > slices)) {
             return berth_error_set(error, BERTH_ERROR_INTERNAL, device_at(host, i)->id, host->id,
                                    NULL, "a device is promised twice, now or at a time to come");
         }

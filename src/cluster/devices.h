@@ -14,8 +14,8 @@
  * reservation and a promise of the queue hold slices, by name, of devices that are cut, and of whole ones only the sum.
  *
  * A VM holds its devices, by name, from its placement until its host has let go of it, or it is stopped or
- * preempted and off. One that claims (preempt.h) holds those that the preempted are still on; what is
- * free of a device is what nobody holds, and never less than nothing.
+ * preempted and off. One that claims (preempt.h) holds those that the preempted are still on, and waits for them to
+ * go: of both the more counts, so that what is promised beside them stands.
  */
 #pragma once
 
@@ -86,6 +86,8 @@ GPtrArray *devices_promised(const ClusterCore *core, const ClusterHost *host,
 uint64_t devices_chosen(const ClusterCore *core, const ClusterHost *host, const GPtrArray *devices);
 /* Adds the slices of a VM to those of each device. */
 void devices_add(const ClusterVm *vm, int64_t *slices);
+/* Do the VMs on the host leave all of these now? */
+bool devices_are_left(const ClusterHost *host, const GPtrArray *devices);
 /* Does the VM hold what the calendar has promised to others? */
 bool devices_are_owed(const ClusterCore *core, const ClusterVm *vm);
 GPtrArray *devices_copy(const GPtrArray *devices);

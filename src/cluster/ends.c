@@ -149,11 +149,17 @@ bool ends_unpark(ClusterCore *core, ClusterVm *vm, GError **error)
 {
     bool released = vm->released;
     vm->spec->parked = vm->released = false;
+    /* The slot that it was in is promised to another whole, the disk that it has kept included. */
+    bool left = reservations_vm_leaves_slot(core, vm);
     if (!tenant_allows_resize(core, vm, vm->spec->resources, error) ||
-        (vm->host != NULL && ((!released && !may_keep_room(core, vm, error)) ||
+        (vm->host != NULL && (((left || !released) && !may_keep_room(core, vm, error)) ||
                               !fleet_can_grow(core, vm, vm->spec->resources, error)))) {
         vm->spec->parked = true;
         vm->released = released;
+        if (left) {
+            reservations_vm_comes(core, vm);
+            reservations_vm_booked(core, vm);
+        }
         return false;
     }
     vm->spec->ends_ms = 0;

@@ -251,12 +251,25 @@ static ClusterReservation *reservation_of(const ClusterCore *core, const VmSpec 
     return spec->reservation != NULL ? g_tree_lookup(core->reservations, spec->reservation) : NULL;
 }
 
+static bool is_vacant(const Slot *slot)
+{
+    return slot->host != NULL && slot->vm == NULL && !slot->held;
+}
+
 static bool is_free(const ClusterCore *core, const ClusterReservation *reservation,
                     const Slot *slot)
 {
     DevicesCommitted devices;
-    return slot->host != NULL && slot->vm == NULL && !slot->held &&
-           slot_committed(core, reservation, slot, &devices);
+    return is_vacant(slot) && slot_committed(core, reservation, slot, &devices);
+}
+
+/* Can a VM begin in it? Not while one that should be gone is still on its devices: the engine looks for any devices
+ * of the host, but these are those that it gets. */
+static bool is_ready(const ClusterCore *core, const ClusterReservation *reservation,
+                     const Slot *slot)
+{
+    return is_free(core, reservation, slot) &&
+           devices_are_left(slot->host, slot_devices(reservation, slot));
 }
 
 static bool check_active(ClusterCore *core, const Reservation *object, GError **error)
@@ -296,13 +309,14 @@ static bool check_fits(ClusterCore *core, const ClusterReservation *reservation,
 static bool admit_to(ClusterCore *core, const ClusterReservation *reservation, const VmSpec *spec,
                      int64_t count, GError **error)
 {
-    int64_t left = 0;
+    int64_t left = 0, ready = 0;
     if (!check_active(core, reservation->object, error) ||
         !check_fits(core, reservation, spec, error)) {
         return false;
     }
     for (guint i = 0; i < reservation->n_slots; i++) {
         left += is_free(core, reservation, &reservation->slots[i]);
+        ready += is_ready(core, reservation, &reservation->slots[i]);
     }
     if (left < count) {
         g_autofree char *slots = berth_words_count(left, "free slot");
@@ -312,7 +326,10 @@ static bool admit_to(ClusterCore *core, const ClusterReservation *reservation, c
                                "it has %s, and %" G_GINT64_FORMAT " %s asked for", slots, count,
                                count == 1 ? "is" : "are");
     }
-    return true;
+    return ready >= count ||
+           berth_error_set(error, BERTH_ERROR_NO_CAPACITY, "reservation", reservation->object->name,
+                           "try again when that is gone",
+                           "what should be gone is still on the devices of its slots");
 }
 
 static void set_labels(StringMap **to, const StringMap *from)
@@ -417,27 +434,36 @@ Vector reservations_held(ClusterCore *core, const char *tenant, int64_t from, in
     return most;
 }
 
-/* Is an earlier slot of these on the same host free too? */
-static bool is_first_free(const ClusterCore *core, const ClusterReservation *reservation, guint at)
+/* Is an earlier slot on the same host among these? */
+static bool is_lent_on(const ClusterReservation *reservation, const bool *lent, guint at)
 {
     for (guint i = 0; i < at; i++) {
-        if (is_free(core, reservation, &reservation->slots[i]) &&
-            reservation->slots[i].host == reservation->slots[at].host) {
-            return false;
+        if (lent[i] && reservation->slots[i].host == reservation->slots[at].host) {
+            return true;
         }
     }
-    return true;
+    return false;
+}
+
+/* Out of the calendar: one slot on each host, or all, where a VM can begin. */
+static void lend(ClusterCore *core, ClusterReservation *reservation, bool all_slots)
+{
+    g_autofree bool *lent = g_new0(bool, reservation->n_slots);
+    for (guint i = 0; i < reservation->n_slots; i++) {
+        lent[i] = (all_slots || !is_lent_on(reservation, lent, i)) &&
+                  is_ready(core, reservation, &reservation->slots[i]);
+        if (lent[i]) {
+            cancel_slot(core, &reservation->slots[i]);
+        }
+    }
 }
 
 void reservations_look(ClusterCore *core, const VmSpec *spec, bool all_slots)
 {
     ClusterReservation *reservation = reservation_of(core, spec);
     bool room_made = core->room_made; /* what is shown to a question is no room for others */
-    for (guint i = 0; reservation != NULL && i < reservation->n_slots; i++) {
-        if (is_free(core, reservation, &reservation->slots[i]) &&
-            (all_slots || is_first_free(core, reservation, i))) {
-            cancel_slot(core, &reservation->slots[i]);
-        }
+    if (reservation != NULL) {
+        lend(core, reservation, all_slots);
     }
     if (ends_by_itself(core, spec)) {
         BerthPlaceResult result = berth_calendar_open(
@@ -467,8 +493,8 @@ static Slot *free_slot(ClusterCore *core, const VmSpec *spec, const ClusterHost 
 {
     ClusterReservation *reservation = reservation_of(core, spec);
     for (guint i = 0; reservation != NULL && i < reservation->n_slots; i++) {
-        if (is_free(core, reservation, &reservation->slots[i]) &&
-            reservation->slots[i].host == host) {
+        if (reservation->slots[i].host == host &&
+            is_ready(core, reservation, &reservation->slots[i])) {
             return &reservation->slots[i];
         }
     }
@@ -485,7 +511,7 @@ void reservations_allow(ClusterCore *core, const VmSpec *spec, uint64_t *hosts)
     const ClusterReservation *reservation = reservation_of(core, spec);
     for (guint i = 0; reservation != NULL && i < reservation->n_slots; i++) {
         const Slot *slot = &reservation->slots[i];
-        if (is_free(core, reservation, slot)) {
+        if (is_ready(core, reservation, slot)) {
             hosts[slot->host->place / 64] |= UINT64_C(1) << slot->host->place % 64;
         }
     }
@@ -518,35 +544,57 @@ GPtrArray *reservations_devices(ClusterCore *core, const VmSpec *spec, const Clu
                                             request, chosen);
 }
 
-/* The slot on its host that holds its devices. Who has that by accident, with none of them, such as one that came
- * first out of the store, takes another. */
+/* Is this a slot on the VM's host that holds its devices? */
+static bool suits(const ClusterCore *core, const ClusterReservation *reservation, const Slot *slot,
+                  const ClusterVm *vm)
+{
+    return slot->host == vm->host &&
+           devices_cover(core, slot_devices(reservation, slot), vm->placement->devices);
+}
+
+/* A vacant slot on the VM's host: the first that has all of its devices, or the first at all. */
+static Slot *vacant_slot(const ClusterCore *core, const ClusterReservation *reservation,
+                         const ClusterVm *vm, bool suiting)
+{
+    Slot *first = NULL;
+    for (guint i = 0; i < reservation->n_slots; i++) {
+        Slot *slot = &reservation->slots[i];
+        if (is_vacant(slot) && slot->host == vm->host &&
+            (!suiting || suits(core, reservation, slot, vm))) {
+            if (is_free(core, reservation, slot)) {
+                return slot;
+            }
+            first = first != NULL ? first : slot;
+        }
+    }
+    return first;
+}
+
+/* The slot on its host that holds its devices, also where the host has lost some of them. Who has that by accident,
+ * with none of them, such as one that came first out of the store, takes another. */
 static Slot *slot_with_devices(ClusterCore *core, const ClusterVm *vm)
 {
     ClusterReservation *reservation = reservation_of(core, vm->spec);
-    Slot *any = free_slot(core, vm->spec, vm->host);
-    for (guint i = 0; any != NULL && i < reservation->n_slots; i++) {
+    Slot *any = reservation != NULL ? vacant_slot(core, reservation, vm, false) : NULL;
+    Slot *its = any != NULL ? vacant_slot(core, reservation, vm, true) : NULL;
+    for (guint i = 0; its == NULL && any != NULL && i < reservation->n_slots; i++) {
         Slot *slot = &reservation->slots[i];
-        const GPtrArray *its = slot->host == vm->host ? slot_devices(reservation, slot) : NULL;
-        bool covers = its != NULL && devices_cover(core, its, vm->placement->devices);
         ClusterVm *other = slot->vm;
-        if (covers && is_free(core, reservation, slot)) {
-            return slot;
-        }
-        if (covers && other != NULL &&
-            devices_cover(core, slot_devices(reservation, any), other->placement->devices)) {
+        if (other != NULL && suits(core, reservation, slot, vm) &&
+            suits(core, reservation, any, other)) {
             any->vm = other;
             slot->vm = NULL;
             commit_slot(core, reservation, any);
-            return slot;
+            its = slot;
         }
     }
-    return any;
+    return its != NULL ? its : any;
 }
 
 void reservations_vm_comes(ClusterCore *core, ClusterVm *vm)
 {
     Slot *slot = slot_with_devices(core, vm);
-    if (slot != NULL && !vm->spec->parked) {
+    if (slot != NULL) {
         slot->vm = vm;
         vm->reservation = reservation_of(core, vm->spec);
     }
@@ -588,16 +636,22 @@ void reservations_vm_booked(ClusterCore *core, ClusterVm *vm)
     }
 }
 
-void reservations_vm_goes(ClusterCore *core, ClusterVm *vm)
+bool reservations_vm_leaves_slot(ClusterCore *core, ClusterVm *vm)
 {
     Slot *slot = slot_of(vm);
-    ends_unqueue(vm);
     if (slot != NULL) {
         slot->vm = NULL;
         commit_slot(core, vm->reservation, slot);
         vm->reservation = NULL;
         rescue_want(core); /* what stayed for the sake of its VM may have to go now */
     }
+    return slot != NULL;
+}
+
+void reservations_vm_goes(ClusterCore *core, ClusterVm *vm)
+{
+    ends_unqueue(vm);
+    reservations_vm_leaves_slot(core, vm);
 }
 
 void reservations_devices_changed(ClusterCore *core, ClusterHost *host)

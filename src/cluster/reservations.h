@@ -96,6 +96,8 @@ void reservations_hold_slot(ClusterCore *core, const VmSpec *spec, const Cluster
 void reservations_vm_comes(ClusterCore *core, ClusterVm *vm);
 void reservations_vm_booked(ClusterCore *core, ClusterVm *vm);
 void reservations_vm_goes(ClusterCore *core, ClusterVm *vm);
+/* It stays, and its slot is free for another. Was it in one? */
+bool reservations_vm_leaves_slot(ClusterCore *core, ClusterVm *vm);
 
 /* Does its booking stand in the calendar? */
 bool reservations_is_timed(const ClusterVm *vm);

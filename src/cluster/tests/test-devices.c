@@ -3,12 +3,10 @@
 
 #include "world.h"
 
-#define ENDS(seconds) ",\"duration-seconds\":" #seconds ",\"grace-seconds\":0,\"at-end\":\"delete\""
-
-/* `devices`: names of devices of seven slices each, a letter each. */
-static void report_devices(World *w, const char *devices, int64_t sequence)
+/* `devices`: names of devices, a letter each; of seven slices, or four where it is a capital. */
+static void report_devices_of(World *w, const char *name, const char *devices, int64_t sequence)
 {
-    g_autofree char *host = text_of(ask(w, API_OP_GET_HOST, "h1", NULL), "id");
+    g_autofree char *host = text_of(ask(w, API_OP_GET_HOST, name, NULL), "id");
     g_autoptr(AgentReport) report = agent_report_new();
     report->sequence = sequence;
     report->full = sequence == 1;
@@ -17,13 +15,14 @@ static void report_devices(World *w, const char *devices, int64_t sequence)
     report->facts->capacity = resources_new();
     report->facts->capacity->cpu = 20000;
     report->facts->capacity->memory = 100000;
+    report->facts->capacity->disk = 100;
     for (const char *d = devices; *d != '\0'; d++) {
         HostDevice *device = host_device_new();
         g_free(device->id);
         g_free(device->model);
         device->id = g_strdup_printf("%c", *d);
         device->model = g_strdup("gpu/cut");
-        device->slices = 7;
+        device->slices = g_ascii_isupper(*d) ? 4 : 7;
         g_ptr_array_add(report->facts->devices, device);
     }
     if (sequence == 1) {
@@ -31,6 +30,11 @@ static void report_devices(World *w, const char *devices, int64_t sequence)
                                       .agent = {.host = host, .session = 1}});
     }
     deliver_report(w, host, report);
+}
+
+static void report_devices(World *w, const char *devices, int64_t sequence)
+{
+    report_devices_of(w, "h1", devices, sequence);
 }
 
 static World *world_with(ClusterBackfill mode, const char *devices)
@@ -112,6 +116,13 @@ static const char *reserve(World *w, const char *size, int count, const char *mo
     return ask(w, API_OP_CREATE_RESERVATION, NULL, body);
 }
 
+/* A reservation r, of which the first slot holds these. */
+static void reserve_on(World *w, const char *size, int count, const char *more, const char *devices)
+{
+    g_assert_true(g_str_has_prefix(reserve(w, size, count, more), "201"));
+    assert_slot_has(w, 0, devices, NULL);
+}
+
 /* 4 of 7 slices of each are taken for an hour: 3 and 3 and 3 are left. */
 static World *world_of_threes(ClusterBackfill mode)
 {
@@ -127,8 +138,7 @@ static void test_a_reservation_holds_slices_of_one_device(void)
 {
     World *w = world_of_threes(CLUSTER_BACKFILL_OFF);
     g_assert_nonnull(strstr(reserve(w, "g4", 1, ",\"start\":\"+1s\""), "no room then for so long"));
-    g_assert_true(g_str_has_prefix(reserve(w, "g4", 1, ""), "201"));
-    assert_slot_has(w, 0, "a:4", NULL);
+    reserve_on(w, "g4", 1, "", "a:4");
     g_assert_true(is_placed(create_vm_of(w, "for-ever", "g3", "")));
     assert_vm_has(w, "for-ever", "a:3");
     g_assert_nonnull(strstr(create_vm_of(w, "too-large", "g4", ""), "409"));
@@ -150,8 +160,7 @@ static void test_a_reservation_holds_slices_of_one_device(void)
 static void test_a_start_now_keeps_clear_of_what_is_reserved(void)
 {
     World *w = world_with(CLUSTER_BACKFILL_OFF, "ab");
-    g_assert_true(g_str_has_prefix(reserve(w, "g4", 1, ",\"start\":\"+1h\""), "201"));
-    assert_slot_has(w, 0, "a:4", NULL);
+    reserve_on(w, "g4", 1, ",\"start\":\"+1h\"", "a:4");
     /* Over before it begins, and not. */
     g_assert_true(is_placed(create_vm_of(w, "long", "g14", ENDS(3500))));
     ask(w, API_OP_DELETE_VM, "long", NULL);
@@ -208,8 +217,7 @@ static void test_a_promise_is_against_all_that_comes(void)
 static void test_a_slot_leaves_a_device_that_is_gone(void)
 {
     World *w = world_with(CLUSTER_BACKFILL_OFF, "ab");
-    g_assert_true(g_str_has_prefix(reserve(w, "g4", 1, ",\"start\":\"+1h\""), "201"));
-    assert_slot_has(w, 0, "a:4", NULL);
+    reserve_on(w, "g4", 1, ",\"start\":\"+1h\"", "a:4");
     report_devices(w, "b", 2);
     world_wait(w, 1000);
     assert_slot_has(w, 0, "b:4", NULL);
@@ -260,8 +268,7 @@ static void test_a_promise_leaves_a_device_that_is_gone(void)
 static void test_each_is_in_its_slot_after_a_restart(void)
 {
     World *w = world_with(CLUSTER_BACKFILL_OFF, "ab");
-    g_assert_true(g_str_has_prefix(reserve(w, "g4", 2, ""), "201"));
-    assert_slot_has(w, 0, "a:4", NULL);
+    reserve_on(w, "g4", 2, "", "a:4");
     assert_slot_has(w, 1, "b:4", NULL);
     g_assert_true(is_placed(create_vm_of(w, "first", "g4", ",\"reservation\":\"r\"")));
     g_assert_true(is_placed(create_vm_of(w, "plain", "tiny", ",\"reservation\":\"r\"")));
@@ -282,8 +289,7 @@ static void test_whole_devices_are_reserved_while_others_run_on_them(void)
     World *w = world_with(CLUSTER_BACKFILL_OFF, "ab");
     g_assert_true(is_placed(create_vm_of(w, "x", "g3", ENDS(3600))));
     g_assert_nonnull(strstr(reserve(w, "g14", 1, ",\"start\":\"+59m\""), "409"));
-    g_assert_true(g_str_has_prefix(reserve(w, "g14", 1, ",\"start\":\"+1h\""), "201"));
-    assert_slot_has(w, 0, "a:7 b:7", NULL);
+    reserve_on(w, "g14", 1, ",\"start\":\"+1h\"", "a:7 b:7");
     g_assert_nonnull(strstr(create_vm_of(w, "for-ever", "g3", ""), "409"));
     world_wait(w, 3602000);
     g_assert_true(is_placed(create_vm_of(w, "all", "g14", ",\"reservation\":\"r\"")));
@@ -295,17 +301,11 @@ static void test_whole_devices_are_reserved_while_others_run_on_them(void)
 static void test_what_is_over_does_not_go_on_on_a_promised_device(void)
 {
     World *w = world_with(CLUSTER_BACKFILL_OFF, "ab");
-    create_vm_of(w, "runs", "g4",
-                 ",\"duration-seconds\":3600,\"grace-seconds\":0,\"at-end\":\"stop\"");
-    g_assert_true(g_str_has_prefix(reserve(w, "g7", 1, ",\"start\":\"+2h\""), "201"));
-    assert_slot_has(w, 0, "a:7", NULL);
+    create_vm_of(w, "runs", "g4", STOPS(3600));
+    reserve_on(w, "g7", 1, ",\"start\":\"+2h\"", "a:7");
     w->obedient = false;
     world_wait(w, 3601000);
-    const char *refused = ask(w, API_OP_UPDATE_VM, "runs", "{\"power\":\"on\"}");
-    g_assert_true(g_str_has_prefix(refused, "409"));
-    g_assert_nonnull(strstr(refused, "host h1 has promised its devices"));
-    ask(w, API_OP_DELETE_RESERVATION, "r", NULL);
-    g_assert_false(g_str_has_prefix(ask(w, API_OP_UPDATE_VM, "runs", "{\"power\":\"on\"}"), "4"));
+    assert_goes_on_only_without(w, "runs", "r", "host h1 has promised its devices");
     world_free(w);
 }
 
@@ -343,12 +343,184 @@ static void test_who_takes_a_place_waits_for_it_where_the_rest_is_promised(void)
     create_vm_of(w, "one", "g5", ",\"priority\":900");
     create_vm_of(w, "two", "g5", ",\"priority\":900");
     assert_vm_has(w, "low", "a:3");
-    g_assert_true(g_str_has_prefix(reserve(w, "g4", 1, ",\"start\":\"+1h\""), "201"));
-    assert_slot_has(w, 0, "a:4", NULL);
+    reserve_on(w, "g4", 1, ",\"start\":\"+1h\"", "a:4");
     w->obedient = false;
     g_assert_true(is_placed(create_vm_of(w, "high", "g3", ",\"priority\":900")));
     assert_vm_has(w, "high", "a:3");
     g_assert_nonnull(strstr(ask(w, API_OP_GET_VM, "high", NULL), "\"claiming\":true"));
+    world_free(w);
+}
+
+/* Another device of the host is free; what the slot holds is not, so there is no room for its VM yet. */
+static void test_a_slot_waits_for_who_overstays_on_its_device(void)
+{
+    World *w = world_with(CLUSTER_BACKFILL_OFF, "ab");
+    g_assert_true(is_placed(create_vm_of(w, "late", "g4", ENDS(3600))));
+    g_assert_true(is_placed(create_vm_of(w, "other", "g4", ENDS(7200))));
+    reserve_on(w, "g7", 1, ",\"start\":\"+1h\"", "a:7");
+    ask(w, API_OP_DELETE_VM, "other", NULL);
+    world_wait(w, 1000);
+    w->obedient = false;
+    world_wait(w, 3601000);
+    g_assert_nonnull(strstr(create_vm_of(w, "mine", "g7", ",\"reservation\":\"r\""),
+                            "what should be gone is still on the devices of its slots"));
+    g_assert_true(is_placed(create_vm_of(w, "beside", "g3", "")));
+    assert_vm_has(w, "beside", "b:3");
+    w->obedient = true;
+    restart(w, "ab");
+    world_wait(w, 1000);
+    g_assert_true(is_placed(create_vm_of(w, "mine", "g7", ",\"reservation\":\"r\"")));
+    assert_vm_has(w, "mine", "a:7");
+    world_free(w);
+}
+
+/* Stopped at its end it has its disk still, which its slot does not promise a second time: not at once, and not
+ * after a restart. Started again it is in no slot. */
+static void test_a_vm_that_is_over_stays_in_its_slot(void)
+{
+    World *w = world_with(CLUSTER_BACKFILL_OFF, "ab");
+    ask(w, API_OP_CREATE_SIZE, NULL,
+        "{\"name\":\"full\",\"resources\":{\"cpu\":100,\"memory\":64,\"disk\":60,"
+        "\"accelerators\":{\"gpu/cut\":4}}}");
+    g_assert_true(g_str_has_prefix(reserve(w, "full", 1, ",\"grace-seconds\":0"), "201"));
+    g_assert_true(is_placed(
+        create_vm_of(w, "mine", "full", ",\"reservation\":\"r\",\"duration-seconds\":600")));
+    world_wait(w, 601000);
+    for (int i = 0; i < 2; i++) {
+        assert_vm_has(w, "mine", "");
+        assert_slot_has(w, 0, "a:4", "mine");
+        g_assert_nonnull(strstr(create_vm_of(w, "next", "full", ",\"reservation\":\"r\""),
+                                "it has 0 free slots"));
+        restart(w, "ab");
+    }
+    const char *refused = ask(w, API_OP_UPDATE_VM, "mine", "{\"power\":\"on\"}");
+    g_assert_nonnull(strstr(refused, "host h1 has promised its disk"));
+    assert_slot_has(w, 0, "a:4", "mine");
+    world_wait(w, 3600000);
+    g_assert_true(is_placed(ask(w, API_OP_UPDATE_VM, "mine", "{\"power\":\"on\"}")));
+    assert_vm_has(w, "mine", "a:4");
+    world_free(w);
+}
+
+static void test_a_vm_that_goes_on_leaves_its_slot(void)
+{
+    World *w = world_with(CLUSTER_BACKFILL_OFF, "ab");
+    g_assert_true(g_str_has_prefix(reserve(w, "g4", 1, ",\"grace-seconds\":0"), "201"));
+    g_assert_true(is_placed(
+        create_vm_of(w, "mine", "g4", ",\"reservation\":\"r\",\"duration-seconds\":600")));
+    world_wait(w, 601000);
+    g_assert_true(is_placed(ask(w, API_OP_UPDATE_VM, "mine", "{\"power\":\"on\"}")));
+    for (int i = 0; i < 2; i++) {
+        assert_vm_has(w, "mine", "b:4");
+        assert_slot_has(w, 0, "a:4", NULL);
+        restart(w, "ab");
+    }
+    g_assert_true(is_placed(create_vm_of(w, "next", "g4", ",\"reservation\":\"r\"")));
+    assert_vm_has(w, "next", "a:4");
+    world_free(w);
+}
+
+/* A slot fills more than half of a host. */
+static void add_wide(World *w)
+{
+    ask(w, API_OP_CREATE_SIZE, NULL,
+        "{\"name\":\"wide\",\"resources\":{\"cpu\":12000,\"memory\":64,\"accelerators\":{"
+        "\"gpu/cut\":4}}}");
+}
+
+/* It runs on, and is in its slot also after a restart. */
+static void test_a_vm_stays_in_its_slot_when_its_device_is_gone(void)
+{
+    World *w = world_with(CLUSTER_BACKFILL_OFF, "ab");
+    add_wide(w);
+    g_assert_true(g_str_has_prefix(reserve(w, "wide", 1, ""), "201"));
+    g_assert_true(is_placed(create_vm_of(w, "mine", "wide", ",\"reservation\":\"r\"")));
+    report_devices(w, "b", 2);
+    for (int i = 0; i < 2; i++) {
+        world_wait(w, 1000);
+        assert_slot_has(w, 0, "a:4", "mine");
+        assert_vm_has(w, "mine", "a:4");
+        restart(w, "b");
+    }
+    world_free(w);
+}
+
+/* The first has nowhere to go; the others find other devices in room of their own. */
+static void test_each_slot_that_can_leaves_a_device_that_is_gone(void)
+{
+    World *w = world_with(CLUSTER_BACKFILL_OFF, "ab");
+    add_wide(w);
+    static const char *const hosts[] = {"h2", "h3"};
+    for (int i = 0; i < 2; i++) {
+        g_free(add_host(w, hosts[i], 20000, 100000));
+        report_devices_of(w, hosts[i], "cd", 2);
+    }
+    reserve_on(w, "wide", 3, ",\"policy\":\"first-fit\",\"start\":\"+1h\"", "a:4");
+    assert_slot_has(w, 1, "c:4", NULL);
+    report_devices(w, "", 2);
+    for (int i = 0; i < 2; i++) {
+        report_devices_of(w, hosts[i], "d", 3);
+    }
+    world_wait(w, 1000);
+    assert_slot_has(w, 0, "a:4", NULL);
+    assert_slot_has(w, 1, "d:4", NULL);
+    assert_slot_has(w, 2, "d:4", NULL);
+    world_free(w);
+}
+
+/* Another host has given the model its cut, and has somebody on it. */
+static void test_a_model_keeps_its_cut_after_a_restart(void)
+{
+    World *w = world_with(CLUSTER_BACKFILL_OFF, "a");
+    g_free(add_host(w, "h2", 20000, 100000));
+    report_devices_of(w, "h2", "B", 2);
+    report_devices(w, "", 2);
+    g_assert_true(is_placed(create_vm_of(w, "mine", "g4", "")));
+    assert_vm_has(w, "mine", "B:4");
+    report_devices(w, "a", 3);
+    for (int i = 0; i < 2; i++) {
+        g_assert_nonnull(strstr(create_vm_of(w, "whole", "g7", ""), "400"));
+        cluster_core_free(w->core);
+        world_boot(w);
+    }
+    world_free(w);
+}
+
+/* The younger of two that could make room is on a device that is owed to a slot, since another overstays there. */
+static void test_nobody_is_preempted_on_a_device_that_is_owed(void)
+{
+    World *w = world_with(CLUSTER_BACKFILL_OFF, "abcd");
+    create_vm_of(w, "five", "g5", ",\"priority\":900");
+    create_vm_of(w, "fifth", "g5", ",\"priority\":900");
+    create_vm_of(w, "keep", "g4", ",\"priority\":900");
+    create_vm_of(w, "late", "g4", ENDS(3600));
+    create_vm_of(w, "low", "g3", ",\"priority\":100");
+    create_vm_of(w, "young", "g3", ",\"priority\":100");
+    assert_vm_has(w, "low", "c:3");
+    assert_vm_has(w, "young", "d:3");
+    reserve_on(w, "g4", 1, ",\"start\":\"+1h\"", "d:4");
+    w->obedient = false;
+    world_wait(w, 3601000);
+    g_assert_true(is_placed(create_vm_of(w, "high", "g3", ",\"priority\":500")));
+    assert_vm_has(w, "high", "c:3");
+    world_free(w);
+}
+
+/* The preempted and who takes its place are never on the device at once: beside them there is room. */
+static void test_a_promise_stands_beside_who_takes_a_place(void)
+{
+    World *w = world_with(CLUSTER_BACKFILL_CONSERVATIVE, "a");
+    create_vm_of(w, "low", "g3", ",\"priority\":100");
+    create_vm_of(w, "x", "g4", ENDS(3600));
+    create_vm_of(w, "head", "g4", ",\"queue\":true" ENDS(900));
+    g_autofree char *before = text_of(ask(w, API_OP_GET_QUEUE_ENTRY, "head", NULL), "expected");
+    g_assert_nonnull(before);
+    w->obedient = false;
+    g_assert_true(is_placed(create_vm_of(w, "high", "g3", "")));
+    assert_vm_has(w, "high", "a:3");
+    g_autofree char *after = text_of(ask(w, API_OP_GET_QUEUE_ENTRY, "head", NULL), "expected");
+    g_assert_cmpstr(after, ==, before);
+    g_assert_nonnull(strstr(create_vm_of(w, "thief", "g3", ""), "409"));
     world_free(w);
 }
 
@@ -374,6 +546,19 @@ int main(int argc, char **argv)
          test_who_takes_a_place_waits_for_it_where_the_rest_is_promised},
         {"a-promise-waits-for-who-overstays-on-its-device",
          test_a_promise_waits_for_who_overstays_on_its_device},
+        {"a-slot-waits-for-who-overstays-on-its-device",
+         test_a_slot_waits_for_who_overstays_on_its_device},
+        {"nobody-is-preempted-on-a-device-that-is-owed",
+         test_nobody_is_preempted_on_a_device_that_is_owed},
+        {"a-promise-stands-beside-who-takes-a-place",
+         test_a_promise_stands_beside_who_takes_a_place},
+        {"a-model-keeps-its-cut-after-a-restart", test_a_model_keeps_its_cut_after_a_restart},
+        {"a-vm-that-is-over-stays-in-its-slot", test_a_vm_that_is_over_stays_in_its_slot},
+        {"a-vm-that-goes-on-leaves-its-slot", test_a_vm_that_goes_on_leaves_its_slot},
+        {"a-vm-stays-in-its-slot-when-its-device-is-gone",
+         test_a_vm_stays_in_its_slot_when_its_device_is_gone},
+        {"each-slot-that-can-leaves-a-device-that-is-gone",
+         test_each_slot_that_can_leaves_a_device_that_is_gone},
     };
     g_test_init(&argc, &argv, NULL);
     for (size_t i = 0; i < G_N_ELEMENTS(tests); i++) {

@@ -279,6 +279,17 @@ const char *create_vm_of(World *w, const char *name, const char *size, const cha
     return ask(w, API_OP_CREATE_VM, NULL, body);
 }
 
+void assert_goes_on_only_without(World *w, const char *vm, const char *reservation,
+                                 const char *refusal)
+{
+    static const char on[] = "{\"power\":\"on\"}";
+    const char *refused = ask(w, API_OP_UPDATE_VM, vm, on);
+    g_assert_true(g_str_has_prefix(refused, "409"));
+    g_assert_nonnull(strstr(refused, refusal));
+    ask(w, API_OP_DELETE_RESERVATION, reservation, NULL);
+    g_assert_false(g_str_has_prefix(ask(w, API_OP_UPDATE_VM, vm, on), "4"));
+}
+
 void world_wait(World *w, int64_t ms)
 {
     w->now += ms - 1;

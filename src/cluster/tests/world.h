@@ -54,7 +54,16 @@ void add_image_and_size(World *w);
 World *world_of_four(void);
 /* `more` is further members of the body: ",\"priority\":7". */
 const char *create_vm_of(World *w, const char *name, const char *size, const char *more);
+/* It stops at its end in room that a reservation has, and goes on only if that is given up. */
+void assert_goes_on_only_without(World *w, const char *vm, const char *reservation,
+                                 const char *refusal);
 /* So many milliseconds after the step before. */
 void world_wait(World *w, int64_t ms);
 
 #define VM(name) "{\"name\":\"" name "\",\"size\":\"m1\",\"image\":\"demo\",\"networks\":[\"lan\"]}"
+
+/* Further members: an end without grace, at which it is deleted or stopped. */
+#define AT_ITS_END(seconds, what)                                                                  \
+    ",\"duration-seconds\":" #seconds ",\"grace-seconds\":0,\"at-end\":\"" what "\""
+#define ENDS(seconds) AT_ITS_END(seconds, "delete")
+#define STOPS(seconds) AT_ITS_END(seconds, "stop")
