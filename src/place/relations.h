@@ -62,6 +62,8 @@ typedef struct {
     GroupBody body;
 } GroupRecord;
 
+_Static_assert(sizeof(GroupRecord) <= 576, "what rules.h says of a group's memory");
+
 #define RECORDS_A_CHUNK 16
 
 typedef struct Relations {
