@@ -80,6 +80,14 @@ static bool reserve_slots(Relations *relations, uint32_t wanted)
     return true;
 }
 
+/* Of zeros, and as lines of memory, which calloc does not care for. */
+static Relations *new_relations(void)
+{
+    Relations *relations = aligned_alloc(_Alignof(Relations), sizeof *relations);
+
+    return relations != NULL ? memset(relations, 0, sizeof *relations) : NULL;
+}
+
 Relations *relations_ensure(BerthPlace *place)
 {
     Relations *relations = place->relations;
@@ -87,7 +95,7 @@ Relations *relations_ensure(BerthPlace *place)
     if (relations != NULL) {
         return relations;
     }
-    relations = calloc(1, sizeof *relations);
+    relations = new_relations();
     if (relations == NULL) {
         return NULL;
     }
@@ -238,7 +246,7 @@ BerthPlaceResult relations_copy(const BerthPlace *from, BerthPlace *to)
     if (from->relations == NULL) {
         return BERTH_PLACE_OK;
     }
-    Relations *copy = malloc(sizeof *copy);
+    Relations *copy = new_relations();
     if (copy == NULL) {
         return BERTH_PLACE_ERROR_NO_MEMORY;
     }
@@ -784,6 +792,9 @@ const char *relations_check(const BerthPlace *place)
     }
     for (uint32_t host = 0; host < place->slots; host++) {
         n_enabled += place->states[host] == FLEET_ENABLED;
+    }
+    if ((uintptr_t)relations % _Alignof(Relations) != 0) {
+        return "what knows of groups begins with a line of memory";
     }
     if (n_enabled != relations->n_enabled) {
         return "enabled hosts are counted right";
