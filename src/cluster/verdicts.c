@@ -100,7 +100,17 @@ static bool count_refusal(const BerthPlaceVerdict *verdict, void *user_data)
     return true;
 }
 
-static char *cause_text(ClusterCore *core, const BerthPlaceCause *cause)
+/* "the room for cpu, of which the nearest lacks 500m". Hosts that other causes rule out first are none. */
+static char *room_text(ClusterCore *core, const Refusal *refusal, uint32_t dim)
+{
+    const char *name = fleet_dimension_name(core, (int)dim);
+    g_autofree char *missing = fleet_amount_text((int)dim, refusal->missing);
+    return refusal->lacking == 0 || refusal->dim != dim
+               ? g_strdup_printf("the room for %s", name)
+               : g_strdup_printf("the room for %s, of which the nearest lacks %s", name, missing);
+}
+
+static char *cause_text(ClusterCore *core, const BerthPlaceCause *cause, const Refusal *refusal)
 {
     switch (cause->reason) {
     case BERTH_PLACE_DISABLED:
@@ -109,7 +119,7 @@ static char *cause_text(ClusterCore *core, const BerthPlaceCause *cause)
         return g_strdup("the one host asked for");
     case BERTH_PLACE_LACKS:
     case BERTH_PLACE_SHORT:
-        return g_strdup_printf("the room for %s", fleet_dimension_name(core, (int)cause->dim));
+        return room_text(core, refusal, cause->dim);
     case BERTH_PLACE_LABEL:
         return g_strdup_printf("the host label %s", rules_label(core, cause->label));
     case BERTH_PLACE_RULE:
@@ -129,17 +139,18 @@ static bool is_made_rule(ClusterCore *core, const BerthPlaceCause *cause)
 }
 
 /* A refusal that rules or labels have a part in tells the smallest set of causes that leaves no host. */
-static bool set_contradiction(ClusterCore *core, const EngineRequest *request, GError **error)
+static bool set_contradiction(ClusterCore *core, const Refusal *refusal, GError **error)
 {
     BerthPlaceCause causes[BERTH_PLACE_MAX_CAUSES];
     uint32_t n = 0;
     bool told = false;
     g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
-    if (berth_place_conflict(core->place, &request->request, causes, &n) != BERTH_PLACE_OK) {
+    if (berth_place_conflict(core->place, &refusal->request->request, causes, &n) !=
+        BERTH_PLACE_OK) {
         return false;
     }
     for (uint32_t i = 0; i < n; i++) {
-        g_ptr_array_add(texts, cause_text(core, &causes[i]));
+        g_ptr_array_add(texts, cause_text(core, &causes[i], refusal));
         told =
             told || causes[i].reason == BERTH_PLACE_RULE || causes[i].reason == BERTH_PLACE_LABEL;
     }
@@ -191,13 +202,14 @@ static void refuse_dimension(ClusterCore *core, const Refusal *refusal, GError *
 
 static void refuse_disabled(ClusterCore *core, const Refusal *refusal, GError **error)
 {
-    const char *remedy = core_asker_bound(core)
-                             ? "--explain tells why; ask an operator"
-                             : "see 'berth host list'; --explain tells of each host";
+    bool bound = core_asker_bound(core);
+    const char *remedy = bound ? "--explain tells why; ask an operator"
+                               : "see 'berth host list'; --explain tells of each host";
     if (refusal->only != NULL) {
         berth_error_set(error, BERTH_ERROR_NO_CAPACITY, "host", refusal->only->spec->name,
-                        "leave the host out, or see 'berth host list'", "the host %s",
-                        disabled_text(refusal->only));
+                        bound ? "leave the host out, or ask an operator"
+                              : "leave the host out, or see 'berth host list'",
+                        "the host %s", bound ? "is not available" : disabled_text(refusal->only));
     } else if (refusal->hosts == 1) {
         berth_error_set(error, BERTH_ERROR_NO_CAPACITY, NULL, NULL, remedy,
                         "the only host is not available");
@@ -210,11 +222,11 @@ static void refuse_disabled(ClusterCore *core, const Refusal *refusal, GError **
 void fleet_refuse(ClusterCore *core, const EngineRequest *request, const ClusterHost *only,
                   GError **error)
 {
-    if (set_contradiction(core, request, error)) {
-        return;
-    }
     Refusal refusal = {.request = request, .only = only};
     berth_place_explain(core->place, &request->request, count_refusal, &refusal);
+    if (set_contradiction(core, &refusal, error)) {
+        return;
+    }
     if (refusal.hosts == 0) {
         berth_error_set(error, BERTH_ERROR_NO_CAPACITY, NULL, NULL,
                         core_asker_bound(core) ? "ask an operator"
