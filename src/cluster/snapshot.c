@@ -8,6 +8,7 @@
 
 #include "base/timefmt.h"
 #include "cluster/commands.h"
+#include "cluster/fleet.h"
 #include "cluster/levels.h"
 #include "cluster/queue.h"
 #include "cluster/reservations.h"
@@ -73,6 +74,23 @@ static void add_name(Snapshot *snapshot, const char *name, const char *kind, int
     if (name != NULL && strcmp(name, DEFAULT_TENANT) != 0) {
         g_hash_table_replace(snapshot->names, g_strdup(name),
                              g_strdup_printf("%s-%d", kind, number));
+    }
+}
+
+/* Devices of one name on several hosts are one name. Models are kept, and what is called as one of them. */
+static void add_devices(Snapshot *snapshot)
+{
+    int number = 0;
+    for (GTreeNode *n = g_tree_node_first(snapshot->core->hosts); n != NULL;
+         n = g_tree_node_next(n)) {
+        const ClusterHost *host = g_tree_node_value(n);
+        for (guint i = 0; host->facts != NULL && i < host->facts->devices->len; i++) {
+            const HostDevice *device = host->facts->devices->pdata[i];
+            if (!g_hash_table_contains(snapshot->names, device->id) &&
+                fleet_dimension(snapshot->core, device->id) < 0) {
+                add_name(snapshot, device->id, "device", ++number);
+            }
+        }
     }
 }
 
@@ -205,6 +223,7 @@ bool get_snapshot(ClusterCore *core, const ClusterRequest *request, GError **err
     json_object_set_new(state, "tenants", collect(&snapshot, core->tenants, "tenant", tenant_json));
     json_object_set_new(state, "levels", levels_names(core));
     json_object_set_new(state, "hosts", collect(&snapshot, core->hosts, "host", host_json));
+    add_devices(&snapshot);
     json_object_set_new(state, "sizes", collect(&snapshot, core->sizes, "size", size_json));
     json_object_set_new(state, "images", collect(&snapshot, core->images, "image", image_json));
     json_object_set_new(state, "networks",

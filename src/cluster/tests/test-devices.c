@@ -524,6 +524,23 @@ static void test_a_promise_stands_beside_who_takes_a_place(void)
     world_free(w);
 }
 
+/* A name that a person gave to a device is replaced wherever it stands. */
+static void test_a_masked_snapshot_has_no_names_of_devices(void)
+{
+    World *w = world_with(CLUSTER_BACKFILL_OFF, "xy");
+    reserve_on(w, "g4", 1, "", "x:4");
+    g_assert_true(is_placed(create_vm_of(w, "mine", "g4", ",\"reservation\":\"r\"")));
+    GetSnapshotQuery *query = get_snapshot_query_new();
+    query->mask = true;
+    const char *text = ask_with(w, API_OP_GET_SNAPSHOT, NULL, query, NULL);
+    g_assert_true(g_str_has_prefix(text, "200"));
+    g_assert_null(strstr(text, "\"x\""));
+    g_assert_null(strstr(text, "\"y\""));
+    g_assert_nonnull(strstr(text, "{\"device\":\"device-1\",\"model\":\"gpu/cut\",\"slices\":4}"));
+    g_assert_nonnull(strstr(text, "\"id\":\"device-2\""));
+    world_free(w);
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -550,6 +567,8 @@ int main(int argc, char **argv)
          test_a_slot_waits_for_who_overstays_on_its_device},
         {"nobody-is-preempted-on-a-device-that-is-owed",
          test_nobody_is_preempted_on_a_device_that_is_owed},
+        {"a-masked-snapshot-has-no-names-of-devices",
+         test_a_masked_snapshot_has_no_names_of_devices},
         {"a-promise-stands-beside-who-takes-a-place",
          test_a_promise_stands_beside_who_takes_a_place},
         {"a-model-keeps-its-cut-after-a-restart", test_a_model_keeps_its_cut_after_a_restart},
