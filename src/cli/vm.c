@@ -92,9 +92,12 @@ static void detail_devices(Table *details, const GPtrArray *devices)
 {
     for (guint i = 0; i < devices->len; i++) {
         const DeviceHeld *held = devices->pdata[i];
+        g_autofree char *of =
+            held->of > 1 ? g_strdup_printf(" of %" G_GINT64_FORMAT, held->of) : g_strdup("");
+        bool one = held->slices == 1 && held->of <= 1;
         cli_detail_take(details, "Device",
-                        g_strdup_printf("%s: %s, %" G_GINT64_FORMAT " slice%s", held->device,
-                                        held->model, held->slices, held->slices == 1 ? "" : "s"));
+                        g_strdup_printf("%s: %s, %" G_GINT64_FORMAT "%s slice%s", held->device,
+                                        held->model, held->slices, of, one ? "" : "s"));
     }
 }
 

@@ -227,6 +227,8 @@ static void take_facts(ClusterCore *core, ClusterHost *host, const HostFacts *fa
     host->facts = host_facts_copy(facts);
     save_host_facts(core, host);
     devices_take_facts(core, host);
+    fleet_update_host(core, host);
+    fleet_tolerate_excess(core, host);
     for (GTreeNode *n = moved ? g_tree_node_first(host->vms) : NULL; n != NULL;
          n = g_tree_node_next(n)) {
         ClusterVm *vm = g_tree_node_value(n);

@@ -155,7 +155,7 @@ static void resume(ClusterCore *core)
         core->meta = cluster_meta_new();
         core->meta->id = model_new_id(core);
         core->meta->created_ms = core->now_ms;
-        txn_put(core, g_strdup("meta/cluster"), &cluster_meta_type, core->meta);
+        save_meta(core);
     }
     tenants_resume(core);
     accounts_tick(core);

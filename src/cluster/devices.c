@@ -49,6 +49,18 @@ static int find_device(const ClusterHost *host, const char *id)
     return -1;
 }
 
+/* The host's device of this name and model, cut as it was when it was given; -1: that one is lost. */
+static int find_held(const ClusterHost *host, const DeviceHeld *held)
+{
+    int i = find_device(host, held->device);
+    if (i < 0) {
+        return -1;
+    }
+    const ClusterDevice *device = device_at(host, (guint)i);
+    bool cut_alike = held->of == 0 ? held->slices <= device->slices : held->of == device->slices;
+    return cut_alike && strcmp(device->model, held->model) == 0 ? i : -1;
+}
+
 /* Adds a device; what is wrong with it is told in `refused`. */
 static void offer(ClusterCore *core, ClusterHost *host, const char *id, const char *model,
                   int64_t slices, GPtrArray *refused)
@@ -68,7 +80,7 @@ static void offer(ClusterCore *core, ClusterHost *host, const char *id, const ch
                                                  id, model, core->device_slices[dim], slices));
         host->devices_refused = true;
     } else {
-        ClusterDevice device = {g_strdup(id), dim, slices};
+        ClusterDevice device = {g_strdup(id), core->dimensions->pdata[dim], dim, slices};
         g_array_append_val(host->devices, device);
         core->device_slices[dim] = slices;
         core->device_count[dim]++;
@@ -153,13 +165,19 @@ static char *list_of(const ClusterHost *host)
     return g_string_free(list, FALSE);
 }
 
+static void tell_lost(ClusterCore *core, ClusterHost *host);
+
 /* What the calendar holds of them, it holds by their order, which is another now. */
 static void commit_anew(ClusterCore *core, ClusterHost *host)
 {
+    fleet_devices_changed(core, host);
     reservations_devices_changed(core, host);
     promises_devices_changed(core, host);
     rescue_want(core);
     devices_refresh(core, host);
+    if (core->started) {
+        tell_lost(core, host);
+    }
 }
 
 static void take_facts(ClusterCore *core, ClusterHost *host, const char *before)
@@ -192,6 +210,47 @@ static void offer_refused(ClusterCore *core, const ClusterHost *except)
     }
 }
 
+/* Who came first must not depend on the order in which a manager that starts again reads the hosts. */
+static void save_cuts(ClusterCore *core)
+{
+    g_autoptr(IntMap) cuts = int_map_new();
+    for (guint d = N_FIXED; d < core->dimensions->len; d++) {
+        if (core->device_slices[d] > 0) {
+            int_map_set(cuts, core->dimensions->pdata[d], core->device_slices[d]);
+        }
+    }
+    if (core->started && !int_map_equal(cuts, core->meta->device_slices)) {
+        int_map_free(core->meta->device_slices);
+        core->meta->device_slices = g_steal_pointer(&cuts);
+        save_meta(core);
+    }
+}
+
+void devices_load_cuts(ClusterCore *core)
+{
+    const IntMap *cuts = core->meta != NULL ? core->meta->device_slices : NULL;
+    for (size_t i = 0; cuts != NULL && i < int_map_size(cuts); i++) {
+        int dim = 0;
+        if (fleet_accelerator(core, int_map_key(cuts, i), &dim, NULL)) {
+            core->device_slices[dim] = int_map_value(cuts, i);
+        }
+    }
+}
+
+void devices_load_finish(ClusterCore *core)
+{
+    bool freed = false;
+    for (int d = N_FIXED; d < MAX_DIMENSIONS; d++) {
+        if (core->device_count[d] == 0 && core->device_slices[d] > 0) {
+            core->device_slices[d] = 0;
+            freed = true;
+        }
+    }
+    if (freed) {
+        offer_refused(core, NULL);
+    }
+}
+
 void devices_take_facts(ClusterCore *core, ClusterHost *host)
 {
     g_autofree char *before = list_of(host);
@@ -200,6 +259,7 @@ void devices_take_facts(ClusterCore *core, ClusterHost *host)
     if (freed) {
         offer_refused(core, host);
     }
+    save_cuts(core);
 }
 
 void devices_forget_host(ClusterCore *core, ClusterHost *host)
@@ -207,6 +267,7 @@ void devices_forget_host(ClusterCore *core, ClusterHost *host)
     if (withdraw(core, host)) {
         offer_refused(core, host);
     }
+    save_cuts(core);
 }
 
 void devices_capacity(const ClusterHost *host, Vector *capacity)
@@ -323,8 +384,8 @@ Holdings devices_of_vm(const ClusterVm *vm)
     Holdings holdings = {0};
     for (guint i = 0; vm->host != NULL && i < vm->placement->devices->len; i++) {
         const DeviceHeld *held = vm->placement->devices->pdata[i];
-        int device = find_device(vm->host, held->device);
-        if (device >= 0 && held->slices <= device_at(vm->host, (guint)device)->slices) {
+        int device = find_held(vm->host, held);
+        if (device >= 0) {
             hold(&holdings, (uint32_t)held->slices, (guint)device, vm->host);
         }
     }
@@ -372,6 +433,7 @@ GPtrArray *devices_name(const ClusterCore *core, const ClusterHost *host, const 
             held->device = g_strdup(device->id);
             held->model = g_strdup(core->dimensions->pdata[device->dim]);
             held->slices = holdings->held[i].slices;
+            held->of = device->slices;
             g_ptr_array_add(names, held);
         }
     }
@@ -397,7 +459,7 @@ bool devices_equal(const GPtrArray *one, const GPtrArray *other)
     bool same = one->len == other->len;
     for (guint i = 0; same && i < one->len; i++) {
         const DeviceHeld *a = one->pdata[i], *b = other->pdata[i];
-        same = a->slices == b->slices && strcmp(a->device, b->device) == 0;
+        same = a->slices == b->slices && a->of == b->of && strcmp(a->device, b->device) == 0;
     }
     return same;
 }
@@ -413,16 +475,6 @@ static int64_t slices_in(const GPtrArray *devices, const char *id)
     return 0;
 }
 
-/* The host's device of this name and model, if it has so many slices; -1. */
-static int find_held(const ClusterCore *core, const ClusterHost *host, const DeviceHeld *held)
-{
-    int device = find_device(host, held->device);
-    bool same =
-        device >= 0 && device_at(host, (guint)device)->slices >= held->slices &&
-        strcmp(core->dimensions->pdata[device_at(host, (guint)device)->dim], held->model) == 0;
-    return same ? device : -1;
-}
-
 bool devices_committed(const ClusterCore *core, const ClusterHost *host, const GPtrArray *devices,
                        const GPtrArray *less, DevicesCommitted *ret_committed)
 {
@@ -430,7 +482,7 @@ bool devices_committed(const ClusterCore *core, const ClusterHost *host, const G
     ret_committed->n = 0;
     for (guint i = 0; i < devices->len; i++) {
         const DeviceHeld *held = devices->pdata[i];
-        int device = find_held(core, host, held);
+        int device = find_held(host, held);
         int64_t slices = held->slices - slices_in(less, held->device);
         all = all && device >= 0;
         if (device >= 0 && slices > 0) {
@@ -447,7 +499,7 @@ void devices_deduct_lost(const ClusterCore *core, const ClusterHost *host, const
     for (guint i = 0; i < devices->len; i++) {
         const DeviceHeld *held = devices->pdata[i];
         int dim = fleet_dimension(core, held->model);
-        if (dim >= 0 && find_held(core, host, held) < 0) {
+        if (dim >= 0 && find_held(host, held) < 0) {
             amount->amount[dim] = MAX(0, amount->amount[dim] - held->slices);
         }
     }
@@ -551,7 +603,7 @@ bool devices_are_owed(const ClusterCore *core, const ClusterVm *vm)
                               left, &n);
     for (guint i = 0; i < vm->placement->devices->len; i++) {
         const DeviceHeld *held = vm->placement->devices->pdata[i];
-        int device = find_device(vm->host, held->device);
+        int device = find_held(vm->host, held);
         if (device >= 0 && left[device] < 0) {
             return true;
         }
@@ -574,6 +626,57 @@ GPtrArray *devices_choose(const ClusterCore *core, const ClusterHost *host,
     return devices_name(core, host, &holdings);
 }
 
+bool devices_are_lost(const ClusterVm *vm)
+{
+    for (guint i = 0; vm->host != NULL && i < vm->placement->devices->len; i++) {
+        if (find_held(vm->host, vm->placement->devices->pdata[i]) < 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void devices_note_lost(const ClusterCore *core, ClusterHost *host)
+{
+    for (GTreeNode *n = g_tree_node_first(host->vms); n != NULL; n = g_tree_node_next(n)) {
+        ClusterVm *vm = g_tree_node_value(n);
+        vm->lacks_devices = devices_are_lost(vm);
+    }
+}
+
+/* "gpu0 and gpu1", of those that the host has lost, or of all. */
+static char *names_of(const ClusterVm *vm, bool lost)
+{
+    g_autoptr(GPtrArray) names = g_ptr_array_new();
+    for (guint i = 0; i < vm->placement->devices->len; i++) {
+        const DeviceHeld *held = vm->placement->devices->pdata[i];
+        if (!lost || find_held(vm->host, held) < 0) {
+            g_ptr_array_add(names, held->device);
+        }
+    }
+    return berth_words_join(names);
+}
+
+static void tell_lost(ClusterCore *core, ClusterHost *host)
+{
+    for (GTreeNode *n = g_tree_node_first(host->vms); n != NULL; n = g_tree_node_next(n)) {
+        ClusterVm *vm = g_tree_node_value(n);
+        bool lacks = devices_are_lost(vm);
+        g_autofree char *names = names_of(vm, lacks);
+        Subject subject = subject_of_vm(vm);
+        if (lacks && !vm->lacks_devices) {
+            event_add(core, "vm.device-lost", &subject, host->spec->name, NULL,
+                      "host %s has lost %s, of which VM %s has slices; it stays there without",
+                      host->spec->name, names, vm->spec->name);
+        } else if (!lacks && vm->lacks_devices) {
+            event_add(core, "vm.device-back", &subject, host->spec->name, NULL,
+                      "VM %s has all its devices on %s again: %s", vm->spec->name, host->spec->name,
+                      names);
+        }
+        vm->lacks_devices = lacks;
+    }
+}
+
 static void replace(ClusterCore *core, ClusterVm *vm, GPtrArray *devices)
 {
     g_ptr_array_unref(vm->placement->devices);
@@ -581,6 +684,17 @@ static void replace(ClusterCore *core, ClusterVm *vm, GPtrArray *devices)
     save_vm_placement(core, vm);
     reservations_vm_booked(core, vm);
     devices_refresh(core, vm->host);
+}
+
+/* Does it ask for a device of which no host has any? */
+static bool wants_unknown(const ClusterCore *core, const Vector *vector)
+{
+    for (int d = N_FIXED; d < MAX_DIMENSIONS; d++) {
+        if (vector->amount[d] > 0 && core->device_slices[d] == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 GPtrArray *devices_find(const ClusterCore *core, const ClusterHost *host, const Vector *vector,
@@ -594,6 +708,9 @@ GPtrArray *devices_find(const ClusterCore *core, const ClusterHost *host, const 
     }
     request.devices = request.n_devices > 0 ? demands : NULL;
     GPtrArray *devices = devices_choose(core, host, &request);
+    if (devices != NULL && wants_unknown(core, vector)) {
+        g_clear_pointer(&devices, g_ptr_array_unref);
+    }
     if (devices == NULL) {
         g_autofree char *wanted = devices_demands_text(core, &request);
         berth_error_set(error, BERTH_ERROR_NO_CAPACITY, "accelerators", wanted,
@@ -601,6 +718,56 @@ GPtrArray *devices_find(const ClusterCore *core, const ClusterHost *host, const 
                         host->spec->name, wanted);
     }
     return devices;
+}
+
+/* Are there so many slices that nobody has or was promised, beside those that are booked for it? */
+static bool sums_allow(const ClusterCore *core, const ClusterVm *vm, const Vector *wanted)
+{
+    Vector available;
+    berth_place_get(core->place, vm->host->place, NULL, available.amount, NULL);
+    for (int d = N_FIXED; d < MAX_DIMENSIONS; d++) {
+        if (wanted->amount[d] > 0 &&
+            wanted->amount[d] - vm->booked.amount[d] > available.amount[d]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* As if it had none. */
+static GPtrArray *find_others(ClusterCore *core, ClusterVm *vm, GError **error)
+{
+    Vector wanted = fleet_amounts(core, vm->spec->resources);
+    vm->lifted = true;
+    devices_refresh(core, vm->host);
+    GPtrArray *others = devices_find(core, vm->host, &wanted, error);
+    vm->lifted = false;
+    devices_refresh(core, vm->host);
+    if (others != NULL && !sums_allow(core, vm, &wanted)) {
+        g_clear_pointer(&others, g_ptr_array_unref);
+        berth_error_set(
+            error, BERTH_ERROR_NO_CAPACITY, "accelerators", NULL, "make room on the host",
+            "host %s has lost devices of VM %s, and has promised the others that it has",
+            vm->host->spec->name, vm->spec->name);
+    }
+    return others;
+}
+
+bool devices_can_take_others(ClusterCore *core, ClusterVm *vm, GError **error)
+{
+    g_autoptr(GPtrArray) others = find_others(core, vm, error);
+    return others != NULL;
+}
+
+bool devices_take_others(ClusterCore *core, ClusterVm *vm, GError **error)
+{
+    GPtrArray *others = find_others(core, vm, error);
+    if (others != NULL) {
+        replace(core, vm, others);
+        vm->lacks_devices = false;
+        fleet_book(core, vm);
+    }
+    return others != NULL;
 }
 
 /* Nothing when something is in the way; fleet_can_grow has asked before. */
@@ -627,7 +794,7 @@ void devices_add(const ClusterVm *vm, int64_t *slices)
 {
     for (guint i = 0; i < vm->placement->devices->len; i++) {
         const DeviceHeld *held = vm->placement->devices->pdata[i];
-        int device = find_device(vm->host, held->device);
+        int device = find_held(vm->host, held);
         if (device >= 0) {
             slices[device] += held->slices;
         }
@@ -677,7 +844,7 @@ bool devices_are_left(const ClusterHost *host, const GPtrArray *devices)
     }
     for (guint i = 0; i < devices->len; i++) {
         const DeviceHeld *wanted = devices->pdata[i];
-        int device = find_device(host, wanted->device);
+        int device = find_held(host, wanted);
         if (device < 0 || held[device] + wanted->slices > device_at(host, (guint)device)->slices) {
             return false;
         }
@@ -716,7 +883,7 @@ bool devices_are_clear(const ClusterCore *core, const ClusterVm *vm)
     }
     for (guint i = 0; i < vm->placement->devices->len; i++) {
         const DeviceHeld *mine = vm->placement->devices->pdata[i];
-        int device = find_device(vm->host, mine->device);
+        int device = find_held(vm->host, mine);
         int64_t others = claims ? 0 : mine->slices;
         if (device < 0 && !claims) {
             continue; /* the host has lost it under the VM */
@@ -744,7 +911,7 @@ GPtrArray *devices_rows(const ClusterCore *core, const ClusterHost *host)
         const ClusterVm *vm = g_tree_node_value(n);
         for (guint i = 0; i < vm->placement->devices->len; i++) {
             const DeviceHeld *held = vm->placement->devices->pdata[i];
-            int device = find_device(host, held->device);
+            int device = find_held(host, held);
             if (device >= 0) {
                 DeviceRow *row = rows->pdata[device];
                 DeviceUser *user = device_user_new();
@@ -766,7 +933,7 @@ static bool holds_what_it_needs(const ClusterCore *core, const ClusterVm *vm)
     for (guint i = 0; i < vm->placement->devices->len; i++) {
         const DeviceHeld *mine = vm->placement->devices->pdata[i];
         int dim = fleet_dimension(core, mine->model);
-        if (dim >= 0) {
+        if (dim >= 0 && find_held(vm->host, mine) >= 0) {
             held[dim] += mine->slices;
         }
     }

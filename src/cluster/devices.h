@@ -16,6 +16,11 @@
  * A VM holds its devices, by name, from its placement until its host has let go of it, or it is stopped or
  * preempted and off. One that claims (preempt.h) holds those that the preempted are still on, and waits for them to
  * go: of both the more counts, so that what is promised beside them stands.
+ *
+ * A host may lose devices. What a VM has of a lost one it has by name only: nothing is booked for it, and it has it
+ * again when the device is back, which nobody else can have got meanwhile. A device that is cut otherwise when it
+ * comes back is another device. How each model is cut is stored, so that a manager that starts again sees the same
+ * hosts' devices as the one before.
  */
 #pragma once
 
@@ -24,6 +29,7 @@
 
 typedef struct {
     char *id;
+    const char *model; /* borrowed, for as long as the cluster lasts */
     int dim;
     int64_t slices;
 } ClusterDevice;
@@ -39,6 +45,9 @@ GArray *devices_new(void);
 /* After the host's facts have changed, and before it goes. */
 void devices_take_facts(ClusterCore *core, ClusterHost *host);
 void devices_forget_host(ClusterCore *core, ClusterHost *host);
+/* How models were cut before the manager started: before the first host is taken, and after the last. */
+void devices_load_cuts(ClusterCore *core);
+void devices_load_finish(ClusterCore *core);
 
 /* Sets the accelerators of a capacity to what the host's devices add up to. */
 void devices_capacity(const ClusterHost *host, Vector *capacity);
@@ -98,6 +107,10 @@ GPtrArray *devices_none(void);
 Holdings devices_of_vm(const ClusterVm *vm);
 Holdings devices_of_decision(const ClusterHost *host, const BerthPlaceRequest *request,
                              uint64_t devices);
+/* Has its host lost some of them? Then it has them by name, and again when they are back, and nothing is booked for
+ * them until then. What hosts have lost is told when it is so, and not again after a start. */
+bool devices_are_lost(const ClusterVm *vm);
+void devices_note_lost(const ClusterCore *core, ClusterHost *host);
 /* In the engine, for a question. */
 void devices_take(ClusterCore *core, const ClusterHost *host, const Holdings *holdings);
 void devices_give(ClusterCore *core, const ClusterHost *host, const Holdings *holdings);
@@ -111,6 +124,10 @@ GPtrArray *devices_choose(const ClusterCore *core, const ClusterHost *host,
 /* The same of a vector. NULL with INVALID or NO_CAPACITY. */
 GPtrArray *devices_find(const ClusterCore *core, const ClusterHost *host, const Vector *vector,
                         GError **error);
+
+/* For a VM that starts, or waits to, when some of its devices are lost: others of its host, if there are. */
+bool devices_can_take_others(ClusterCore *core, ClusterVm *vm, GError **error);
+bool devices_take_others(ClusterCore *core, ClusterVm *vm, GError **error);
 
 /* After a change of its booking: gives up what it needs no more, takes what it needs again. */
 void devices_settle(ClusterCore *core, ClusterVm *vm);

@@ -233,16 +233,28 @@ static Vector host_capacity(ClusterCore *core, const ClusterHost *host)
     return capacity;
 }
 
+/* What is promised beyond what there is. */
+static Vector excess_of(const Vector *capacity, const Vector *reserve, const Vector *promised)
+{
+    Vector excess;
+    for (int d = 0; d < MAX_DIMENSIONS; d++) {
+        int64_t room = capacity->amount[d] - reserve->amount[d];
+        excess.amount[d] = MAX(promised->amount[d] - room, 0);
+    }
+    return excess;
+}
+
 static void refresh_availability(ClusterCore *core, ClusterHost *host)
 {
     Vector capacity = host_capacity(core, host);
     Vector reserve = host_reserve(core, host);
     Vector promised = reservations_promised(core, host);
-    Vector available;
+    Vector available, excess = excess_of(&capacity, &reserve, &promised);
     for (int d = 0; d < MAX_DIMENSIONS; d++) {
         capacity.amount[d] = MIN(capacity.amount[d], BERTH_PLACE_MAX_AMOUNT);
         available.amount[d] = CLAMP(capacity.amount[d] - reserve.amount[d] - promised.amount[d],
                                     -BERTH_PLACE_MAX_AMOUNT, capacity.amount[d]);
+        host->excess.amount[d] = MIN(host->excess.amount[d], excess.amount[d]);
     }
     Vector before;
     berth_place_get(core->place, host->place, NULL, before.amount, NULL);
@@ -317,6 +329,15 @@ Vector fleet_wanted(ClusterCore *core, const ClusterVm *vm)
     return vm->spec->parked ? disk_of(&wanted) : wanted;
 }
 
+/* Nothing is booked for devices that the host has lost: there is nothing to be had of them. */
+static Vector without_lost(const ClusterCore *core, const ClusterVm *vm, Vector vector)
+{
+    if (vm->host != NULL) {
+        devices_deduct_lost(core, vm->host, vm->placement->devices, &vector);
+    }
+    return vector;
+}
+
 /* The largest of what is wanted, what was wanted before and may still be applied, and what the host
  * last said is applied; QEMU's own memory on top. */
 static Vector vm_needs(ClusterCore *core, const ClusterVm *vm, const Resources *wanted)
@@ -332,7 +353,7 @@ static Vector vm_needs(ClusterCore *core, const ClusterVm *vm, const Resources *
     }
     raise_to(core, &needs, &vm->peak);
     needs.amount[DIM_MEMORY] += vm->placement != NULL ? vm->placement->overhead : core->overhead;
-    return needs;
+    return without_lost(core, vm, needs);
 }
 
 /* What is to be booked for a VM, were there room for all; a preempted one keeps its disk. */
@@ -401,6 +422,39 @@ void fleet_book(ClusterCore *core, ClusterVm *vm)
         devices_settle(core, vm);
         serve_claims(core, vm->host);
     }
+}
+
+void fleet_devices_changed(ClusterCore *core, ClusterHost *host)
+{
+    refresh_availability(core, host);
+    for (GTreeNode *n = g_tree_node_first(host->vms); n != NULL; n = g_tree_node_next(n)) {
+        ClusterVm *vm = g_tree_node_value(n);
+        if (vm->placement->devices->len > 0 && !vm->lifted) {
+            fleet_book(core, vm);
+        }
+    }
+}
+
+void fleet_tolerate_excess(ClusterCore *core, ClusterHost *host)
+{
+    Vector capacity = host_capacity(core, host), reserve = host_reserve(core, host);
+    Vector promised = reservations_promised(core, host);
+    host->excess = excess_of(&capacity, &reserve, &promised);
+}
+
+bool fleet_falls_short(ClusterCore *core, const ClusterHost *host, const Vector *wanted,
+                       int *ret_dim)
+{
+    Vector available;
+    berth_place_get(core->place, host->place, NULL, available.amount, NULL);
+    for (int d = 0; d < MAX_DIMENSIONS; d++) {
+        if (wanted->amount[d] > 0 && available.amount[d] < 0 &&
+            available.amount[d] + reservations_overstay(core, host).amount[d] < 0) {
+            *ret_dim = d;
+            return true;
+        }
+    }
+    return false;
 }
 
 void fleet_book_told(ClusterCore *core, ClusterVm *vm, const Resources *told)
@@ -801,7 +855,8 @@ static bool check_host(ClusterCore *core, const ClusterHost *host, GError **erro
     Vector capacity = host_capacity(core, host);
     Vector reserve = host_reserve(core, host);
     for (int d = 0; d < MAX_DIMENSIONS; d++) {
-        if (sum.amount[d] > 0 && sum.amount[d] > capacity.amount[d] - reserve.amount[d]) {
+        int64_t room = capacity.amount[d] - reserve.amount[d] + host->excess.amount[d];
+        if (sum.amount[d] > 0 && sum.amount[d] > room) {
             return berth_error_set(error, BERTH_ERROR_INTERNAL, fleet_dimension_name(core, d),
                                    host->id, NULL, "the ledger is overdrawn");
         }

@@ -45,6 +45,14 @@ void fleet_update_host(ClusterCore *core, ClusterHost *host);
 
 /* Sets what `vm` books on its host to what its spec and status now say; on no host, nothing. */
 void fleet_book(ClusterCore *core, ClusterVm *vm);
+/* The host has come to have other devices: what is booked for VMs that have some is booked anew. */
+void fleet_devices_changed(ClusterCore *core, ClusterHost *host);
+/* The host may have come to have less than is promised of it. What is too much now is borne until it is less. */
+void fleet_tolerate_excess(ClusterCore *core, ClusterHost *host);
+/* Has the host promised more than it has, of a dimension of which this wants some, and not only because somebody
+ * overstays? */
+bool fleet_falls_short(ClusterCore *core, const ClusterHost *host, const Vector *wanted,
+                       int *ret_dim);
 /* The same, when the host says that it was told `told` last: it may have given the VM that much. */
 void fleet_book_told(ClusterCore *core, ClusterVm *vm, const Resources *told);
 /* As it was booked before fleet_unbook. */

@@ -389,54 +389,16 @@ static bool is_claiming(const ClusterVm *vm)
     return vm->placement != NULL && vm->placement->claiming;
 }
 
-/* By id: the hosts on which devices are held or promised by name. */
-static GHashTable *hosts_in_use(const ClusterCore *core)
-{
-    GHashTable *hosts = g_hash_table_new(g_str_hash, g_str_equal);
-    for (GTreeNode *n = g_tree_node_first(core->vms); n != NULL; n = g_tree_node_next(n)) {
-        const ClusterVm *vm = g_tree_node_value(n);
-        if (vm->placement != NULL && vm->placement->devices->len > 0) {
-            g_hash_table_add(hosts, vm->placement->host);
-        }
-    }
-    for (GTreeNode *n = g_tree_node_first(core->reservations); n != NULL; n = g_tree_node_next(n)) {
-        const Reservation *object = ((const ClusterReservation *)g_tree_node_value(n))->object;
-        for (guint i = 0; i < object->slots->len; i++) {
-            const ReservationSlot *slot = object->slots->pdata[i];
-            if (slot->devices->len > 0) {
-                g_hash_table_add(hosts, slot->host);
-            }
-        }
-    }
-    for (GTreeNode *n = g_tree_node_first(core->queue); n != NULL; n = g_tree_node_next(n)) {
-        const QueuedRequest *object = ((const ClusterQueued *)g_tree_node_value(n))->object;
-        for (guint i = 0; i < MIN(object->devices->len, object->hosts->len); i++) {
-            g_hash_table_add(hosts, object->hosts->pdata[i]);
-        }
-    }
-    return hosts;
-}
-
-/* A model is cut as the first host that offers it has it. That is one where somebody has it already, whatever host
- * was there before. */
-static void link_hosts(ClusterCore *core)
-{
-    g_autoptr(GHashTable) in_use = hosts_in_use(core);
-    for (int others = 0; others < 2; others++) {
-        for (GTreeNode *n = g_tree_node_first(core->hosts); n != NULL; n = g_tree_node_next(n)) {
-            ClusterHost *host = g_tree_node_value(n);
-            if (g_hash_table_contains(in_use, host->id) == !others) {
-                name_index(core, "host", DEFAULT_TENANT, host->spec->name, host);
-                devices_take_facts(core, host);
-                fleet_update_host(core, host);
-            }
-        }
-    }
-}
-
 void load_finish(ClusterCore *core)
 {
-    link_hosts(core);
+    devices_load_cuts(core);
+    for (GTreeNode *n = g_tree_node_first(core->hosts); n != NULL; n = g_tree_node_next(n)) {
+        ClusterHost *host = g_tree_node_value(n);
+        name_index(core, "host", DEFAULT_TENANT, host->spec->name, host);
+        devices_take_facts(core, host);
+        fleet_update_host(core, host);
+    }
+    devices_load_finish(core);
     for (GTreeNode *n = g_tree_node_first(core->images); n != NULL; n = g_tree_node_next(n)) {
         ClusterImage *image = g_tree_node_value(n);
         name_index(core, "image", image->object->tenant, image->object->name, image);
@@ -472,6 +434,10 @@ void load_finish(ClusterCore *core)
         if (is_claiming(vm)) {
             model_link_vm(core, vm);
         }
+    }
+    for (GTreeNode *n = g_tree_node_first(core->hosts); n != NULL; n = g_tree_node_next(n)) {
+        fleet_tolerate_excess(core, g_tree_node_value(n));
+        devices_note_lost(core, g_tree_node_value(n));
     }
     tenants_load_finish(core);
     for (GTreeNode *n = g_tree_node_first(core->operations); n != NULL; n = g_tree_node_next(n)) {

@@ -584,6 +584,11 @@ void model_remove_app(ClusterCore *core, ClusterApp *app)
     g_tree_remove(core->apps, app->id);
 }
 
+void save_meta(ClusterCore *core)
+{
+    txn_put(core, g_strdup("meta/cluster"), &cluster_meta_type, core->meta);
+}
+
 void save_host_spec(ClusterCore *core, ClusterHost *host)
 {
     host->revision = txn_revision(core);

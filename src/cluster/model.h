@@ -54,6 +54,8 @@ struct ClusterHost {
     GTree *vms;       /* id → ClusterVm, placed here */
     uint32_t place;   /* handle in the engine */
     Vector booked;
+    Vector
+        excess; /* what was promised beyond what it has, when it came to have less, as far as it still is */
     GArray *devices;      /* of ClusterDevice (devices.h), in the engine's order */
     bool devices_refused; /* some of its devices are cut otherwise than those of others */
     char *drain;          /* id of its newest drain's operation; NULL: none runs */
@@ -113,6 +115,7 @@ struct ClusterVm {
     bool counted_settled, counted_running; /* in app */
     GPtrArray *operations;                 /* running ones, borrowed */
     bool lifted;                           /* for a question: it holds no devices */
+    bool lacks_devices;                    /* its host has lost some of them */
     bool entered;                          /* its host in the engine, with these groups */
     uint32_t groups[16], n_groups;
 
@@ -367,6 +370,7 @@ void model_init(ClusterCore *core);
 void model_clear(ClusterCore *core);
 
 /* To the store, as part of the step's transaction. */
+void save_meta(ClusterCore *core);
 void save_host_spec(ClusterCore *core, ClusterHost *host);
 void save_host_facts(ClusterCore *core, ClusterHost *host);
 void save_vm_spec(ClusterCore *core, ClusterVm *vm);

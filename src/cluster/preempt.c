@@ -278,6 +278,9 @@ void preempt_finish(ClusterCore *core)
     for (GTreeNode *n = g_tree_node_first(core->claims); n != NULL;) {
         ClusterVm *vm = g_tree_node_value(n);
         n = g_tree_node_next(n);
+        if (!vm->spec->removing && devices_are_lost(vm)) {
+            devices_take_others(core, vm, NULL);
+        }
         if (!vm->spec->removing && fleet_leaves_gap(core, vm)) {
             fleet_book(core, vm); /* a promise has left it */
         }

@@ -46,9 +46,16 @@ static char *trouble_of_slot(const ClusterCore *core, const ClusterReservation *
 {
     const ClusterHost *host = reservation->slots[at].host;
     char *trouble = trouble_of(core, host);
-    return trouble != NULL || reservation_has_devices(core, reservation, at)
-               ? trouble
-               : g_strdup_printf("%s has lost a device of which it holds slices", host->spec->name);
+    int dim = 0;
+    if (trouble == NULL && !reservation_has_devices(core, reservation, at)) {
+        return g_strdup_printf("%s has lost a device of which it holds slices", host->spec->name);
+    }
+    if (trouble == NULL &&
+        fleet_falls_short((ClusterCore *)core, host, &reservation->vector, &dim)) {
+        return g_strdup_printf("%s has less %s than is promised of it", host->spec->name,
+                               fleet_dimension_name(core, dim));
+    }
+    return trouble;
 }
 
 static ReservationSlot *object_of(const ClusterReservation *reservation, guint at)

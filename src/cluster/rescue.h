@@ -2,7 +2,8 @@
  * Reservations whose host cannot keep them. Private to src/cluster.
  *
  * A slot that no VM has is in trouble when its host takes no VMs: it is cordoned or being drained, or its
- * agent has been away for longer than `patience_ms`. It goes to another host that has room over all of
+ * agent has been away for longer than `patience_ms`; or when that has lost a device of which the slot holds slices, or
+ * has come to have less of something than is promised of it. It goes to another host that has room over all of
  * the slot's span, as the engine, the calendar and the rules would have it at the reservation's making; the
  * slots of one reservation all at once if that can be, else as many as can. One that has nowhere to
  * go stays where it is, at risk: its object says why, an event has told it once, and each time

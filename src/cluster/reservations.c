@@ -831,7 +831,7 @@ static bool check_host(ClusterCore *core, const ClusterHost *host, GError **erro
     }
     berth_place_get(core->place, host->place, NULL, available.amount, NULL);
     for (int d = 0; d < MAX_DIMENSIONS; d++) {
-        if (available.amount[d] < 0 && promised.amount[d] > 0 &&
+        if (available.amount[d] < -host->excess.amount[d] && promised.amount[d] > 0 &&
             !reservations_is_overstayed(core, host)) {
             return berth_error_set(error, BERTH_ERROR_INTERNAL, core->dimensions->pdata[d],
                                    host->id, NULL,

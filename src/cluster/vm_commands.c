@@ -6,6 +6,7 @@
 #include "cluster/accounts.h"
 #include "cluster/agents.h"
 #include "cluster/commands.h"
+#include "cluster/devices.h"
 #include "cluster/drain.h"
 #include "cluster/ends.h"
 #include "cluster/fleet.h"
@@ -245,11 +246,19 @@ bool update_vm(ClusterCore *core, const ClusterRequest *request, GError **error)
         return false;
     }
     bool unparks = body->power == POWER_WANTED_ON && vm->spec->parked;
+    bool renews = body->power == POWER_WANTED_ON && vm->spec->power == POWER_WANTED_OFF &&
+                  devices_are_lost(vm);
+    if (renews && !devices_can_take_others(core, vm, error)) {
+        return false;
+    }
     if (query->dry_run) {
         reply_plan(core, request->id, "vm.update", "nothing was done", NULL, NULL);
         return true;
     }
     if (unparks && !ends_unpark(core, vm, error)) {
+        return false;
+    }
+    if (renews && !devices_take_others(core, vm, error)) {
         return false;
     }
     if (body->power != POWER_WANTED_UNSET) {

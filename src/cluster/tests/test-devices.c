@@ -3,8 +3,10 @@
 
 #include "world.h"
 
-/* `devices`: names of devices, a letter each; of seven slices, or four where it is a capital. */
-static void report_devices_of(World *w, const char *name, const char *devices, int64_t sequence)
+/* `devices`: names of devices of a model, a letter each, cut into `slices`; into four
+ * where it is a capital. */
+static void report_cut(World *w, const char *name, const char *model, int64_t slices,
+                       const char *devices, int64_t sequence)
 {
     g_autofree char *host = text_of(ask(w, API_OP_GET_HOST, name, NULL), "id");
     g_autoptr(AgentReport) report = agent_report_new();
@@ -21,8 +23,8 @@ static void report_devices_of(World *w, const char *name, const char *devices, i
         g_free(device->id);
         g_free(device->model);
         device->id = g_strdup_printf("%c", *d);
-        device->model = g_strdup("gpu/cut");
-        device->slices = g_ascii_isupper(*d) ? 4 : 7;
+        device->model = g_strdup(model);
+        device->slices = g_ascii_isupper(*d) ? 4 : slices;
         g_ptr_array_add(report->facts->devices, device);
     }
     if (sequence == 1) {
@@ -30,6 +32,11 @@ static void report_devices_of(World *w, const char *name, const char *devices, i
                                       .agent = {.host = host, .session = 1}});
     }
     deliver_report(w, host, report);
+}
+
+static void report_devices_of(World *w, const char *name, const char *devices, int64_t sequence)
+{
+    report_cut(w, name, "gpu/cut", 7, devices, sequence);
 }
 
 static void report_devices(World *w, const char *devices, int64_t sequence)
@@ -536,8 +543,171 @@ static void test_a_masked_snapshot_has_no_names_of_devices(void)
     g_assert_true(g_str_has_prefix(text, "200"));
     g_assert_null(strstr(text, "\"x\""));
     g_assert_null(strstr(text, "\"y\""));
-    g_assert_nonnull(strstr(text, "{\"device\":\"device-1\",\"model\":\"gpu/cut\",\"slices\":4}"));
+    g_assert_nonnull(
+        strstr(text, "{\"device\":\"device-1\",\"model\":\"gpu/cut\",\"slices\":4,\"of\":7}"));
     g_assert_nonnull(strstr(text, "\"id\":\"device-2\""));
+    world_free(w);
+}
+
+static void assert_told(World *w, const char *text)
+{
+    g_assert_nonnull(strstr(ask(w, API_OP_LIST_EVENTS, NULL, NULL), text));
+}
+
+static void assert_free(World *w, const char *host, const char *expected)
+{
+    json_t *json = object_of(ask(w, API_OP_GET_HOST, host, NULL));
+    const json_t *rows = json_object_get(json_object_get(json, "status"), "devices");
+    GString *text = g_string_new(NULL);
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        const json_t *row = json_array_get(rows, i);
+        g_string_append_printf(text, "%s%s:%d", i > 0 ? " " : "",
+                               json_string_value(json_object_get(row, "device")),
+                               (int)json_integer_value(json_object_get(row, "free")));
+    }
+    g_assert_cmpstr(text->str, ==, expected);
+    g_string_free(text, TRUE);
+    json_decref(json);
+}
+
+static void test_a_lost_device_is_its_own_again_when_it_is_back(void)
+{
+    World *w = world_with(CLUSTER_BACKFILL_OFF, "ab");
+    g_assert_true(is_placed(create_vm_of(w, "mine", "g4", "")));
+    report_devices(w, "b", 2);
+    assert_told(w, "host h1 has lost a, of which VM mine has slices");
+    assert_vm_has(w, "mine", "a:4");
+    assert_free(w, "h1", "b:7");
+    g_assert_true(is_placed(create_vm_of(w, "other", "g7", "")));
+    assert_vm_has(w, "other", "b:7");
+    report_devices(w, "ba", 3);
+    assert_told(w, "VM mine has all its devices on h1 again: a");
+    assert_free(w, "h1", "b:0 a:3");
+    g_assert_false(is_placed(create_vm_of(w, "third", "g4", "")));
+    g_assert_true(is_placed(create_vm_of(w, "third", "g3", "")));
+    assert_vm_has(w, "third", "a:3");
+    world_free(w);
+}
+
+static void test_what_is_lost_stays_so_after_a_restart(void)
+{
+    World *w = world_with(CLUSTER_BACKFILL_OFF, "ab");
+    g_assert_true(is_placed(create_vm_of(w, "mine", "g4", "")));
+    report_devices(w, "b", 2);
+    restart(w, "b");
+    assert_vm_has(w, "mine", "a:4");
+    assert_free(w, "h1", "b:7");
+    report_devices(w, "ba", 2);
+    assert_free(w, "h1", "b:7 a:3");
+    world_free(w);
+}
+
+/* Three of seven and four of seven are no two of four. */
+static void test_a_device_that_is_cut_otherwise_is_another(void)
+{
+    World *w = world_with(CLUSTER_BACKFILL_OFF, "a");
+    g_assert_true(is_placed(create_vm_of(w, "three", "g3", "")));
+    g_assert_true(is_placed(create_vm_of(w, "four", "g4", "")));
+    report_cut(w, "h1", "gpu/cut", 4, "a", 2);
+    assert_told(w, "host h1 has lost a, of which VM three has slices");
+    assert_told(w, "host h1 has lost a, of which VM four has slices");
+    assert_free(w, "h1", "a:4");
+    g_assert_true(is_placed(create_vm_of(w, "whole", "g4", "")));
+    assert_free(w, "h1", "a:0");
+    report_devices(w, "a", 3);
+    assert_told(w, "VM three has all its devices on h1 again: a");
+    assert_told(w, "host h1 has lost a, of which VM whole has slices");
+    assert_free(w, "h1", "a:0");
+    world_free(w);
+}
+
+/* Whose cut of a model counts is who came first, whatever order the store has. */
+static void test_a_restart_cuts_models_as_before(void)
+{
+    World *w = world_with(CLUSTER_BACKFILL_OFF, "a");
+    g_free(add_host(w, "h2", 20000, 100000));
+    report_cut(w, "h2", "gpu/cut", 7, "z", 1);
+    report_cut(w, "h1", "gpu/cut", 4, "a", 2);
+    assert_told(w, "host h1 does not offer a (a gpu/cut has 7 slices elsewhere and 4 here");
+    assert_free(w, "h1", "");
+    cluster_core_free(w->core);
+    world_boot(w);
+    assert_free(w, "h1", "");
+    assert_free(w, "h2", "z:7");
+    report_cut(w, "h2", "gpu/cut", 4, "z", 1);
+    assert_free(w, "h1", "a:4");
+    assert_free(w, "h2", "z:4");
+    world_free(w);
+}
+
+static void test_who_starts_again_gets_others_for_those_that_are_lost(void)
+{
+    World *w = world_with(CLUSTER_BACKFILL_OFF, "ab");
+    g_assert_true(is_placed(create_vm_of(w, "mine", "g4", "")));
+    g_assert_true(is_placed(ask(w, API_OP_UPDATE_VM, "mine", "{\"power\":\"off\"}")));
+    g_assert_true(is_placed(create_vm_of(w, "other", "g5", "")));
+    assert_vm_has(w, "other", "b:5");
+    report_devices(w, "b", 2);
+    const char *refused = ask(w, API_OP_UPDATE_VM, "mine", "{\"power\":\"on\"}");
+    g_assert_nonnull(strstr(refused, "4 of the 7 slices of one gpu/cut"));
+    report_devices(w, "bc", 3);
+    g_assert_true(is_placed(ask(w, API_OP_UPDATE_VM, "mine", "{\"power\":\"on\"}")));
+    assert_vm_has(w, "mine", "c:4");
+    report_devices(w, "bca", 4);
+    assert_free(w, "h1", "b:2 c:3 a:7");
+    world_free(w);
+}
+
+/* Of these a slot holds a number, and which ones is open. */
+static void test_slots_of_whole_devices_leave_a_host_that_has_fewer(void)
+{
+    World *w = world_of_four();
+    ask(w, API_OP_CREATE_SIZE, NULL,
+        "{\"name\":\"w1\",\"resources\":{\"cpu\":100,\"memory\":64,\"accelerators\":{\"gpu/"
+        "whole\":1}}}");
+    report_cut(w, "h1", "gpu/whole", 1, "ab", 1);
+    g_assert_true(g_str_has_prefix(reserve(w, "w1", 2, ",\"start\":\"+1h\""), "201"));
+    report_cut(w, "h1", "gpu/whole", 1, "b", 2);
+    world_wait(w, 1000);
+    assert_told(w, "is at risk: h1 has less gpu/whole than is promised of it");
+    g_free(add_host(w, "h2", 20000, 100000));
+    report_cut(w, "h2", "gpu/whole", 1, "z", 1);
+    world_wait(w, 1000);
+    const char *reservation = ask(w, API_OP_GET_RESERVATION, "r", NULL);
+    g_assert_null(strstr(reservation, "risk"));
+    g_assert_nonnull(strstr(reservation, "\"h1\""));
+    g_assert_nonnull(strstr(reservation, "\"h2\""));
+    world_free(w);
+}
+
+static void test_who_claims_a_device_that_is_lost_takes_another(void)
+{
+    World *w = world_with(CLUSTER_BACKFILL_OFF, "a");
+    g_assert_true(is_placed(create_vm_of(w, "low", "g7", ",\"priority\":100")));
+    w->obedient = false;
+    g_assert_true(is_placed(create_vm_of(w, "high", "g4", ",\"priority\":900")));
+    assert_vm_has(w, "high", "a:4");
+    report_devices(w, "", 2);
+    g_assert_nonnull(strstr(ask(w, API_OP_GET_VM, "high", NULL), "\"claiming\":true"));
+    report_devices(w, "b", 3);
+    assert_vm_has(w, "high", "b:4");
+    g_assert_null(strstr(ask(w, API_OP_GET_VM, "high", NULL), "\"claiming\":true"));
+    world_free(w);
+}
+
+/* Other capacities may come to be less too. */
+static void test_a_host_that_comes_back_smaller_keeps_what_it_has(void)
+{
+    World *w = world_with(CLUSTER_BACKFILL_OFF, "");
+    for (int i = 0; i < 4; i++) {
+        g_autofree char *name = g_strdup_printf("v%d", i);
+        g_assert_true(is_placed(create_vm_of(w, name, "m3", "")));
+    }
+    g_autofree char *host = text_of(ask(w, API_OP_GET_HOST, "h1", NULL), "id");
+    report_up(w, host, 10000, 100000);
+    g_assert_false(is_placed(create_vm_of(w, "more", "tiny", "")));
+    ask(w, API_OP_DELETE_VM, "v0", NULL);
+    g_assert_true(is_placed(create_vm_of(w, "more", "tiny", "")));
     world_free(w);
 }
 
@@ -578,6 +748,20 @@ int main(int argc, char **argv)
          test_a_vm_stays_in_its_slot_when_its_device_is_gone},
         {"each-slot-that-can-leaves-a-device-that-is-gone",
          test_each_slot_that_can_leaves_a_device_that_is_gone},
+        {"a-lost-device-is-its-own-again-when-it-is-back",
+         test_a_lost_device_is_its_own_again_when_it_is_back},
+        {"what-is-lost-stays-so-after-a-restart", test_what_is_lost_stays_so_after_a_restart},
+        {"a-device-that-is-cut-otherwise-is-another",
+         test_a_device_that_is_cut_otherwise_is_another},
+        {"a-restart-cuts-models-as-before", test_a_restart_cuts_models_as_before},
+        {"who-starts-again-gets-others-for-those-that-are-lost",
+         test_who_starts_again_gets_others_for_those_that_are_lost},
+        {"slots-of-whole-devices-leave-a-host-that-has-fewer",
+         test_slots_of_whole_devices_leave_a_host_that_has_fewer},
+        {"who-claims-a-device-that-is-lost-takes-another",
+         test_who_claims_a_device_that_is_lost_takes_another},
+        {"a-host-that-comes-back-smaller-keeps-what-it-has",
+         test_a_host_that_comes_back_smaller_keeps_what_it_has},
     };
     g_test_init(&argc, &argv, NULL);
     for (size_t i = 0; i < G_N_ELEMENTS(tests); i++) {
