@@ -6,8 +6,6 @@
 #include "base/order.h"
 #include "sim/effects.h"
 
-#define STALE_CALL UINT64_MAX /* of no manager that listens */
-
 /* A deadline that has passed and does not go away makes an agent spin. */
 #define IDLE_TICKS_MAX 20
 
@@ -83,10 +81,13 @@ static gboolean add_news(void *key, void *value, void *data)
 /* One report at a time; what changes meanwhile is sent when it is answered. */
 static void flush_news(SimAgent *agent)
 {
-    if (!agent->connected || agent->report_under_way || g_tree_nnodes(agent->news) == 0) {
+    bool has_news = agent->facts_changed || g_tree_nnodes(agent->news) > 0;
+    if (!agent->connected || agent->report_under_way || !has_news) {
         return;
     }
     AgentReport *report = agent_report_new();
+    report->facts = agent->facts_changed ? facts_of(agent->machine) : NULL;
+    agent->facts_changed = false;
     g_tree_foreach(agent->news, add_news, report->vms);
     g_tree_remove_all(agent->news);
     send_report(agent, report);
@@ -275,6 +276,7 @@ static void agent_up(void *owner)
     agent->full = agent_report_new();
     agent->full->full = true;
     agent->full->facts = facts_of(agent->machine);
+    agent->facts_changed = false;
     sim_machine_report_networks(agent->machine, agent->full->networks);
     sim_agent_step(agent, &(HostEvent){.kind = HOST_EVENT_REPORT_ALL});
     check_full(agent);
@@ -410,8 +412,57 @@ void sim_agent_hear_stale(SimAgent *agent)
         assignment_copy(ghosts->pdata[sim_between(agent->world, 0, ghosts->len - 1)]);
     sim_log(agent->world, "%s gets a stale %s %s", agent->machine->name, AGENT_METHOD_VM_APPLY,
             ghost->id);
-    HostEvent event = {
-        .kind = HOST_EVENT_APPLY, .vm = ghost->id, .apply = {ghost, take_call(agent, STALE_CALL)}};
+    HostEvent event = {.kind = HOST_EVENT_APPLY,
+                       .vm = ghost->id,
+                       .apply = {ghost, take_call(agent, SIM_CALL_OF_NOBODY)}};
+    sim_agent_step(agent, &event);
+}
+
+/* One of its VMs that has been placed before, and so has an epoch above the first. NULL: none. */
+static const Assignment *any_replaced(const SimAgent *agent)
+{
+    g_autoptr(GPtrArray) some = g_ptr_array_new();
+    GTree *kept = agent->machine->kept;
+    for (GTreeNode *n = g_tree_node_first(kept); n != NULL; n = g_tree_node_next(n)) {
+        const Assignment *assignment = ((KeptVm *)g_tree_node_value(n))->assignment;
+        if (assignment != NULL && assignment->epoch > 1) {
+            g_ptr_array_add(some, (void *)assignment);
+        }
+    }
+    return some->len > 0 ? some->pdata[sim_between(agent->world, 0, some->len - 1)] : NULL;
+}
+
+/* It goes on to change the VM as it knew it, in the epoch that it knew. */
+static void hear_apply_of_older(SimAgent *agent, const Assignment *now)
+{
+    g_autoptr(Assignment) older = assignment_copy(now);
+    older->epoch--;
+    older->generation += sim_between(agent->world, -2, 5);
+    older->power_generation = older->generation;
+    older->power = sim_chance(agent->world, 0.5) ? POWER_WANTED_OFF : POWER_WANTED_ON;
+    older->resources->cpu = sim_between(agent->world, 250, 4000);
+    HostEvent event = {.kind = HOST_EVENT_APPLY,
+                       .vm = older->id,
+                       .apply = {older, take_call(agent, SIM_CALL_OF_NOBODY)}};
+    sim_agent_step(agent, &event);
+}
+
+void sim_agent_hear_older_epoch(SimAgent *agent)
+{
+    const Assignment *now = agent->core != NULL ? any_replaced(agent) : NULL;
+    if (now == NULL) {
+        return;
+    }
+    sim_log(agent->world, "%s hears of VM %s in an epoch before %" G_GINT64_FORMAT,
+            agent->machine->name, now->id, now->epoch);
+    if (sim_chance(agent->world, 0.7)) {
+        hear_apply_of_older(agent, now);
+        return;
+    }
+    g_autofree char *vm = g_strdup(now->id);
+    HostEvent event = {.kind = HOST_EVENT_REMOVE,
+                       .vm = vm,
+                       .remove = {now->epoch - 1, take_call(agent, SIM_CALL_OF_NOBODY)}};
     sim_agent_step(agent, &event);
 }
 
@@ -584,6 +635,14 @@ void sim_agent_power_on(SimAgent *agent)
         sim_machine_boot(agent->machine);
     }
     sim_agent_start(agent);
+}
+
+void sim_agent_set_devices(SimAgent *agent, GPtrArray *devices)
+{
+    g_ptr_array_unref(agent->machine->devices);
+    agent->machine->devices = devices;
+    agent->facts_changed = true;
+    flush_news(agent);
 }
 
 bool sim_agent_is_up(const SimAgent *agent)

@@ -46,6 +46,12 @@ void sim_agent_power_on(SimAgent *agent);
 /* What was told of a VM that has been removed since is told once more, by a manager that lags. */
 void sim_agent_hear_stale(SimAgent *agent);
 
+/* Its machine has other devices (which it takes over); a running agent reports them. */
+void sim_agent_set_devices(SimAgent *agent, GPtrArray *devices);
+
+/* A manager that was deposed, and does not know it, asks for something of a VM in an epoch before its present one. */
+void sim_agent_hear_older_epoch(SimAgent *agent);
+
 bool sim_agent_is_up(const SimAgent *agent);
 SimMachine *sim_agent_machine(const SimAgent *agent);
 SimLink *sim_agent_link(const SimAgent *agent);

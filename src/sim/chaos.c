@@ -1,7 +1,10 @@
 #include "sim/chaos.h"
 
+#include "sim/cards.h"
+
 struct SimChaos {
     Sim *sim;
+    SimCards *cards;
     uint64_t strikes;
     bool calm;
 };
@@ -16,17 +19,20 @@ SimChaos *sim_chaos_new(Sim *sim)
 {
     SimChaos *chaos = g_new0(SimChaos, 1);
     chaos->sim = sim;
+    chaos->cards = sim_cards_new(sim);
     return chaos;
 }
 
 void sim_chaos_free(SimChaos *chaos)
 {
+    sim_cards_free(chaos->cards);
     g_free(chaos);
 }
 
 void sim_chaos_begin(SimChaos *chaos)
 {
     chaos->calm = false;
+    sim_cards_set_calm(chaos->cards, false);
     chaos->sim->trouble = usual_trouble;
 }
 
@@ -229,6 +235,20 @@ static void hear_stale(SimChaos *chaos)
     sim_agent_hear_stale(any_host(chaos));
 }
 
+/* What it has sent, or would have: nobody obeys. */
+static void hear_deposed(SimChaos *chaos)
+{
+    SimAgent *agent = any_host(chaos);
+    if (sim_chance(chaos->sim->world, 0.5) || !sim_link_hear_deposed(sim_agent_link(agent))) {
+        sim_agent_hear_older_epoch(agent);
+    }
+}
+
+static void lose_devices(SimChaos *chaos)
+{
+    sim_cards_strike(chaos->cards);
+}
+
 static void ignore_reply(void *owner, const SimReply *reply)
 {
 }
@@ -264,7 +284,8 @@ void sim_chaos_strike(SimChaos *chaos)
     } kinds[] = {{8, crash_manager},    {15, crash_agent}, {5, power_loss},     {20, end_qemu},
                  {20, move_guest},      {12, break_link},  {5, slow_link},      {5, slow_disk},
                  {2, fail_transaction}, {2, stop_writes},  {4, fill_host_disk}, {5, set_clock},
-                 {3, bring_trouble},    {3, measure},      {4, hear_stale},     {4, cordon}};
+                 {3, bring_trouble},    {3, measure},      {4, hear_stale},     {4, cordon},
+                 {6, lose_devices},     {6, hear_deposed}};
     int64_t total = 0;
     for (guint i = 0; i < G_N_ELEMENTS(kinds); i++) {
         total += kinds[i].weight;
@@ -294,6 +315,7 @@ void sim_chaos_mend(SimChaos *chaos)
 {
     Sim *sim = chaos->sim;
     chaos->calm = true;
+    sim_cards_set_calm(chaos->cards, true);
     sim->trouble = (SimTrouble){0};
     quick_disk(sim_manager_disk(sim->manager), NULL);
     for (guint i = 0; i < sim->agents->len; i++) {

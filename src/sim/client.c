@@ -31,6 +31,21 @@ typedef struct {
     bool passing; /* goes by itself: it is not owed */
 } Errand;
 
+/* Who left the queue was told why; that is no loss. */
+static void take_puts(void *owner, const GPtrArray *puts)
+{
+    SimClient *client = owner;
+    for (guint i = 0; i < puts->len; i++) {
+        const ClusterPut *put = puts->pdata[i];
+        g_autoptr(Event) event =
+            g_str_has_prefix(put->key, "event/") ? sim_disk_read(&event_type, put->value) : NULL;
+        if (event != NULL && strcmp(event->kind, "queue.left") == 0 && event->subject != NULL) {
+            g_hash_table_remove(client->owed_vms, event->subject->id);
+            g_hash_table_remove(client->owed_apps, event->subject->id);
+        }
+    }
+}
+
 SimClient *sim_client_new(Sim *sim, guint vms_wanted)
 {
     SimClient *client = g_new0(SimClient, 1);
@@ -41,12 +56,14 @@ SimClient *sim_client_new(Sim *sim, guint vms_wanted)
     client->reservations = g_ptr_array_new_with_free_func(g_free);
     client->owed_vms = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     client->owed_apps = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    sim_disk_follow(sim_manager_disk(sim->manager), take_puts, client);
     return client;
 }
 
 void sim_client_free(SimClient *client)
 {
     if (client != NULL) {
+        sim_disk_unfollow(sim_manager_disk(client->sim->manager), client);
         g_ptr_array_unref(client->vms);
         g_ptr_array_unref(client->apps);
         g_ptr_array_unref(client->reservations);

@@ -20,6 +20,11 @@ typedef struct {
     bool fails;
 } Txn;
 
+typedef struct {
+    SimDiskFollower func;
+    void *owner;
+} Follower;
+
 struct SimDisk {
     SimWorld *world;
     SimDurable durable;
@@ -31,8 +36,7 @@ struct SimDisk {
     int64_t typical_ms;
     int64_t busy_until_ms;
     bool fail_next;
-    SimDiskFollower follower;
-    void *follower_owner;
+    GArray *followers; /* of Follower */
 };
 
 static void value_free(void *data)
@@ -58,6 +62,7 @@ SimDisk *sim_disk_new(SimWorld *world, SimDurable durable, void *owner)
     disk->owner = owner;
     disk->keys = g_tree_new_full(berth_order_keys, NULL, g_free, value_free);
     disk->typical_ms = SIM_DISK_USUAL_MS;
+    disk->followers = g_array_new(FALSE, FALSE, sizeof(Follower));
     g_queue_init(&disk->in_flight);
     return disk;
 }
@@ -66,6 +71,7 @@ void sim_disk_free(SimDisk *disk)
 {
     if (disk != NULL) {
         g_tree_unref(disk->keys);
+        g_array_unref(disk->followers);
         g_queue_clear_full(&disk->in_flight, txn_free);
         g_free(disk);
     }
@@ -101,15 +107,26 @@ static void land(SimDisk *disk, const Txn *txn)
         const ClusterPut *one = txn->puts->pdata[i];
         put(disk, one->key, one->value);
     }
-    if (disk->follower != NULL) {
-        disk->follower(disk->follower_owner, txn->puts);
+    for (guint i = 0; i < disk->followers->len; i++) {
+        const Follower *follower = &g_array_index(disk->followers, Follower, i);
+        follower->func(follower->owner, txn->puts);
     }
 }
 
 void sim_disk_follow(SimDisk *disk, SimDiskFollower func, void *owner)
 {
-    disk->follower = func;
-    disk->follower_owner = owner;
+    Follower follower = {func, owner};
+    g_array_append_val(disk->followers, follower);
+}
+
+void sim_disk_unfollow(SimDisk *disk, const void *owner)
+{
+    for (guint i = 0; i < disk->followers->len; i++) {
+        if (g_array_index(disk->followers, Follower, i).owner == owner) {
+            g_array_remove_index(disk->followers, i);
+            return;
+        }
+    }
 }
 
 static void check_limits(SimDisk *disk, const Txn *txn)

@@ -38,6 +38,7 @@ void sim_disk_fail_next(SimDisk *disk);
 /* Called after each transaction that has become durable, with what it put: ClusterPut. */
 typedef void (*SimDiskFollower)(void *owner, const GPtrArray *puts);
 void sim_disk_follow(SimDisk *disk, SimDiskFollower func, void *owner);
+void sim_disk_unfollow(SimDisk *disk, const void *owner);
 
 /* Of the durable content. */
 int64_t sim_disk_revision(const SimDisk *disk);

@@ -30,9 +30,10 @@ struct SimAgent {
     uint64_t connections; /* so far */
     uint64_t sequence;
     bool report_under_way;
-    AgentReport *full; /* while it is made */
-    GTree *news;       /* VM id → ReportedVm: not sent yet */
-    GHashTable *calls; /* set of Call, owned: not answered yet */
+    bool facts_changed; /* since they were sent */
+    AgentReport *full;  /* while it is made */
+    GTree *news;        /* VM id → ReportedVm: not sent yet */
+    GHashTable *calls;  /* set of Call, owned: not answered yet */
 
     GPtrArray *effects; /* of SimEffect: begun, and the core has not heard of their end */
 };

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "sim/chaos.h"
 #include "sim/client.h"
+#include "sim/device_watch.h"
 #include "sim/jobs.h"
 #include "sim/queue_watch.h"
 #include "sim/rules.h"
@@ -27,6 +28,7 @@ typedef struct {
     SimClient *client;
     SimJobs *jobs;
     SimQueueWatch *watch;
+    SimDeviceWatch *devices;
     SimChaos *chaos;
     bool calm;
     uint64_t rests;
@@ -239,6 +241,7 @@ bool faults_run(const FaultsOptions *options)
     run.chaos = sim_chaos_new(sim);
     run.jobs = sim_jobs_new(sim);
     run.watch = sim_queue_watch_new(sim);
+    run.devices = sim_device_watch_new(sim);
     g_autoptr(GError) error = NULL;
     if (!set_up(&run, &error)) {
         sim_broken(sim->world, "the cluster cannot be set up: %s", error->message);
@@ -253,6 +256,7 @@ bool faults_run(const FaultsOptions *options)
     sim_manager_crash(sim->manager); /* those who wait for an answer hear of the end */
     sim_client_free(run.client);
     sim_queue_watch_free(run.watch);
+    sim_device_watch_free(run.devices);
     sim_jobs_free(run.jobs);
     return sound;
 }

@@ -16,6 +16,15 @@ typedef struct {
     int64_t cut_ms[2]; /* what was due later towards each end is lost */
 } Connection;
 
+#define CALLS_KEPT 24
+
+/* A call that a manager has sent, and in which of its lives. */
+typedef struct {
+    uint64_t life;
+    const char *method;
+    json_t *json;
+} Sent;
+
 struct SimLink {
     SimWorld *world;
     char *host;
@@ -29,6 +38,7 @@ struct SimLink {
     int attempts;
     int64_t outage_until_ms;
     int64_t typical_ms;
+    GArray *sent; /* of Sent, newest last: what the manager asked to be done with VMs */
 };
 
 typedef struct {
@@ -59,6 +69,11 @@ static void message_free(SimMessage *message)
     g_free(message);
 }
 
+static void sent_clear(void *sent)
+{
+    json_decref(((Sent *)sent)->json);
+}
+
 SimLink *sim_link_new(SimWorld *world, const char *host, const SimEnds *ends, void *manager,
                       void *agent)
 {
@@ -69,6 +84,8 @@ SimLink *sim_link_new(SimWorld *world, const char *host, const SimEnds *ends, vo
     link->owner[SIM_END_MANAGER] = manager;
     link->owner[SIM_END_AGENT] = agent;
     link->typical_ms = TYPICAL_MS;
+    link->sent = g_array_new(FALSE, FALSE, sizeof(Sent));
+    g_array_set_clear_func(link->sent, sent_clear);
     return link;
 }
 
@@ -82,6 +99,7 @@ void sim_link_free(SimLink *link)
     if (link != NULL) {
         forget(link, SIM_END_MANAGER);
         forget(link, SIM_END_AGENT);
+        g_array_unref(link->sent);
         g_free(link->host);
         g_free(link);
     }
@@ -135,8 +153,44 @@ static void deliver(void *owner, void *data)
     }
 }
 
+static void keep_sent(SimLink *link, const SimMessage *message)
+{
+    if (!g_str_has_prefix(message->method, "vm.")) {
+        return; /* who hears of networks from two managers drops the older connection */
+    }
+    Sent sent = {link->life[SIM_END_MANAGER], message->method, json_incref(message->json)};
+    g_array_append_val(link->sent, sent);
+    if (link->sent->len > CALLS_KEPT) {
+        g_array_remove_index(link->sent, 0);
+    }
+}
+
+bool sim_link_hear_deposed(SimLink *link)
+{
+    guint old = 0;
+    while (old < link->sent->len &&
+           g_array_index(link->sent, Sent, old).life < link->life[SIM_END_MANAGER]) {
+        old++;
+    }
+    if (old == 0 || !link->alive[SIM_END_AGENT]) {
+        return false;
+    }
+    for (guint i = (guint)sim_between(link->world, 0, old - 1); i < old; i++) {
+        const Sent *sent = &g_array_index(link->sent, Sent, i);
+        SimMessage *message = sim_message_new(SIM_MESSAGE_CALL, SIM_CALL_OF_NOBODY);
+        message->method = sent->method;
+        message->json = json_incref(sent->json);
+        link->ends.agent_receive(link->owner[SIM_END_AGENT], message);
+        message_free(message);
+    }
+    return true;
+}
+
 void sim_link_send(SimLink *link, SimEnd from, SimMessage *message)
 {
+    if (message->kind == SIM_MESSAGE_CALL) {
+        keep_sent(link, message);
+    }
     SimEnd to = other(from);
     Connection *connection = link->newest[from];
     if (connection == NULL || connection->broken) {

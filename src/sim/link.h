@@ -38,6 +38,9 @@ typedef struct {
     HostMeasure *measure;
 } SimMessage;
 
+/* The id of a call to whose answer nobody listens. */
+#define SIM_CALL_OF_NOBODY UINT64_MAX
+
 SimMessage *sim_message_new(SimMessageKind kind, uint64_t id);
 
 typedef struct SimLink SimLink;
@@ -68,6 +71,10 @@ void sim_link_stop(SimLink *link, SimEnd end, bool says_so);
 /* Into the end's newest connection; lost if it has none. Takes the message. */
 void sim_link_send(SimLink *link, SimEnd from, SimMessage *message);
 bool sim_link_is_up(const SimLink *link, SimEnd end);
+
+/* Some of the calls that managers before the present one have sent, whether they arrived or not, arrive now: one that
+ * was deposed and has not heard of it still has a connection. False: there are none, or nobody to hear them. */
+bool sim_link_hear_deposed(SimLink *link);
 
 /* The connection breaks; none comes about for `outage_ms`. */
 void sim_link_break(SimLink *link, int64_t outage_ms);

@@ -358,26 +358,16 @@ static void check_not_removed(const SimMachine *machine, const Assignment *assig
     }
 }
 
-/* A plain amount is devices of one slice. */
-static int64_t slices_of(const SimMachine *machine, const char *device)
-{
-    for (guint i = 0; i < machine->devices->len; i++) {
-        const HostDevice *own = machine->devices->pdata[i];
-        if (strcmp(own->id, device) == 0) {
-            return own->slices;
-        }
-    }
-    return 1;
-}
-
-static int64_t slices_used(const SimMachine *machine, const char *device)
+/* Of the device as it was when it was given: one that is cut otherwise is another. */
+static int64_t slices_used(const SimMachine *machine, const DeviceHeld *device)
 {
     int64_t used = 0;
     for (GTreeNode *n = g_tree_node_first(machine->qemus); n != NULL; n = g_tree_node_next(n)) {
         const SimQemu *qemu = g_tree_node_value(n);
         for (guint i = 0; qemu->exit == NULL && i < qemu->devices->len; i++) {
             const DeviceHeld *held = qemu->devices->pdata[i];
-            used += strcmp(held->device, device) == 0 ? held->slices : 0;
+            bool same = strcmp(held->device, device->device) == 0 && held->of == device->of;
+            used += same ? held->slices : 0;
         }
     }
     return used;
@@ -391,7 +381,7 @@ static void check_devices(const SimMachine *machine, const Assignment *assignmen
     for (guint i = 0; i < assignment->devices->len; i++) {
         const DeviceHeld *held = assignment->devices->pdata[i];
         sum += held->slices;
-        if (slices_used(machine, held->device) > slices_of(machine, held->device)) {
+        if (held->of > 0 && slices_used(machine, held) > held->of) {
             sim_broken(machine->world, "device %s of %s is given to VM %s and to others",
                        held->device, machine->name, assignment->id);
         }
@@ -416,8 +406,21 @@ static GPtrArray *copy_devices(const GPtrArray *devices)
     return copy;
 }
 
+/* What is done to it is of its present epoch, as far as the host knows. */
+static void check_epoch(const SimMachine *machine, const Assignment *assignment, const char *what)
+{
+    const KeptVm *kept = g_tree_lookup(machine->kept, assignment->id);
+    if (kept != NULL && kept->assignment != NULL && assignment->epoch < kept->assignment->epoch) {
+        sim_broken(machine->world,
+                   "%s %s VM %s for one who is deposed: in epoch %" G_GINT64_FORMAT
+                   ", and it has %" G_GINT64_FORMAT,
+                   machine->name, what, assignment->id, assignment->epoch, kept->assignment->epoch);
+    }
+}
+
 bool sim_machine_launch(SimMachine *machine, const Assignment *assignment, GError **error)
 {
+    check_epoch(machine, assignment, "starts");
     check_not_removed(machine, assignment);
     check_runs_once(machine, assignment->id);
     check_stays_off(machine, assignment);
@@ -449,6 +452,7 @@ bool sim_machine_launch(SimMachine *machine, const Assignment *assignment, GErro
 
 bool sim_machine_tune(SimMachine *machine, const Assignment *assignment, GError **error)
 {
+    check_epoch(machine, assignment, "limits");
     SimQemu *qemu = living(machine, assignment->id, error);
     if (qemu == NULL) {
         return false;
@@ -580,6 +584,12 @@ bool sim_machine_clean(SimMachine *machine, const char *vm, GError **error)
     }
     g_tree_remove(machine->prepared, vm);
     KeptVm *kept = g_tree_lookup(machine->kept, vm);
+    if (kept != NULL && kept->assignment != NULL && kept->assignment->epoch > kept->tombstone) {
+        sim_broken(machine->world,
+                   "%s removes VM %s, which it has in epoch %" G_GINT64_FORMAT
+                   ", for one who said so of epoch %" G_GINT64_FORMAT,
+                   machine->name, vm, kept->assignment->epoch, kept->tombstone);
+    }
     if (kept != NULL) {
         g_hash_table_insert(machine->removed, g_strdup(vm),
                             g_memdup2(&kept->tombstone, sizeof(int64_t)));

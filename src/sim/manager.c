@@ -465,6 +465,11 @@ bool sim_manager_is_up(const SimManager *manager)
     return manager->core != NULL;
 }
 
+bool sim_manager_can_write(const SimManager *manager)
+{
+    return manager->writable;
+}
+
 int64_t sim_manager_now(const SimManager *manager)
 {
     return clock_now(manager);

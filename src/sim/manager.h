@@ -44,6 +44,7 @@ void sim_manager_start(SimManager *manager);
 /* kill -9. */
 void sim_manager_crash(SimManager *manager);
 bool sim_manager_is_up(const SimManager *manager);
+bool sim_manager_can_write(const SimManager *manager);
 /* By its own clock. */
 int64_t sim_manager_now(const SimManager *manager);
 

@@ -613,7 +613,7 @@ SimQueueWatch *sim_queue_watch_new(Sim *sim)
 void sim_queue_watch_free(SimQueueWatch *watch)
 {
     if (watch != NULL) {
-        sim_disk_follow(sim_manager_disk(watch->sim->manager), NULL, NULL);
+        sim_disk_unfollow(sim_manager_disk(watch->sim->manager), watch);
         g_tree_unref(watch->entries);
         g_tree_unref(watch->vms);
         g_tree_unref(watch->apps);

@@ -278,6 +278,62 @@ static gboolean uses_slot(void *id, void *value, void *data)
     return slots->used;
 }
 
+static bool has_device(const SimMachine *machine, const DeviceHeld *held)
+{
+    for (guint i = 0; i < machine->devices->len; i++) {
+        const HostDevice *device = machine->devices->pdata[i];
+        if (strcmp(device->id, held->device) == 0) {
+            return strcmp(device->model, held->model) == 0 && device->slices == held->of;
+        }
+    }
+    return false;
+}
+
+/* A host whose cards are cut otherwise than those of others does not offer them, for as long as that is so. */
+static bool is_cut_unlike(const Rest *rest, const DeviceHeld *held)
+{
+    for (guint a = 0; a < rest->sim->agents->len; a++) {
+        const SimMachine *machine = sim_agent_machine(rest->sim->agents->pdata[a]);
+        for (guint i = 0; i < machine->devices->len; i++) {
+            const HostDevice *device = machine->devices->pdata[i];
+            if (strcmp(device->model, held->model) == 0 && device->slices != held->of) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static bool may_be_refused(const Rest *rest, const ReservationSlot *slot)
+{
+    for (guint i = 0; i < slot->devices->len; i++) {
+        if (is_cut_unlike(rest, slot->devices->pdata[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Has its host lost a device of which the slot holds slices? */
+static bool lacks_device(const Rest *rest, const ReservationSlot *slot)
+{
+    const SimAgent *agent = sim_find_host_by_id(rest->sim, slot->host);
+    for (guint i = 0; agent != NULL && i < slot->devices->len; i++) {
+        if (!has_device(sim_agent_machine(agent), slot->devices->pdata[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Of devices that are only given out whole a slot holds a number, and there may be fewer of them than that. */
+static bool wants_whole(const Reservation *reservation)
+{
+    int64_t slices = 0;
+    return reservation->resources != NULL &&
+           int_map_get(reservation->resources->accelerators, "gpu/whole", &slices) && slices > 0;
+}
+
 static void check_slot(const Rest *rest, const Reservation *reservation,
                        const ReservationSlot *slot)
 {
@@ -289,7 +345,12 @@ static void check_slot(const Rest *rest, const Reservation *reservation,
     if (host == NULL) {
         sim_broken(rest->sim->world, "reservation %s is on a host that is no more",
                    reservation->name);
-    } else if (!host->cordoned && slot->risk != NULL) {
+    } else if (lacks_device(rest, slot) && slot->risk == NULL && !slots.used) {
+        sim_broken(rest->sim->world,
+                   "reservation %s is on a device that %s has lost, and is not at risk",
+                   reservation->name, host->name);
+    } else if (!host->cordoned && !lacks_device(rest, slot) && !wants_whole(reservation) &&
+               !may_be_refused(rest, slot) && slot->risk != NULL) {
         sim_broken(rest->sim->world, "reservation %s is told to be at risk on %s and is not",
                    reservation->name, host->name);
     } else if (host->cordoned && slot->risk == NULL && !slots.used) {
