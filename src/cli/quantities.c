@@ -101,6 +101,9 @@ char *quantities_readable(const char *field, const char *value)
         !g_ascii_string_to_signed(value, 10, 0, BERTH_QUANTITY_MAX, &amount, NULL)) {
         return NULL;
     }
+    if (g_str_has_suffix(name, "-seconds") && amount <= G_MAXINT64 / 1000) {
+        return berth_quantity_format(BERTH_QUANTITY_DURATION, amount * 1000);
+    }
     for (size_t i = 0; i < G_N_ELEMENTS(dimensions); i++) {
         if (strcmp(name, dimensions[i].name) == 0) {
             return berth_quantity_format(dimensions[i].quantity, amount);

@@ -33,6 +33,6 @@ bool quantities_from_args(const CliArgs *args, json_t *resources, GError **error
  * they are, for the codec to refuse. Errors name the field within the vector. */
 json_t *quantities_from_manifest(const json_t *vector, GError **error);
 
-/* What the API tells of a field such as `resources.cpu` with the value `500`, as people write it: `500m`.
- * NULL where that is no amount of such a field. g_free it. */
+/* What the API tells of a field such as `resources.cpu` (or `grace-seconds`) with the value `500`, as
+ * people write it: `500m`. NULL where that is no amount of such a field. g_free it. */
 char *quantities_readable(const char *field, const char *value);

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "cli/change.h"
+#include "cli/quantities.h"
 
 /* As it was typed: the API may have other units. Of several, or of a list, only the one at fault. */
 static char *value_given(const Cli *cli, const CliOption *option, const GError *error)
@@ -21,6 +22,22 @@ static char *value_given(const Cli *cli, const CliOption *option, const GError *
     return member != NULL && strchr(typed->pdata[0], '=') != NULL
                ? g_strconcat(member + 1, "=", value, NULL)
                : g_strdup(value);
+}
+
+/* "between 0 and 1000" as it would be typed: the API's bounds are in its own units. */
+static char *with_units(const char *field, const char *remedy)
+{
+    static const char between[] = "between ", and[] = " and ";
+    const char *middle = remedy != NULL ? strstr(remedy, and) : NULL;
+    if (field == NULL || middle == NULL || !g_str_has_prefix(remedy, between)) {
+        return g_strdup(remedy);
+    }
+    const char *first = remedy + strlen(between);
+    g_autofree char *low = g_strndup(first, (gsize)(middle - first));
+    g_autofree char *least = quantities_readable(field, low);
+    g_autofree char *most = quantities_readable(field, middle + strlen(and));
+    return least != NULL && most != NULL ? g_strconcat(between, least, and, most, NULL)
+                                         : g_strdup(remedy);
 }
 
 /* Names the options that stand for the API's fields with units (`duration-seconds`). */
@@ -49,12 +66,15 @@ static char *describe(const Cli *cli, const GError *error)
     if (known && option == NULL && (value == NULL || strcmp(value, "0") == 0)) {
         option = cli_command_setting(cli->command, field); /* it is missing */
     }
-    if (option == NULL) {
+    g_autofree char *bounds = with_units(field, remedy);
+    g_autofree char *helps =
+        option != NULL && bounds != NULL ? with_options(cli->command, bounds) : g_strdup(bounds);
+    g_autofree char *name =
+        option != NULL ? g_strconcat("--", option->name, NULL) : g_strdup(field);
+    g_autoptr(GError) named = NULL;
+    if (error->domain != BERTH_ERROR) {
         return berth_error_describe(error);
     }
-    g_autoptr(GError) named = NULL;
-    g_autofree char *name = g_strconcat("--", option->name, NULL);
-    g_autofree char *helps = remedy != NULL ? with_options(cli->command, remedy) : NULL;
     berth_error_set(&named, (BerthErrorCode)error->code, name, value, helps, "%s", error->message);
     return berth_error_describe(named);
 }

@@ -56,6 +56,8 @@ def test_the_lectures_names_of_policies(manager, tmp_path):
     (2, "reservation create r --for 1h", "(--size); give either a size or resources"),
     (2, "vm create v --size small --image demo --at-end stop", "(--for); say how long (--for), or leave out"),
     (2, "vm create v --size small --image demo --deadline +1h", "(--deadline: '+1h'); say how long it runs (--for)"),
+    (2, "size create s --cpu 9999999 --memory 1", "(--cpu: '9999999'); between 0 and 1000000"),
+    (2, "reservation create r --size small --for 4000d", "(--for: '4000d'); between 1s and 3650d"),
     (2, "rule create r near app/a app/b", "(--weight); give a weight"),
     (2, "token create --role tenant", "(--tenant)"),
     (2, "tenant create red --quota cpus=3", "(--quota: 'cpus=3')"),
