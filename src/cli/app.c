@@ -21,7 +21,7 @@ static bool app_row(Cli *cli, Table *table, const json_t *json, GError **error)
                g_strdup_printf("%" G_GINT64_FORMAT "/%" G_GINT64_FORMAT, running, spec->count));
     table_add(table, spec->size);
     table_add(table, name_of(cli, API_OP_LIST_IMAGES, spec->image));
-    table_add(table, place_policy_to_string(spec->policy));
+    table_take(table, policy_text(spec->policy, spec->policy_weights));
     table_take(table, cli_age(spec->created_ms));
     table_add(table, spec->removing ? "being deleted" : spec->description);
     return true;
@@ -56,7 +56,7 @@ static bool app_details(Cli *cli, const json_t *json, GError **error)
     detail_networks(cli, details, spec->networks);
     cli_detail(details, "Power", power_wanted_to_string(spec->power));
     cli_detail(details, "Restart", restart_policy_to_string(spec->restart));
-    cli_detail(details, "Policy", place_policy_to_string(spec->policy));
+    cli_detail_take(details, "Policy", policy_text(spec->policy, spec->policy_weights));
     cli_detail_age(details, "Created", spec->created_ms);
     cli_detail(details, "Reservation", name_of(cli, API_OP_LIST_RESERVATIONS, spec->reservation));
     ends_details(details, spec->ends_ms, spec->at_end, spec->grace_seconds);
@@ -88,10 +88,10 @@ static bool create(Cli *cli, GError **error)
     for (size_t i = 0; i < G_N_ELEMENTS(texts); i++) {
         cli_set_text(cli, body, texts[i], texts[i]);
     }
-    policy_from_args(cli, body);
     cli_set_texts(cli, body, "networks", "network");
     json_t *total = json_object();
-    bool ok = cli_set_map(cli, body, "labels", "label", error) &&
+    bool ok = policy_from_args(cli, body, error) &&
+              cli_set_map(cli, body, "labels", "label", error) &&
               cli_set_map(cli, body, "host-labels", "host-label", error) &&
               cli_set_integer(cli, body, "count", "count", error) &&
               cli_set_integer(cli, body, "partial", "partial", error) &&
@@ -151,7 +151,9 @@ static const CliOption create_options[] = {
     {"restart", 0, "POLICY", "always (the default), on-failure or never"},
     {"policy", 0, "POLICY",
      "of placement: most-free (the default), least-free, first-fit, cosine, "
-     "dot-product, l2-diff, l2-ratio, l2-ratio-spread or fragmentation"},
+     "dot-product, l2-diff, l2-ratio, l2-ratio-spread or fragmentation; or a mix, as "
+     "most-free=2,cosine=1",
+     "policy-weights"},
     QUEUE_OPTIONS,
     {"description", 0, "TEXT", "for people"},
     {NULL},

@@ -6,6 +6,7 @@
 #include "base/resources.h"
 #include "base/units.h"
 #include "base/words.h"
+#include "cli/policy.h"
 #include "cli/quantities.h"
 #include "cli/report.h"
 #include "schema/objects.h"
@@ -222,7 +223,7 @@ bool explanation_print(Cli *cli, const json_t *json, FILE *out, GError **error)
         return true;
     }
     g_autofree char *request = resources_format(explanation->request);
-    const char *policy = place_policy_to_string(explanation->policy);
+    g_autofree char *policy = policy_text(explanation->policy, explanation->policy_weights);
     fprintf(out, "Policy %s, asked for %s:\n", policy != NULL ? policy : "-", request);
     g_autoptr(Table) table = table_new(headings);
     for (guint i = 0; i < explanation->hosts->len; i++) {

@@ -44,7 +44,7 @@ static bool fit(Cli *cli, GError **error)
     for (size_t i = 0; i < G_N_ELEMENTS(texts); i++) {
         cli_set_text(cli, query, texts[i], texts[i]);
     }
-    policy_from_args(cli, query);
+    policy_name_from_args(cli, query);
     if (!cli_set_integer(cli, query, "survive", "survive", error)) {
         json_decref(query);
         return false;

@@ -123,9 +123,8 @@ static bool fill_body(Cli *cli, json_t *body, GError **error)
     for (size_t i = 0; i < G_N_ELEMENTS(texts); i++) {
         cli_set_text(cli, body, texts[i], texts[i]);
     }
-    policy_from_args(cli, body);
     json_auto_t *resources = json_object();
-    if (!quantities_from_args(cli->args, resources, error)) {
+    if (!policy_from_args(cli, body, error) || !quantities_from_args(cli->args, resources, error)) {
         return false;
     }
     if (json_object_size(resources) > 0) {
@@ -193,7 +192,9 @@ static const CliOption create_options[] = {
      "2026-11-25T20:00:00Z or +2h; the earliest there is unless told otherwise"},
     {"deadline", 0, "TIME", "of the end; with it the start may be later than --start"},
     AT_END_OPTIONS,
-    {"policy", 0, "POLICY", "of placement; most-free unless told otherwise"},
+    {"policy", 0, "POLICY",
+     "of placement; most-free unless told otherwise; or a mix, as most-free=2,cosine=1",
+     "policy-weights"},
     {"label", 0, "KEY=VALUE", "of the VMs to come, for rules that speak of it; may be repeated",
      "labels"},
     {"host-label", 0, "KEY=VALUE", "only hosts that have it; may be repeated", "host-labels"},

@@ -187,9 +187,9 @@ static bool create(Cli *cli, GError **error)
     for (size_t i = 0; i < G_N_ELEMENTS(texts); i++) {
         cli_set_text(cli, body, texts[i], texts[i]);
     }
-    policy_from_args(cli, body);
     cli_set_texts(cli, body, "networks", "network");
-    bool ok = cli_set_map(cli, body, "labels", "label", error) &&
+    bool ok = policy_from_args(cli, body, error) &&
+              cli_set_map(cli, body, "labels", "label", error) &&
               cli_set_map(cli, body, "host-labels", "host-label", error) &&
               queue_from_args(cli, body, error) && ends_from_args(cli, body, error) &&
               change_one(cli, &(ApiCall){.operation = API_OP_CREATE_VM, .body = body}, error);
@@ -295,7 +295,9 @@ static const CliOption create_options[] = {
     {"restart", 0, "POLICY", "always (the default), on-failure or never"},
     {"policy", 0, "POLICY",
      "of placement: most-free (the default), least-free, first-fit, cosine, "
-     "dot-product, l2-diff, l2-ratio, l2-ratio-spread or fragmentation"},
+     "dot-product, l2-diff, l2-ratio, l2-ratio-spread or fragmentation; or a mix, as "
+     "most-free=2,cosine=1",
+     "policy-weights"},
     QUEUE_OPTIONS,
     {"description", 0, "TEXT", "for people"},
     {NULL},

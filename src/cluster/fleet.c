@@ -613,6 +613,20 @@ static BerthPlacePolicy engine_policy(ClusterCore *core, PlacePolicy policy)
     return its;
 }
 
+/* The weights of a mix, by the engine's numbers; they were checked when they were asked for. */
+static void weigh(const VmSpec *spec, EngineRequest *request)
+{
+    const IntMap *weights = spec->policy_weights;
+    for (size_t i = 0; weights != NULL && i < int_map_size(weights); i++) {
+        BerthPlacePolicy policy;
+        if (berth_place_policy_from_name(int_map_key(weights, i), &policy) &&
+            policy < BERTH_PLACE_N_MIXED) {
+            request->mix[policy] = (double)int_map_value(weights, i);
+        }
+    }
+    request->request.mix = request->request.policy == BERTH_PLACE_MIX ? request->mix : NULL;
+}
+
 /* The one host asked for, those where the reservation has a slot, or all. */
 static void allow(ClusterCore *core, const VmSpec *spec, const ClusterHost *only,
                   EngineRequest *request)
@@ -654,6 +668,7 @@ bool fleet_request(ClusterCore *core, const char *tenant, const VmSpec *spec,
     }
     *ret_request = r;
     allow(core, spec, only, ret_request);
+    weigh(spec, ret_request);
     ret_request->request.vector = ret_request->vector.amount;
     ret_request->request.groups = ret_request->groups;
     ret_request->request.labels = ret_request->labels;

@@ -91,6 +91,7 @@ typedef struct {
     uint64_t *allowed;
     uint32_t groups[RULES_MAX_GROUPS], labels[BERTH_PLACE_MAX_LABELS];
     BerthPlaceDevices devices[MAX_DIMENSIONS - N_FIXED];
+    double mix[BERTH_PLACE_N_MIXED];
 } EngineRequest;
 
 /* What the engine is asked for a spec; it is cleared, also after a failure. It must not be copied: it

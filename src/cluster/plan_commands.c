@@ -7,11 +7,18 @@
 #include "cluster/spec.h"
 #include "cluster/txn.h"
 
+static bool check_plain_policy(PlacePolicy policy, GError **error)
+{
+    return policy != PLACE_POLICY_MIX ||
+           berth_error_set(error, BERTH_ERROR_INVALID, "policy", "mix",
+                           "name one of the policies that it weighs", "a mix needs weights");
+}
+
 bool get_plan_fit(ClusterCore *core, const ClusterRequest *request, GError **error)
 {
     const GetPlanFitQuery *query = request->query;
     const Size *size = find_size(core, query->size, error);
-    if (size == NULL) {
+    if (size == NULL || !check_plain_policy(query->policy, error)) {
         return false;
     }
     g_autoptr(VmSpec) spec = spec_of_size(size);

@@ -119,7 +119,8 @@ static bool read_wanted(ClusterCore *core, const char *tenant, const Reservation
     Reservation *object = wanted->object = reservation_new();
     if (!read_resources(core, body, object, error) || !read_times(core, body, wanted, error) ||
         !labels_check("labels", body->labels, NULL, error) ||
-        !labels_check("host-labels", body->host_labels, NULL, error)) {
+        !labels_check("host-labels", body->host_labels, NULL, error) ||
+        !spec_check_policy(body->policy, body->policy_weights, error)) {
         return false;
     }
     object->name = g_strdup(body->name);
@@ -129,6 +130,8 @@ static bool read_wanted(ClusterCore *core, const char *tenant, const Reservation
     object->at_end = body->at_end != AT_END_UNSET ? body->at_end : AT_END_STOP;
     object->grace_seconds = body->has_grace_seconds ? body->grace_seconds : DEFAULT_GRACE_S;
     object->policy = body->policy != PLACE_POLICY_UNSET ? body->policy : PLACE_POLICY_MOST_FREE;
+    int_map_free(object->policy_weights);
+    object->policy_weights = int_map_copy(body->policy_weights);
     object->overhead = core->overhead;
     object->created_ms = core->now_ms;
     object->description = g_strdup(body->description);

@@ -344,6 +344,8 @@ VmSpec *reservation_spec(const Reservation *object)
     spec->name = g_strdup(object->name);
     spec->resources = resources_copy(object->resources);
     spec->policy = object->policy;
+    int_map_free(spec->policy_weights);
+    spec->policy_weights = int_map_copy(object->policy_weights);
     set_labels(&spec->labels, object->labels);
     set_labels(&spec->host_labels, object->host_labels);
     return spec;

@@ -87,6 +87,47 @@ static bool check_labels(const StringMap *labels, const StringMap *host_labels, 
            labels_check("host-labels", host_labels, NULL, error);
 }
 
+/* May a mix weigh it? */
+static bool is_mixable(const char *name)
+{
+    PlacePolicy policy;
+    BerthPlacePolicy its;
+    return place_policy_from_string(name, &policy) &&
+           strcmp(place_policy_to_string(policy), name) == 0 &&
+           berth_place_policy_from_name(name, &its) && its < BERTH_PLACE_N_MIXED;
+}
+
+bool spec_check_policy(PlacePolicy policy, const IntMap *weights, GError **error)
+{
+    size_t n = weights != NULL ? int_map_size(weights) : 0;
+    if (policy == PLACE_POLICY_MIX && n == 0) {
+        return berth_error_set(error, BERTH_ERROR_INVALID, "policy-weights", NULL,
+                               "say how much each policy weighs, as in most-free: 2, cosine: 1",
+                               "a mix without weights");
+    }
+    if (policy != PLACE_POLICY_MIX && n > 0) {
+        return berth_error_set(error, BERTH_ERROR_INVALID, "policy-weights",
+                               int_map_key(weights, 0), "write the policy mix, or leave them out",
+                               "weights are for the policy mix");
+    }
+    for (size_t i = 0; i < n; i++) {
+        const char *name = int_map_key(weights, i);
+        if (!is_mixable(name)) {
+            return berth_error_set(error, BERTH_ERROR_INVALID, "policy-weights", name,
+                                   "write most-free, least-free, first-fit, cosine, dot-product, "
+                                   "l2-diff, l2-ratio or l2-ratio-spread",
+                                   "not a policy that a mix can weigh");
+        }
+    }
+    return true;
+}
+
+static void set_weights(IntMap **to, const IntMap *from)
+{
+    int_map_free(*to);
+    *to = int_map_copy(from);
+}
+
 static void set_labels(StringMap **to, const StringMap *from)
 {
     if (from != NULL) {
@@ -133,7 +174,8 @@ VmSpec *spec_from_create(ClusterCore *core, const char *tenant, const VmCreate *
     const Size *size = find_size(core, body->size, error);
     const ClusterImage *image = size != NULL ? resolve_image(core, body->image, error) : NULL;
     if (image == NULL || !check_size(size, image, error) ||
-        !check_labels(body->labels, body->host_labels, error)) {
+        !check_labels(body->labels, body->host_labels, error) ||
+        !spec_check_policy(body->policy, body->policy_weights, error)) {
         return NULL;
     }
     g_autoptr(VmSpec) spec = spec_of_size(size);
@@ -142,6 +184,7 @@ VmSpec *spec_from_create(ClusterCore *core, const char *tenant, const VmCreate *
     spec->power = body->power != POWER_WANTED_UNSET ? body->power : POWER_WANTED_ON;
     spec->restart = body->restart != RESTART_POLICY_UNSET ? body->restart : RESTART_POLICY_ALWAYS;
     spec->policy = body->policy != PLACE_POLICY_UNSET ? body->policy : PLACE_POLICY_MOST_FREE;
+    set_weights(&spec->policy_weights, body->policy_weights);
     spec->priority = body->priority;
     spec->preemptible = body->preemptible;
     spec->created_ms = core->now_ms;
@@ -283,6 +326,7 @@ AppSpec *spec_from_create_app(ClusterCore *core, const char *tenant, const AppCr
     EndOfSpec end;
     if (image == NULL || !check_size(size, image, error) ||
         !check_labels(body->labels, body->host_labels, error) ||
+        !spec_check_policy(body->policy, body->policy_weights, error) ||
         !app_count(size, body, &spec->count, error) ||
         !resolve_networks(core, tenant, body->networks, spec->networks, error) ||
         !ends_resolve(core, tenant, &asked, &end, error)) {
@@ -306,6 +350,7 @@ AppSpec *spec_from_create_app(ClusterCore *core, const char *tenant, const AppCr
     spec->power = body->power != POWER_WANTED_UNSET ? body->power : POWER_WANTED_ON;
     spec->restart = body->restart != RESTART_POLICY_UNSET ? body->restart : RESTART_POLICY_ALWAYS;
     spec->policy = body->policy != PLACE_POLICY_UNSET ? body->policy : PLACE_POLICY_MOST_FREE;
+    set_weights(&spec->policy_weights, body->policy_weights);
     spec->priority = body->priority;
     spec->preemptible = body->preemptible;
     spec->created_ms = core->now_ms;
@@ -329,6 +374,7 @@ VmSpec *spec_of_app_vm(ClusterCore *core, const ClusterApp *app, int64_t number,
     spec->power = app->spec->power;
     spec->restart = app->spec->restart;
     spec->policy = app->spec->policy;
+    set_weights(&spec->policy_weights, app->spec->policy_weights);
     spec->priority = app->spec->priority;
     spec->preemptible = app->spec->preemptible;
     spec->reservation = g_strdup(app->spec->reservation);

@@ -18,6 +18,9 @@ AppSpec *spec_from_create_app(ClusterCore *core, const char *tenant, const AppCr
 /* The spec of one of an app's VMs; `number` counts from 1. */
 VmSpec *spec_of_app_vm(ClusterCore *core, const ClusterApp *app, int64_t number, GError **error);
 
+/* Has a mix weights, of policies that can be mixed, and no other policy any? */
+bool spec_check_policy(PlacePolicy policy, const IntMap *weights, GError **error);
+
 /* Is it enough for a VM to run, and are its accelerators named as such? INVALID names `field` and a dot. */
 bool spec_check_resources(const char *field, const Resources *resources, GError **error);
 

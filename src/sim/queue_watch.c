@@ -88,8 +88,9 @@ static void clear_members(json_t *json, const char *const *names)
 /* All that says where, when and for how long it may be, with its end counted from when it came. */
 static char *demand_of(const QueuedRequest *object)
 {
-    static const char *const others[] = {"name",        "created-ms", "description", "restart",
-                                         "preemptible", "policy",     "power",       NULL};
+    static const char *const others[] = {"name",           "created-ms",  "description",
+                                         "restart",        "preemptible", "policy",
+                                         "policy-weights", "power",       NULL};
     json_t *json = object->vm != NULL ? vm_spec_encode(object->vm) : app_spec_encode(object->app);
     int64_t ends = object->vm != NULL ? object->vm->ends_ms : object->app->ends_ms;
     clear_members(json, others);

@@ -47,6 +47,45 @@ def test_the_lectures_names_of_policies(manager, tmp_path):
     assert "one of: most-free" in run(manager, 2, *vm, "--policy", "tight-fit")
 
 
+def score_of(manager, **asked):
+    """By host, of those that fit."""
+    answer = manager.post("/v1/vms?dry-run=true&explain=true", {"name": "fit", "size": "small", "image": "demo", **asked})
+    assert answer.status == 200, answer
+    return {host["host"]: host["score"] for host in answer.json["explanation"]["hosts"] if "score" in host}
+
+
+def test_a_mix_of_policies(manager, tmp_path):
+    weights = {"most-free": 2, "l2-diff": 3}
+    high, low = score_of(manager, policy="most-free"), score_of(manager, policy="l2-diff")
+    mixed = score_of(manager, policy="mix", **{"policy-weights": weights})
+    assert mixed and mixed == pytest.approx({host: 2 * high[host] - 3 * low[host] for host in high})
+    vm = ("vm", "create", "fit", "--size", "small", "--image", "demo")
+    done = manager.berth(*vm, "--policy", "best-fit=2,l2-diff=3", "--dry-run", "--explain")
+    assert "Policy l2-diff=3,most-free=2, asked for" in done.stdout, done
+    manifest = tmp_path / "fit.yaml"
+    manifest.write_text("kind: app\nname: fit\nspec: {size: small, image: demo, count: 1, policy: mix, "
+                        "policy-weights: {most-free: 2, l2-diff: 3}}\n")
+    for _ in range(2):
+        assert manager.berth("apply", "-f", str(manifest), "--wait=20").returncode == 0
+    assert "l2-diff=3,most-free=2" in run(manager, 0, "app", "show", "fit")
+    member = json.loads(run(manager, 0, "vm", "show", "fit-1", "-o", "json"))["spec"]
+    assert (member["policy"], member["policy-weights"]) == ("mix", weights)
+    run(manager, 0, "app", "delete", "fit", "--wait=20")
+    reservation = ("reservation", "create", "fit", "--size", "small", "--for", "1h", "--policy", "cosine=1,first-fit=1")
+    run(manager, 0, *reservation)
+    shown = json.loads(run(manager, 0, "reservation", "show", "fit", "-o", "json"))
+    assert shown["policy-weights"] == {"cosine": 1, "first-fit": 1}
+    run(manager, 0, "reservation", "delete", "fit")
+    for policy, says in (("cosine=0", "(--policy: 'cosine=0'); write a mix as most-free=2,cosine=1"),
+                         ("cosine=1,cosine=2", "weighed already (--policy: 'cosine=2')"),
+                         ("cosine=1,,", "(--policy: '')"), ("mix", "say how much each policy weighs"),
+                         ("fragmentation=1", "not a policy that a mix can weigh (--policy: 'fragmentation=1')"), ("mix=1", "not a policy that a mix")):
+        assert says in run(manager, 2, *vm, "--policy", policy), policy
+    assert "name one of the policies" in run(manager, 2, "plan", "fit", "--size", "small", "--policy", "mix")
+    answer = manager.post("/v1/vms", {"name": "fit", "size": "small", "image": "demo", "policy-weights": {"cosine": 1}})
+    assert answer.status == 400 and "weights are for the policy mix" in answer.error["message"], answer
+
+
 @pytest.mark.parametrize("status, line, says", [
     (5, "host reserve alpha --cpu 2000", "(--cpu: '2000'); at most 8 cpu"),
     (5, "host reserve alpha --accelerator asic/tpu=1", "does not have so much (--accelerator: 'asic/tpu=1')"),
