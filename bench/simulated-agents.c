@@ -156,7 +156,7 @@ bool agents_notify(Agents *agents, const char *host, const char *method, json_t 
 }
 
 bool agents_call(Agents *agents, const char *host, const char *method, json_t *params,
-                 RpcAnswer answer, void *data)
+                 int64_t timeout_ms, RpcAnswer answer, void *data)
 {
     return false;
 }
