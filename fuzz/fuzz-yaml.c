@@ -8,8 +8,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     g_autoptr(GPtrArray) documents = yaml_parse((const char *)data, size, NULL, NULL);
     for (guint i = 0; documents != NULL && i < documents->len; i++) {
         const YamlDocument *document = documents->pdata[i];
-        g_assert_cmpint(document->line, >=, 1);
-        g_assert_cmpint(yaml_document_line(document, "spec.files[0].role"), >=, document->line);
+        YamlMark begins = document->begins,
+                 mark = yaml_document_mark(document, "spec.files[0].role");
+        g_assert_cmpint(begins.line, >=, 1);
+        g_assert_cmpint(mark.line, >=, begins.line);
+        g_assert_cmpint(mark.column, >=, 1);
         g_autofree char *text = yaml_dump(document->root);
         g_autoptr(GError) error = NULL;
         g_autoptr(GPtrArray) again = yaml_parse(text, strlen(text), NULL, &error);
