@@ -121,6 +121,13 @@ IntMap *int_map_copy(const IntMap *map)
     return copy;
 }
 
+void int_map_assign(IntMap **to, const IntMap *from)
+{
+    IntMap *copy = int_map_copy(from);
+    int_map_free(*to);
+    *to = copy;
+}
+
 void int_map_free(IntMap *map)
 {
     if (map != NULL) {
@@ -181,6 +188,13 @@ StringMap *string_map_copy(const StringMap *map)
     StringMap *copy = g_new(StringMap, 1);
     copy->entries = map != NULL ? entries_copy(map->entries) : entries_new();
     return copy;
+}
+
+void string_map_assign(StringMap **to, const StringMap *from)
+{
+    StringMap *copy = string_map_copy(from);
+    string_map_free(*to);
+    *to = copy;
 }
 
 void string_map_free(StringMap *map)

@@ -19,6 +19,8 @@ typedef struct StringMap StringMap;
 
 IntMap *int_map_new(void);
 IntMap *int_map_copy(const IntMap *map);
+/* Puts a copy in the place of what is there. */
+void int_map_assign(IntMap **to, const IntMap *from);
 void int_map_free(IntMap *map);
 size_t int_map_size(const IntMap *map);
 /* The index-th entry in the order of keys; index < size. */
@@ -32,6 +34,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(IntMap, int_map_free)
 
 StringMap *string_map_new(void);
 StringMap *string_map_copy(const StringMap *map);
+void string_map_assign(StringMap **to, const StringMap *from);
 void string_map_free(StringMap *map);
 size_t string_map_size(const StringMap *map);
 const char *string_map_key(const StringMap *map, size_t index);

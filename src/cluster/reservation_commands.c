@@ -107,12 +107,6 @@ static bool read_resources(ClusterCore *core, const ReservationCreate *body, Res
            fleet_vector(core, object->resources, &vector, error);
 }
 
-static void set_labels(StringMap **to, const StringMap *from)
-{
-    string_map_free(*to);
-    *to = string_map_copy(from);
-}
-
 static bool read_wanted(ClusterCore *core, const char *tenant, const ReservationCreate *body,
                         Wanted *wanted, GError **error)
 {
@@ -130,13 +124,12 @@ static bool read_wanted(ClusterCore *core, const char *tenant, const Reservation
     object->at_end = body->at_end != AT_END_UNSET ? body->at_end : AT_END_STOP;
     object->grace_seconds = body->has_grace_seconds ? body->grace_seconds : DEFAULT_GRACE_S;
     object->policy = body->policy != PLACE_POLICY_UNSET ? body->policy : PLACE_POLICY_MOST_FREE;
-    int_map_free(object->policy_weights);
-    object->policy_weights = int_map_copy(body->policy_weights);
+    int_map_assign(&object->policy_weights, body->policy_weights);
     object->overhead = core->overhead;
     object->created_ms = core->now_ms;
     object->description = g_strdup(body->description);
-    set_labels(&object->labels, body->labels);
-    set_labels(&object->host_labels, body->host_labels);
+    string_map_assign(&object->labels, body->labels);
+    string_map_assign(&object->host_labels, body->host_labels);
     return true;
 }
 

@@ -332,22 +332,15 @@ static bool admit_to(ClusterCore *core, const ClusterReservation *reservation, c
                            "what should be gone is still on the devices of its slots");
 }
 
-static void set_labels(StringMap **to, const StringMap *from)
-{
-    string_map_free(*to);
-    *to = string_map_copy(from);
-}
-
 VmSpec *reservation_spec(const Reservation *object)
 {
     VmSpec *spec = vm_spec_new();
     spec->name = g_strdup(object->name);
     spec->resources = resources_copy(object->resources);
     spec->policy = object->policy;
-    int_map_free(spec->policy_weights);
-    spec->policy_weights = int_map_copy(object->policy_weights);
-    set_labels(&spec->labels, object->labels);
-    set_labels(&spec->host_labels, object->host_labels);
+    int_map_assign(&spec->policy_weights, object->policy_weights);
+    string_map_assign(&spec->labels, object->labels);
+    string_map_assign(&spec->host_labels, object->host_labels);
     return spec;
 }
 

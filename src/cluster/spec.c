@@ -122,17 +122,10 @@ bool spec_check_policy(PlacePolicy policy, const IntMap *weights, GError **error
     return true;
 }
 
-static void set_weights(IntMap **to, const IntMap *from)
-{
-    int_map_free(*to);
-    *to = int_map_copy(from);
-}
-
 static void set_labels(StringMap **to, const StringMap *from)
 {
     if (from != NULL) {
-        string_map_free(*to);
-        *to = string_map_copy(from);
+        string_map_assign(to, from);
     }
 }
 
@@ -184,7 +177,7 @@ VmSpec *spec_from_create(ClusterCore *core, const char *tenant, const VmCreate *
     spec->power = body->power != POWER_WANTED_UNSET ? body->power : POWER_WANTED_ON;
     spec->restart = body->restart != RESTART_POLICY_UNSET ? body->restart : RESTART_POLICY_ALWAYS;
     spec->policy = body->policy != PLACE_POLICY_UNSET ? body->policy : PLACE_POLICY_MOST_FREE;
-    set_weights(&spec->policy_weights, body->policy_weights);
+    int_map_assign(&spec->policy_weights, body->policy_weights);
     spec->priority = body->priority;
     spec->preemptible = body->preemptible;
     spec->created_ms = core->now_ms;
@@ -350,7 +343,7 @@ AppSpec *spec_from_create_app(ClusterCore *core, const char *tenant, const AppCr
     spec->power = body->power != POWER_WANTED_UNSET ? body->power : POWER_WANTED_ON;
     spec->restart = body->restart != RESTART_POLICY_UNSET ? body->restart : RESTART_POLICY_ALWAYS;
     spec->policy = body->policy != PLACE_POLICY_UNSET ? body->policy : PLACE_POLICY_MOST_FREE;
-    set_weights(&spec->policy_weights, body->policy_weights);
+    int_map_assign(&spec->policy_weights, body->policy_weights);
     spec->priority = body->priority;
     spec->preemptible = body->preemptible;
     spec->created_ms = core->now_ms;
@@ -374,7 +367,7 @@ VmSpec *spec_of_app_vm(ClusterCore *core, const ClusterApp *app, int64_t number,
     spec->power = app->spec->power;
     spec->restart = app->spec->restart;
     spec->policy = app->spec->policy;
-    set_weights(&spec->policy_weights, app->spec->policy_weights);
+    int_map_assign(&spec->policy_weights, app->spec->policy_weights);
     spec->priority = app->spec->priority;
     spec->preemptible = app->spec->preemptible;
     spec->reservation = g_strdup(app->spec->reservation);

@@ -285,8 +285,7 @@ Explanation *verdicts_explain(ClusterCore *core, const char *tenant, const VmSpe
     Explaining explaining = {core, explanation_new(), chosen};
     explaining.explanation->policy =
         spec->policy != PLACE_POLICY_UNSET ? spec->policy : PLACE_POLICY_MOST_FREE;
-    int_map_free(explaining.explanation->policy_weights);
-    explaining.explanation->policy_weights = int_map_copy(spec->policy_weights);
+    int_map_assign(&explaining.explanation->policy_weights, spec->policy_weights);
     explaining.explanation->request = resources_copy(spec->resources);
     EngineRequest request;
     if (fleet_request(core, tenant, spec, only, &request, NULL)) {
